@@ -1,0 +1,44 @@
+"""Harmonium: restricted Boltzmann machines, exact where exactness is possible and honest where it is not."""
+
+from harmonium import datasets, errors
+from harmonium.likelihood import (
+    Evaluation,
+    LogLikelihood,
+    LogPartition,
+    evaluate,
+    free_energy,
+    log_likelihood,
+    log_partition,
+    pseudo_log_likelihood,
+    reconstruction_error,
+)
+from harmonium.random import Key
+from harmonium.rbm import RBM, Statistics
+from harmonium.sampling import Clamp, gibbs_chain, sample
+from harmonium.training import Config, TrainingResult, TrainingRun, train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RBM",
+    "Clamp",
+    "Config",
+    "Evaluation",
+    "Key",
+    "LogLikelihood",
+    "LogPartition",
+    "Statistics",
+    "TrainingResult",
+    "TrainingRun",
+    "datasets",
+    "errors",
+    "evaluate",
+    "free_energy",
+    "gibbs_chain",
+    "log_likelihood",
+    "log_partition",
+    "pseudo_log_likelihood",
+    "reconstruction_error",
+    "sample",
+    "train",
+]

@@ -1,0 +1,102 @@
+"""The command as a whole: its subcommands, and the one place where failures become messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import harmonium
+from harmonium.cli import demo, evaluate, inspect, sample, train, transform
+from harmonium.cli.errors import USAGE, explain
+from harmonium.cli.output import complain
+
+HELP = """Train, evaluate and use restricted Boltzmann machines.
+
+\b
+A first session:
+  harmonium train digits --hidden 64 --out runs/digits
+  harmonium evaluate runs/digits digits
+  harmonium sample runs/digits -n 100 --out samples.png
+
+Results go to stdout (as one JSON object with --json), progress and messages to stderr.
+
+\b
+Exit codes:
+  0  done
+  1  failed: data, files, memory or disk; stderr says what to do
+  2  the command line is wrong
+  130, 143  stopped by Ctrl-C or SIGTERM; "train" has saved its state
+"""
+
+# Plain help, not Rich's panels: it fits a terminal of 40 columns, and a pipe.
+app = typer.Typer(
+    name="harmonium",
+    help=HELP,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (train, evaluate, sample, transform, inspect, demo):
+    app.command(module.__name__.rpartition(".")[2], help=module.HELP)(module.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"harmonium {harmonium.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command as a whole."""
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(USAGE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process if left out.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: complain("warning", str(message))
+        try:
+            return int(app(args=arguments, prog_name="harmonium", standalone_mode=False) or 0)
+        except Exception as error:
+            code, message = explain(error)
+            complain("error", message)
+            return code
+        except KeyboardInterrupt:
+            complain("stopped", "by Ctrl-C.")
+            return 130
+        except SystemExit as exit_:  # Typer leaves this way when the reader of a pipe has gone
+            return exit_.code if isinstance(exit_.code, int) else 1
+        finally:
+            _flush()
+
+
+def _flush() -> None:
+    """Meet a full disk or a closed pipe here rather than in the interpreter's last moments."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = None

@@ -1,0 +1,119 @@
+"""``harmonium inspect``: what a file says about a machine, a run or this installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from harmonium import RBM, log_partition
+from harmonium.cli.options import Json, load_model
+from harmonium.cli.output import emit
+from harmonium.engines import native
+from harmonium.errors import InvalidParameter, OutOfReach
+from harmonium.training import RunDirectory
+
+HELP = """Describe a machine or a run.
+
+A machine by its parameters; for the directory of a run also its choices and its last scores.
+
+\b
+Examples:
+  harmonium inspect runs/digits
+  harmonium inspect model.safetensors --json
+  harmonium inspect --engine
+
+A hidden unit is "always on" ("always off") if E[h|v] stays above 0.99 (below 0.01) for every v there is, and "idle" if
+E[h|v] hardly depends on v; such units do no work.
+"""
+
+_ENUMERABLE_UNITS = 16  # a moment's work
+_SURE = 4.595  # the logit of 0.99
+_IDLE = 0.05  # logits that a unit's whole input can add or take
+
+
+def command(
+    model: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL]", show_default=False, help="A model file or a run's directory.")
+    ] = None,
+    engine: Annotated[
+        bool, typer.Option("--engine", help="Describe the native engine: instructions, threads.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Inspect, and print what was found."""
+    if model is None and not engine:
+        raise InvalidParameter("MODEL or --engine must be given. Got neither. See: harmonium inspect --help")
+    result: dict[str, Any] = {}
+    rows: list[tuple[str, Any]] = []
+    if engine:
+        describe = getattr(native, "description", None)
+        result["engine"] = describe() if describe is not None else f"{native.NativeEngine.__name__}: no details"
+        rows.append(("native engine", result["engine"]))
+    if model is not None:
+        rbm = load_model(model)
+        found = _parameters(rbm)
+        result |= found
+        rows += _rows(found)
+    if model is not None and model.is_dir():
+        found = _run(model)
+        result["run"] = found
+        rows += [(f"config: {name}", value) for name, value in found["config"].items() if value is not None]
+        rows += [("data", found["data"]), ("steps done", found["step"])]
+        rows += _rows({"last epoch": found["last"]} if found["last"] else {})
+    emit(result, rows, as_json=as_json)
+
+
+def _parameters(rbm: RBM) -> dict[str, Any]:
+    W, b, c = (x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c))
+    norms = np.linalg.norm(W, axis=1)
+    # The logit of a hidden unit over all v lies between these two, and reaches both.
+    lowest, highest = c + np.minimum(W, 0).sum(axis=1), c + np.maximum(W, 0).sum(axis=1)
+    try:
+        log_z = log_partition(rbm, max_units=_ENUMERABLE_UNITS).value
+    except OutOfReach:
+        log_z = None
+    return {
+        "n_visible": rbm.n_visible,
+        "n_hidden": rbm.n_hidden,
+        "n_parameters": W.size + b.size + c.size,
+        "dtype": str(rbm.W.dtype),
+        "weights": _summary(W),
+        "weight_norms": _summary(norms),
+        "visible_biases": _summary(b),
+        "hidden_biases": _summary(c),
+        "hidden_always_on": int((lowest > _SURE).sum()),
+        "hidden_always_off": int((highest < -_SURE).sum()),
+        "hidden_idle": int((highest - lowest < _IDLE).sum()),
+        "log_z": log_z,
+    }
+
+
+def _summary(x: Any) -> dict[str, float | None]:
+    if x.size == 0:
+        return dict.fromkeys(("min", "mean", "max", "std"))
+    return {"min": float(x.min()), "mean": float(x.mean()), "max": float(x.max()), "std": float(x.std())}
+
+
+def _run(path: Path) -> dict[str, Any]:
+    directory, state = RunDirectory.open(path)
+    history = directory.history()
+    config = {name: getattr(directory.config, name) for name in directory.config.__dataclass_fields__}
+    return {"config": config, "data": directory.data, "step": state.step, "last": history[-1] if history else None}
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    """A nested dictionary in lines: its own entries, and one line for each dictionary of numbers."""
+    rows: list[tuple[str, Any]] = []
+    for name, value in found.items():
+        label = name.replace("_", " ").replace("log z", "log Z")
+        if isinstance(value, dict):
+            simple = {k: v for k, v in value.items() if not isinstance(v, dict)}
+            text = "  ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in simple.items() if v is not None)
+            rows.append((label, text))
+            rows += _rows({f"{name}, {k}": v for k, v in value.items() if isinstance(v, dict)})
+        else:
+            rows.append((label, value))
+    return rows

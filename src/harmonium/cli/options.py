@@ -1,0 +1,99 @@
+"""Arguments and options that several subcommands share, and what they stand for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy.typing as npt
+import typer
+
+from harmonium import RBM, Config, datasets
+from harmonium.cli.output import complain
+from harmonium.datasets import Dataset
+from harmonium.engines import ENGINES
+from harmonium.errors import DataUnavailable
+
+# Every default has one home, the record of a run's choices.
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Config)}
+
+_NAMES = ", ".join(name for name in datasets.names() if "/" not in name)
+DATA_HELP = f"A data set ({_NAMES}, ...) or a file (.npy, .npz, .csv, idx)."
+
+Data = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=DATA_HELP)]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", show_default=False, help="A model file, or the directory of a run.")
+]
+Split = Annotated[
+    str | None,
+    typer.Option(metavar="train|valid|test", help="Which part of DATA. [default: test, or train if that is all]"),
+]
+
+
+def integer(help: str, *names: str, **settings: Any) -> Any:
+    """An option that takes a whole number; its range is the library's to check."""
+    return typer.Option(*names, metavar="INTEGER", parser=_parse_integer, help=help, **settings)
+
+
+def number(help: str) -> Any:
+    """An option that takes a real number; its range is the library's to check."""
+    return typer.Option(metavar="NUMBER", parser=_parse_number, help=help)
+
+
+def _parse_integer(text: Any) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"It must be a whole number. Got {str(text)[:40]!r}") from None
+
+
+def _parse_number(text: Any) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"It must be a number. Got {str(text)[:40]!r}") from None
+
+
+Binarize = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(datasets.POLICIES),
+        help="What grey levels become: on above 0.5, drawn with that probability, or left as they are.",
+    ),
+]
+Engine = Annotated[str, typer.Option(metavar="|".join(ENGINES), help="Where the numbers are computed.")]
+Seed = Annotated[int, integer("Fixes all noise.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+
+
+def load_model(path: Path) -> RBM:
+    """The machine in a model file or in the directory of a run."""
+    if not path.is_dir():
+        return RBM.load(path)
+    if not (path / "model.safetensors").is_file():
+        raise DataUnavailable(
+            f"{path} must hold model.safetensors. Got a directory without. Name a run or a model file."
+        )
+    return RBM.load(path / "model.safetensors")
+
+
+def load_split(data: str, split: str | None) -> tuple[Dataset, str, npt.NDArray[Any]]:
+    """The data set, the name of the split that was chosen, and its samples.
+
+    Without a choice it is test, and train for data that come as one piece, as files often do.
+    """
+    dataset = datasets.load(data)
+    if split is None and dataset.test is None:
+        complain("note", f"{dataset.name} has no test split; all numbers are for its train split.")
+        split = "train"
+    split = split or "test"
+    return dataset, split, dataset.split(split)[0]
+
+
+def data_reference(data: str, dataset: Dataset) -> str:
+    """What names `dataset` from any directory: its name, or for a file the absolute path."""
+    path = Path(os.path.expanduser(data))
+    is_file = path.name == dataset.name and data not in datasets.names() and path.is_file()
+    return str(path.absolute()) if is_file else data

@@ -1,0 +1,103 @@
+"""Where words and numbers go: results to stdout, everything else to stderr, arrays to files."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.errors import InvalidParameter, UnwritableOutput
+from harmonium.io import atomic_write
+
+_NARROW = 60  # columns
+
+
+def complain(kind: str, message: str) -> None:
+    """One message on stderr: wrapped on a terminal, one line elsewhere."""
+    text = " ".join(f"{kind}: {message}".split())
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    print(text, file=sys.stderr)
+
+
+def emit(result: dict[str, Any], rows: Iterable[tuple[str, Any]], *, as_json: bool) -> None:
+    """Print a result: one JSON object, or names and values for people.
+
+    Parameters
+    ----------
+    result : dict
+        What ``--json`` prints; numbers that are not finite become null.
+    rows : iterable of (name, value)
+        What people see.
+    as_json : bool
+        Which of the two.
+    """
+    if as_json:
+        print(json.dumps(_finite(result), allow_nan=False))
+        return
+    texts = [(name, _text(value)) for name, value in rows]
+    # Aligned where there is room; no frames and no folding, so that a path can be copied and a line be grepped.
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _NARROW
+    width = 0 if narrow else max(len(name) for name, _ in texts)
+    for name, text in texts:
+        print(f"{name:<{width}}  {text}")
+
+
+def check_output(path: Path, endings: tuple[str, ...], *inputs: Path | str | None) -> None:
+    """Refuse a place for a result before hours are spent on it.
+
+    Parameters
+    ----------
+    path : Path
+        The place.
+    endings : tuple of str
+        One of which the name must have.
+    *inputs : path, str or None
+        Files that are read and so must not be replaced.
+
+    Raises
+    ------
+    InvalidParameter
+        Another ending, or an input.
+    UnwritableOutput
+        There is no such directory, or it cannot be written.
+    """
+    if path.suffix.lower() not in endings:
+        raise InvalidParameter(f"--out must end in {' or '.join(endings)}. Got {str(path)!r}. Choose such a name.")
+    if any(source and os.path.exists(source) and path.exists() and path.samefile(source) for source in inputs):
+        raise InvalidParameter(f"--out must not be a file that is read. Got {str(path)!r}. Choose another name.")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        got = "a directory" if path.is_dir() else "a place that is not there or not writable"
+        raise UnwritableOutput(f"{path} must be a file in a directory that can be written. Got {got}. Choose another.")
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write a ``.npy`` file, in one step."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    atomic_write(path, buffer.getvalue())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

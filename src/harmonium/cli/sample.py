@@ -1,0 +1,106 @@
+"""``harmonium sample``: states that a machine dreams, all of them or those that complete given ones."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from harmonium import Clamp, sample
+from harmonium.cli.errors import options_named
+from harmonium.cli.options import DEFAULTS, Engine, Json, Model, Seed, integer, load_model
+from harmonium.cli.output import check_output, emit, save_array
+from harmonium.cli.pictures import parse_shape, save_picture
+from harmonium.datasets.arrays import read_arrays
+from harmonium.errors import DataUnavailable, InvalidData
+
+HELP = """Draw samples from a machine.
+
+They are the last states of independent chains of Gibbs sampling.
+
+\b
+Examples:
+  harmonium sample runs/digits -n 100 --out samples.npy
+  harmonium sample runs/digits -n 100 --sweeps 5000 --out samples.png
+  harmonium sample runs/digits --clamp half.npy --out completed.npy
+
+--clamp holds visible units fixed and draws the others given them. Its file is an array of 0, 1 and NaN with one
+column per visible unit: 0 or 1 where a unit is held, NaN where it is free. One row holds for all chains; several
+rows make one chain each. --start gives the first states, an array of 0 and 1 with a row a chain.
+The .npy result is an array of 0 and 1 (uint8) of shape (n, n_visible).
+"""
+
+_CHAINS = 100  # a picture of 10 by 10
+_SWEEPS: int = inspect.signature(sample).parameters["sweeps"].default
+
+
+def command(
+    model: Model,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", show_default=False, help="Where the samples go: .npy, or .png for a picture."),
+    ],
+    n: Annotated[
+        int | None,
+        integer(f"Chains. [default: rows of --start or --clamp, or {_CHAINS}]", "-n"),
+    ] = None,
+    sweeps: Annotated[int, integer("Gibbs sweeps of each chain.")] = _SWEEPS,
+    clamp: Annotated[Path | None, typer.Option(metavar="FILE.npy", help="Units to hold fixed; see above.")] = None,
+    start: Annotated[Path | None, typer.Option(metavar="FILE.npy", help="First states. [default: noise]")] = None,
+    shape: Annotated[
+        str | None, typer.Option(metavar="ROWSxCOLUMNS", help="Of one image in a .png. [default: square]")
+    ] = None,
+    seed: Seed = DEFAULTS["seed"],
+    engine: Engine = DEFAULTS["engine"],
+    as_json: Json = False,
+) -> None:
+    """Sample, and write the states."""
+    check_output(out, (".npy", ".png"), model, clamp, start)
+    rbm = load_model(model)
+    image_shape = parse_shape(shape, rbm.n_visible) if out.suffix.lower() == ".png" else None
+    first = None if start is None else _read(start)
+    held = None if clamp is None else _read_clamp(clamp, rbm.n_visible)
+    if n is None and first is None:
+        n = len(held.where) if held is not None and len(held.where) > 1 else _CHAINS
+    with options_named(n="-n", sweeps="--sweeps", seed="--seed", engine="--engine"):
+        samples = sample(rbm, n, sweeps=sweeps, start=first, seed=seed, clamp=held, engine=engine)
+    if image_shape is None:
+        save_array(out, samples)
+    else:
+        save_picture(out, samples, image_shape)
+    result = {"out": str(out), "n": len(samples), "n_visible": rbm.n_visible, "sweeps": sweeps, "seed": seed}
+    emit(result, result.items(), as_json=as_json)
+
+
+def _read(path: Path) -> npt.NDArray[Any]:
+    """The single array of a ``.npy`` file; a vector is one row."""
+    if not path.is_file():
+        raise DataUnavailable(f"A .npy file must exist at {path}. Got nothing there. Check the path.")
+    arrays = read_arrays(path)
+    if list(arrays) != ["X"]:
+        raise InvalidData(f"{path} must hold a single array. Got {', '.join(arrays)}. Write it with numpy.save.")
+    array = np.atleast_2d(arrays["X"])
+    if array.ndim != 2 or array.dtype.kind not in "buif":
+        raise InvalidData(
+            f"{path} must be an array of numbers with a row a chain. Got {array.dtype} {array.shape}. Mend it."
+        )
+    return array
+
+
+def _read_clamp(path: Path, n_visible: int) -> Clamp:
+    array = _read(path)
+    free = np.isnan(array)
+    if array.shape[1] != n_visible or len(array) == 0:
+        raise InvalidData(
+            f"{path} must have rows of {n_visible} columns, as many as the machine has visible units. "
+            f"Got shape {array.shape}. Use the layout of the training data."
+        )
+    if not np.isin(array[~free], (0, 1)).all():
+        raise InvalidData(f"{path} must hold only 0, 1 and NaN (free). Got other values. Binarise it first.")
+    if not free.any():
+        raise InvalidData(f"{path} must leave a unit free. Got no NaN. Set the units to be drawn to NaN.")
+    return Clamp(~free, np.where(free, 0, array))

@@ -1,0 +1,192 @@
+"""``harmonium train``: a new run, or the rest of a stopped one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harmonium import Config, TrainingRun, datasets
+from harmonium.cli.errors import Stopped, options_named
+from harmonium.cli.options import DATA_HELP, DEFAULTS, Binarize, Engine, Json, Seed, data_reference, integer, number
+from harmonium.cli.output import complain, emit
+from harmonium.cli.progress import TrainingProgress
+from harmonium.cli.stopping import deferred_signals
+from harmonium.datasets import Dataset
+from harmonium.errors import InvalidParameter
+from harmonium.training import EpochRecord, RunDirectory
+from harmonium.training.run_directory import check_new
+
+HELP = """Train a machine.
+
+It learns from the train split of DATA; everything about the run is kept in one directory.
+
+\b
+Examples:
+  harmonium train digits --hidden 64
+  harmonium train mnist-5k --hidden 200 --method pcd --epochs 50 --out runs/a
+  harmonium train --resume runs/a
+
+A run that was stopped (Ctrl-C, SIGTERM, a crash) goes on with --resume from its last checkpoint, and ends with the
+very bits that it would have ended with. A checkpoint is made after each epoch, every few minutes within one, and when
+the run is stopped. Scores are shown for the valid split of DATA where there is one; they never steer.
+"""
+
+_CHECKPOINT_SECONDS = 300.0
+_NAMES = {name: "--" + name.replace("_", "-") for name in DEFAULTS}
+_NAMES |= {"n_hidden": "--hidden", "last_statistic": "--statistic"}
+
+
+def command(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            show_default=False,
+            help=DATA_HELP,
+        ),
+    ] = None,
+    hidden: Annotated[int | None, integer("Number of hidden units; needed.", show_default=False)] = None,
+    method: Annotated[
+        str, typer.Option(metavar="cd|pcd", help="Negative chains start at the data, or go on where they ended.")
+    ] = DEFAULTS["method"],
+    sweeps: Annotated[int, integer("Gibbs sweeps a step: k of CD-k.")] = DEFAULTS["sweeps"],
+    chains: Annotated[int | None, integer("Persistent chains of pcd. [default: the batch size]")] = DEFAULTS["chains"],
+    statistic: Annotated[
+        str, typer.Option(metavar="sampled|mean-field", help="The last v of a chain, or its expectation.")
+    ] = DEFAULTS["last_statistic"],
+    epochs: Annotated[int, integer("Passes over the data.")] = DEFAULTS["epochs"],
+    batch_size: Annotated[int, integer("Samples a step.")] = DEFAULTS["batch_size"],
+    learning_rate: Annotated[float, number("Step along the gradient.")] = DEFAULTS["learning_rate"],
+    schedule: Annotated[
+        str, typer.Option(metavar="constant|linear|cosine", help="How the learning rate falls.")
+    ] = DEFAULTS["schedule"],
+    momentum: Annotated[float, number("Share of the last update in the next.")] = DEFAULTS["momentum"],
+    weight_decay: Annotated[float, number("Pull of the weights to zero (L2).")] = DEFAULTS["weight_decay"],
+    binarize: Binarize = DEFAULTS["binarize"],
+    engine: Engine = DEFAULTS["engine"],
+    seed: Seed = DEFAULTS["seed"],
+    out: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Directory to make. [default: runs/DATA-METHOD-HIDDEN-SEED]")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", show_default=False, help="Go on with this run; stands alone.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train, and say where the result is."""
+    if resume is not None:
+        _refuse_others(context)
+        directory, run, dataset = _reopen(resume)
+    else:
+        if data is None or hidden is None:
+            raise InvalidParameter(
+                "DATA and --hidden must be given for a new run. Got less. See: harmonium train --help"
+            )
+        with options_named(**_NAMES):
+            config = Config(
+                hidden,
+                method=method,
+                sweeps=sweeps,
+                chains=chains,
+                last_statistic=statistic.replace("-", "_"),
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                schedule=schedule,
+                momentum=momentum,
+                weight_decay=weight_decay,
+                binarize=binarize,
+                engine=engine,
+                seed=seed,
+            )
+        directory, run, dataset = _begin(data, config, out)
+    record = _advance(run, directory, dataset)
+    _report(run, directory, record, as_json)
+
+
+def _begin(data: str, config: Config, out: Path | None) -> tuple[RunDirectory, TrainingRun, Dataset]:
+    name = re.sub(r"[^\w.]+", "-", Path(data).stem if Path(data).suffix else data).strip("-.")
+    path = out or Path("runs") / f"{name}-{config.method}-{config.n_hidden}-{config.seed}"
+    check_new(path)
+    dataset = datasets.load(data)
+    run = TrainingRun(dataset.train, config, valid=dataset.valid)
+    reference = data_reference(data, dataset)
+    directory = RunDirectory.create(path, config, data=reference, X=dataset.train, state=run.state)
+    valid = "" if dataset.valid is None else f", {len(dataset.valid)} held out"
+    size = f"{run.rbm.n_visible} visible and {config.n_hidden} hidden units"
+    complain("train", f"{dataset.name} ({len(dataset.train)} samples{valid}), {size}, into {path}")
+    return directory, run, dataset
+
+
+def _reopen(path: Path) -> tuple[RunDirectory, TrainingRun, Dataset]:
+    directory, state = RunDirectory.open(path)
+    dataset = datasets.load(directory.data)
+    directory.check_data(dataset.train)
+    run = TrainingRun(dataset.train, directory.config, valid=dataset.valid, state=state)
+    rest = f"from step {run.step} of {run.n_steps}" if run.step < run.n_steps else "which is complete"
+    complain("resume", f"{path} on {dataset.name}, {rest}")
+    return directory, run, dataset
+
+
+def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> EpochRecord | None:
+    """Advance a run to its end, keeping its directory up to date; the last record, if an epoch was left to do."""
+    record, saved = None, time.monotonic()
+    with deferred_signals() as stop, TrainingProgress(run, len(dataset.train)) as progress:
+
+        def after_step(step: int) -> None:
+            nonlocal saved
+            progress.step(step)
+            # At the end of an epoch its record comes first, then its checkpoint.
+            if step % run.n_batches == 0:
+                return
+            if stop.signal is not None or time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                directory.save(run.state)
+                saved = time.monotonic()
+            if stop.signal is not None:
+                raise _stopped(stop.signal, run, directory)
+
+        for record in run.epochs(after_step):
+            directory.append(record)
+            directory.save(run.state)
+            saved = time.monotonic()
+            progress.epoch(record)
+            if stop.signal is not None and run.step < run.n_steps:
+                raise _stopped(stop.signal, run, directory)
+    return record
+
+
+def _stopped(signal: int, run: TrainingRun, directory: RunDirectory) -> Stopped:
+    how = f"harmonium train --resume {shlex.quote(str(directory.path))}"
+    return Stopped(signal, f"Stopped after step {run.step} of {run.n_steps}; its state is saved. Go on with: {how}")
+
+
+def _report(run: TrainingRun, directory: RunDirectory, record: EpochRecord | None, as_json: bool) -> None:
+    last: dict[str, Any] = asdict(record) if record is not None else (directory.history() or [{}])[-1]
+    result = {"run": str(directory.path), "model": str(directory.model_file), "data": directory.data}
+    counts = {"n_visible": run.rbm.n_visible, "n_hidden": run.rbm.n_hidden, "epochs": run.epoch, "steps": run.step}
+    scores = {split: last.get(split) for split in ("train", "valid")}
+    rows: list[tuple[str, Any]] = [("run", directory.path), ("model", directory.model_file), ("epochs", run.epoch)]
+    rows += [(f"pseudo-log-likelihood, {split}", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
+    rows += [("next", shlex.join(["harmonium", "evaluate", str(directory.path), directory.data]))]
+    emit(result | counts | scores, rows, as_json=as_json)
+
+
+def _refuse_others(context: typer.Context) -> None:
+    """A run goes on with its own choices: an option beside --resume would be ignored, or make another run."""
+    given = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if parameter.name not in ("resume", "as_json") and source is not None and source.name == "COMMANDLINE":
+            given.append(parameter.opts[0] if parameter.opts[0].startswith("-") else "DATA")
+    if given:
+        raise InvalidParameter(
+            f"--resume must stand alone, as a run holds its own choices. Got also {', '.join(given)}. "
+            "Leave that out, or start a new run."
+        )

@@ -1,0 +1,75 @@
+"""From grey levels to states: the step that every reported likelihood has to name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.errors import InvalidParameter
+from harmonium.inputs import check_choice, check_matrix, is_binary
+from harmonium.random import Key, as_key
+
+POLICIES = ("threshold", "sample", "none")
+
+# Philox holds about a hundred bytes for each number it draws, so a block takes some 30 MB, whatever the data's size.
+_BLOCK = 2**18
+
+
+def binarize(X: Any, policy: str, key: Key | int | None = None) -> npt.NDArray[Any]:
+    """Turn values in [0, 1] into states in {0, 1}.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_samples, n_columns)
+        Values in [0, 1].
+    policy : {"threshold", "sample", "none"}
+        ``threshold``: on where X > 0.5, so a value of exactly 0.5 is off.
+        ``sample``: on with probability X, independently; exact zeros and ones stay. For a new draw each epoch,
+        pass another key each epoch.
+        ``none``: `X` as it is, its grey levels standing for probabilities.
+    key : Key or int, optional
+        The noise of ``sample`` (an int is a seed), which needs it; the other policies ignore it.
+        A block of rows drawn with ``key.rows_from(first_row)`` is the same rows of the whole.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_columns)
+        uint8; for ``none``, `X` itself, not copied where it is an array already.
+
+    Raises
+    ------
+    InvalidParameter
+        Unknown policy, or ``sample`` without a key.
+    InvalidData
+        `X` breaks the input contract.
+
+    Examples
+    --------
+    >>> from harmonium.datasets import binarize
+    >>> binarize([[0.0, 0.4, 0.5, 0.6, 1.0]], "threshold")
+    array([[0, 0, 0, 1, 1]], dtype=uint8)
+    """
+    check_choice(policy, "policy", POLICIES)
+    values = check_matrix(X)
+    if policy == "none":
+        return values
+    if policy == "threshold":
+        return (values > 0.5).astype(np.uint8)
+    if key is None:
+        raise InvalidParameter('policy "sample" must be given a key. Got None. Pass a Key or an integer seed as `key`.')
+    return _sample(values, as_key(key))
+
+
+def _sample(X: npt.NDArray[Any], key: Key) -> npt.NDArray[np.uint8]:
+    if is_binary(X):
+        return X.astype(np.uint8, copy=False)  # what sampling would give, without the noise
+    n_samples, n_columns = X.shape
+    states = np.empty(X.shape, np.uint8)
+    n_rows = max(1, _BLOCK // n_columns)
+    for start in range(0, n_samples, n_rows):
+        block = X[start : start + n_rows]
+        # Noise lies strictly inside (0, 1), so 0 is never on and 1 always; compared in float64, as u is.
+        states[start : start + n_rows] = key.rows_from(start).uniform(*block.shape) < block
+    return states

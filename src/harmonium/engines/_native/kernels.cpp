@@ -1,0 +1,197 @@
+// The kernels of one instruction set: compiled once for each, with HARMONIUM_ISA naming it.
+#include "kernels.hpp"
+
+#include <math.h>
+
+#include "functions.hpp"
+#include "philox.hpp"
+#include "vec.hpp"
+#ifdef HARMONIUM_AMX
+#include "amx.hpp"
+#else
+#include "lookup.hpp"
+#endif
+
+namespace HARMONIUM_ISA {
+
+using harmonium::NoiseKey;
+
+static void quantise(const float* x, int n, float row_factor, const float* column_factor, int32_t* q) {
+    const vf limit = splat(8388607.0f);
+    for (int i = 0; i < n; i += LANES) {
+        vf y = load<vf>(x + i) * row_factor;
+        if (column_factor) y *= load<vf>(column_factor + i);
+        const vf magnitude = smaller(absolute(y) + 0.5f, limit);
+        store(q + i, to_int((vf)((vi)magnitude | ((vi)y & int32_t(0x80000000)))));
+    }
+}
+
+static void add_bias(float* tile, int rows, const float* bias) {
+    const vf b0 = load<vf>(bias), b1 = load<vf>(bias + 16);
+    for (int r = 0; r < rows; r++, tile += 32) {
+        store(tile, load<vf>(tile) + b0);
+        store(tile + 16, load<vf>(tile + 16) + b1);
+    }
+}
+
+static double uniform(uint32_t word) { return (word + 0.5) * 0x1p-32; }
+
+// A single-precision comparison decides, and where it is too close to call, a double-precision one: the decision is
+// always the one that (word + 1/2) / 2^32 < sigmoid(x) makes in double precision.
+static inline uint32_t decide(vf x, const uint32_t* words) {
+    const vf t = exp_negative(absolute(x));
+    const vf u = to_float((vi)(load<vu>(words) >> 8)) * 0x1p-24f;
+    const vf margin = select(x >= 0.0f, splat(1.0f), t) - u * (t + 1.0f);
+    uint32_t on = mask_bits(margin > 0.0f);
+    uint32_t close = mask_bits(absolute(margin) < 0x1p-19f);
+    while (__builtin_expect(close != 0, 0)) {
+        const int i = __builtin_ctz(close);
+        close &= close - 1;
+        const uint32_t exact = uniform(words[i]) < 1.0 / (1.0 + exp(-double(x[i])));
+        on = (on & ~(1u << i)) | exact << i;
+    }
+    return on;
+}
+
+static void sample(const float* tile, int rows, NoiseKey key, uint32_t column, const float* beta, uint32_t valid,
+                   uint32_t* out, size_t stride) {
+    const Noise noise = {key.seed_low, key.seed_high, key.step, key.stream};
+    uint32_t words[2][32];
+    for (int r = 0; r < rows; r++) {
+        if (r % 2 == 0) random_words(noise, key.row + r, column, words);
+        const float b = beta ? beta[r] : 1.0f;
+        const uint32_t low = decide(load<vf>(tile + r * 32) * b, words[r % 2]);
+        const uint32_t high = decide(load<vf>(tile + r * 32 + 16) * b, words[r % 2] + 16);
+        out[r * stride] = (low | high << 16) & valid;
+    }
+}
+
+static void draw(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride) {
+    const Noise noise = {key.seed_low, key.seed_high, key.step, key.stream};
+    uint32_t words[2][32];
+    for (int r = 0; r < rows; r++) {
+        if (r % 2 == 0) random_words(noise, key.row + r, column, words);
+        uint32_t bits = 0;
+        for (int i = 0; i < 32; i++) bits |= uint32_t(uniform(words[r % 2][i]) < double(tile[r * 32 + i])) << i;
+        out[r * stride] = bits & valid;
+    }
+}
+
+static void random(NoiseKey key, int rows, int columns, uint32_t* out) {
+    const Noise noise = {key.seed_low, key.seed_high, key.step, key.stream};
+    uint32_t words[2][32];
+    for (int r = 0; r < rows; r += 2)
+        for (int column = 0; column < columns; column += 32) {
+            random_words(noise, key.row + r, column, words);
+            const size_t n = columns - column < 32 ? columns - column : 32;
+            for (int i = r; i < r + 2 && i < rows; i++) memcpy(out + size_t(i) * columns + column, words[i - r], 4 * n);
+        }
+}
+
+static void mean(const float* logits, size_t n, float* out) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) store(out + i, logistic(load<vf>(logits + i)));
+    if (i < n) {
+        vf x = {};
+        memcpy(&x, logits + i, (n - i) * sizeof(float));
+        x = logistic(x);
+        memcpy(out + i, &x, (n - i) * sizeof(float));
+    }
+}
+
+static double softplus_sum(const float* logits, size_t n) {
+    vd low = {}, high = {};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const vf y = softplus(load<vf>(logits + i));
+        low += low_half(y);
+        high += high_half(y);
+    }
+    if (i < n) {
+        vf x = {};
+        memcpy(&x, logits + i, (n - i) * sizeof(float));
+        x = softplus(x);
+        for (size_t k = n - i; k < LANES; k++) x[k] = 0;
+        low += low_half(x);
+        high += high_half(x);
+    }
+    return sum(low + high);
+}
+
+static void update(float* w, float* velocity, const float* gradient, int n, float rate, float momentum, float decay) {
+    for (int i = 0; i < n; i += LANES) {
+        const vf x = load<vf>(w + i);
+        const vf speed = load<vf>(velocity + i) * momentum + (load<vf>(gradient + i) - x * decay) * rate;
+        store(velocity + i, speed);
+        store(w + i, x + speed);
+    }
+}
+
+static float maxima(const float* w, int n, float* column_max) {
+    vf row = {};
+    for (int i = 0; i < n; i += LANES) {
+        const vf x = absolute(load<vf>(w + i));
+        row = larger(row, x);
+        store(column_max + i, larger(load<vf>(column_max + i), x));
+    }
+    float result = 0;
+    for (int i = 0; i < LANES; i++) result = row[i] > result ? row[i] : result;
+    return result;
+}
+
+static void transpose_bits(uint64_t block[64]) {
+    uint64_t mask = 0x00000000ffffffffull;
+    for (int width = 32; width; width >>= 1, mask ^= mask << width)
+        for (int group = 0; group < 64; group += 2 * width)
+            for (int i = group; i < group + width; i++) {
+                const uint64_t swapped = ((block[i] >> width) ^ block[i + width]) & mask;
+                block[i] ^= swapped << width;
+                block[i + width] ^= swapped;
+            }
+}
+
+static double log_mixture(const double* off, const double* on, const double* table, size_t n, int safe) {
+    double total = 0;
+    size_t i = 0;
+    while (i + 8 <= n) {
+        vd product = (vd){} + 1.0;
+        for (int k = 0; k < safe && i + 8 <= n; k++, i += 8)
+            product *= load<vd>(off + i) + load<vd>(on + i) * load<vd>(table + i);
+        for (int k = 0; k < 8; k++) total += log(product[k]);
+    }
+    for (; i < n; i++) total += log(off[i] + on[i] * table[i]);
+    return total;
+}
+
+static void log_products(const double* high, const double* low, size_t count, size_t n, int safe, double* out) {
+    typedef int64_t vi64 __attribute__((vector_size(64)));
+    for (size_t s = 0; s < count; s++, low += n) {
+        vd product = (vd){} + 1.0;
+        vi64 exponent = {};
+        for (size_t j = 0; j < n;) {
+            const size_t end = j + size_t(safe) * 8 < n ? j + size_t(safe) * 8 : n;
+            for (; j < end; j += 8) product *= load<vd>(high + j) * load<vd>(low + j) + 1.0;
+            // Every factor is at least one, so there is no sign and no zero: set the exponent aside.
+            exponent += ((vi64)product >> 52) - 1023;
+            product = (vd)(((vi64)product & 0x000fffffffffffff) | 0x3ff0000000000000);
+        }
+        double mantissa = 1, powers = 0;
+        for (int i = 0; i < 8; i++) {
+            mantissa *= product[i];
+            powers += double(exponent[i]);
+        }
+        out[s] = log(mantissa) + powers * 0.69314718055994530942;
+    }
+}
+
+static const harmonium::Kernels kernels = {
+    HARMONIUM_ISA_NAME, MAX_ROWS, PACKED_BYTES_PER_BLOCK, pack_kn, pack_nk, prepared_bytes, prepare, product, quantise,
+    add_bias, sample, draw, random, mean, softplus_sum, update, maxima, transpose_bits, log_mixture, log_products,
+};
+
+}  // namespace HARMONIUM_ISA
+
+namespace harmonium {
+extern const Kernels* const HARMONIUM_TABLE;
+const Kernels* const HARMONIUM_TABLE = &HARMONIUM_ISA::kernels;
+}  // namespace harmonium

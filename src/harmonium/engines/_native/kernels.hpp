@@ -1,0 +1,71 @@
+// What an instruction set provides. Each set is one compilation of kernels.cpp; one is chosen when the module loads.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace harmonium {
+
+struct NoiseKey {
+    uint32_t seed_low, seed_high, step, stream, row;
+};
+
+// Products work on columns in blocks of 32 and on sums in blocks of 64, for at most `max_rows` rows of bits at a time.
+struct Kernels {
+    const char* name;
+    int max_rows;
+    size_t packed_bytes_per_block;
+
+    // Packing of 64 x 32 fixed-point integers, q[k * stride + n] or q[n * stride + k], as block `block` of `n_blocks`.
+    void (*pack_kn)(const int32_t* q, size_t stride, void* columns, int n_blocks, int block);
+    void (*pack_nk)(const int32_t* q, size_t stride, void* columns, int n_blocks, int block);
+
+    // Rows first .. last - 1 of bits (`stride` 64-bit words a row) made ready for `product`.
+    size_t (*prepared_bytes)(int rows, int n_blocks);
+    void (*prepare)(const uint64_t* bits, size_t stride, int first, int last, int n_blocks, void* prepared);
+
+    // out[r * 32 + n] = scale[n] * sum over k of bit[r, k] * q[k, n], rounded once.
+    void (*product)(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, float* out);
+
+    // q = x * row_factor * column_factor (or without the last) to the nearest integer of 24 bits; n is a multiple of 16.
+    void (*quantise)(const float* x, int n, float row_factor, const float* column_factor, int32_t* q);
+
+    // Adds 32 biases to each row of a tile.
+    void (*add_bias)(float* tile, int rows, const float* bias);
+
+    // Bits for `rows` x 32 logits at columns `column`, ...: row r's word goes to out[r * stride], masked by `valid`.
+    void (*sample)(const float* tile, int rows, NoiseKey key, uint32_t column, const float* beta, uint32_t valid,
+                   uint32_t* out, size_t stride);
+    // The same for probabilities in place of logits.
+    void (*draw)(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride);
+    // The noise itself.
+    void (*random)(NoiseKey key, int rows, int columns, uint32_t* out);
+
+    void (*mean)(const float* logits, size_t n, float* out);
+    double (*softplus_sum)(const float* logits, size_t n);
+
+    // velocity = momentum * velocity + rate * (gradient - decay * w); w += velocity; n is a multiple of 16.
+    void (*update)(float* w, float* velocity, const float* gradient, int n, float rate, float momentum, float decay);
+
+    // column_max[i] = max(column_max[i], |w[i]|); returns max |w[i]|; n is a multiple of 16.
+    float (*maxima)(const float* w, int n, float* column_max);
+
+    // Turns 64 rows of 64 bits into 64 columns.
+    void (*transpose_bits)(uint64_t block[64]);
+
+    // sum over i of log(off[i] + on[i] * table[i]), where the products of `safe` terms stay within range.
+    double (*log_mixture)(const double* off, const double* on, const double* table, size_t n, int safe);
+
+    // For s < count: out[s] = log of the product over j < n of (1 + high[j] * low[s * n + j]), where the products of
+    // `safe` factors stay within range; n is a multiple of 8.
+    void (*log_products)(const double* high, const double* low, size_t count, size_t n, int safe, double* out);
+};
+
+extern const Kernels* const portable_kernels;
+#ifdef HARMONIUM_X86
+extern const Kernels* const avx2_kernels;
+extern const Kernels* const avx512_kernels;
+extern const Kernels* const amx_kernels;
+#endif
+
+}  // namespace harmonium

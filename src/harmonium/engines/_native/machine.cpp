@@ -1,0 +1,355 @@
+#include "machine.hpp"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include <algorithm>
+#include <new>
+
+namespace harmonium {
+
+template <class T>
+T* Buffer<T>::reserve(size_t n) {
+    if (n > size_) {
+        std::free(data_);
+        size_ = 0;
+        const size_t bytes = (n * sizeof(T) + 127) / 64 * 64;
+        data_ = static_cast<T*>(std::aligned_alloc(64, bytes));
+        if (!data_) throw std::bad_alloc();
+        memset(static_cast<void*>(data_), 0, bytes);
+        size_ = n;
+    }
+    return data_;
+}
+template class Buffer<float>;
+template class Buffer<char>;
+
+static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+int threads_for(double work) {
+    // Waking a thread costs a few microseconds; below that much work for each, one thread is faster.
+    return std::max(1, std::min(omp_get_max_threads(), int(work / 2e4)));
+}
+
+void Packed::shape(const Kernels& kernels, size_t n_sums, size_t units) {
+    n_units = int(units);
+    n_blocks = int(round_up(n_sums, 64) / 64);
+    n_columns = int(round_up(units, 32) / 32);
+    data.reserve(size_t(n_columns) * n_blocks * kernels.packed_bytes_per_block);
+    scale.reserve(size_t(n_columns) * 32);
+}
+
+// The power of two above x, or 1 for 0: with it, 24 bits hold x to within a rounding.
+static float power_above(float x) {
+    int e;
+    frexpf(x, &e);
+    return x > 0 ? ldexpf(1, e) : 1;
+}
+
+Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c)
+    : kernels_(kernels), m_(n_visible), n_(n_hidden), stride_(round_up(n_hidden, 64) + 16) {
+    const size_t rows = round_up(m_, 64);  // rows and columns beyond the machine stay zero
+    for (Buffer<float>* x : {&W_, &dW_}) x->reserve(rows * stride_);
+    for (Buffer<float>* x : {&b_, &db_}) x->reserve(rows);
+    for (Buffer<float>* x : {&c_, &dc_}) x->reserve(stride_);
+    for (size_t i = 0; i < n_; i++)
+        for (size_t j = 0; j < m_; j++) W_[j * stride_ + i] = W[i * m_ + j];
+    std::copy(b, b + m_, b_.get());
+    std::copy(c, c + n_, c_.get());
+    to_hidden_.shape(kernels_, m_, n_);
+    to_visible_.shape(kernels_, n_, m_);
+    repack();
+}
+
+// Rounds the weights to fixed point, with the scales that the weights themselves demand, for both directions.
+void Machine::repack() {
+    const int threads = threads_for(double(m_) * n_);
+    const int width = int(round_up(n_, 64));
+    std::vector<float> row_inverse(round_up(m_, 64), 1.0f);
+    Buffer<float> column_max(size_t(threads) * stride_), column_inverse(stride_);
+    Packed &hidden = to_hidden_, &visible = to_visible_;
+    const Kernels& k = kernels_;
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static)
+        for (size_t j = 0; j < m_; j++) {
+            const float power = power_above(k.maxima(&W_[j * stride_], width, &column_max[omp_get_thread_num() * stride_]));
+            row_inverse[j] = 8388608.0f / power;
+            visible.scale[j] = power / 8388608.0f;
+        }
+#pragma omp single
+        for (size_t i = 0; i < n_; i++) {
+            float largest = 0;
+            for (int t = 0; t < threads; t++) largest = std::max(largest, column_max[t * stride_ + i]);
+            const float power = power_above(largest);
+            column_inverse[i] = 8388608.0f / power;
+            hidden.scale[i] = power / 8388608.0f;
+        }
+        alignas(64) int32_t q[64 * 64];
+#pragma omp for schedule(static) collapse(2)
+        for (int jb = 0; jb < hidden.n_blocks; jb++)
+            for (int ib = 0; ib < visible.n_blocks; ib++) {
+                const float* tile = &W_[size_t(jb) * 64 * stride_ + ib * 64];
+                for (int r = 0; r < 64; r++) k.quantise(tile + r * stride_, 64, 1, &column_inverse[ib * 64], q + r * 64);
+                for (int half = 0; half < 2 && 2 * ib + half < hidden.n_columns; half++)
+                    k.pack_kn(q + 32 * half, 64, hidden.column(k, 2 * ib + half), hidden.n_blocks, jb);
+                for (int r = 0; r < 64; r++) k.quantise(tile + r * stride_, 64, row_inverse[jb * 64 + r], nullptr, q + r * 64);
+                for (int half = 0; half < 2 && 2 * jb + half < visible.n_columns; half++)
+                    k.pack_nk(q + 32 * 64 * half, 64, visible.column(k, 2 * jb + half), visible.n_blocks, ib);
+            }
+    }
+}
+
+// Calls use(first row, rows, column block, tile) for every tile of bits @ packed, tiles being disjoint.
+template <class Use>
+static void for_tiles(const Kernels& k, Bits states, const Packed& packed, Use use) {
+    const int n_chunks = int((states.rows + k.max_rows - 1) / k.max_rows);
+    const int threads = threads_for(double(states.rows) * packed.n_units * packed.n_blocks);
+    const size_t prepared_bytes = k.prepared_bytes(k.max_rows, packed.n_blocks);
+    const auto rows_of = [&](int chunk) { return int(std::min(states.rows - size_t(chunk) * k.max_rows, size_t(k.max_rows))); };
+    const auto run = [&](int chunk, int column, const char* prepared) {
+        alignas(64) float tile[128 * 32];
+        k.product(prepared, rows_of(chunk), packed.n_blocks, packed.column(k, column), &packed.scale[column * 32], tile);
+        use(size_t(chunk) * k.max_rows, rows_of(chunk), column, tile);
+    };
+    const auto prepare = [&](int chunk, int first, int last, char* prepared) {
+        k.prepare(states.words + size_t(chunk) * k.max_rows * states.stride, states.stride, first, last, packed.n_blocks, prepared);
+    };
+    if (n_chunks >= 2 * threads) {
+#pragma omp parallel num_threads(threads)
+        {
+            static thread_local Buffer<char> prepared;
+            prepared.reserve(prepared_bytes);
+#pragma omp for schedule(dynamic)
+            for (int chunk = 0; chunk < n_chunks; chunk++) {
+                prepare(chunk, 0, rows_of(chunk), prepared.get());
+                for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared.get());
+            }
+        }
+        return;
+    }
+    static thread_local Buffer<char> shared;
+    char* prepared = shared.reserve(prepared_bytes);
+#pragma omp parallel num_threads(threads)
+    for (int chunk = 0; chunk < n_chunks; chunk++) {
+        const int rows = rows_of(chunk);
+#pragma omp for schedule(static)
+        for (int first = 0; first < rows; first += 16) prepare(chunk, first, std::min(first + 16, rows), prepared);
+#pragma omp for schedule(static)
+        for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared);
+    }
+}
+
+static uint32_t valid_columns(size_t n, int column) {
+    const size_t left = n - size_t(column) * 32;
+    return left >= 32 ? ~0u : (1u << left) - 1;
+}
+
+void Machine::logits(bool hidden, Bits states, float* out) const {
+    const Packed& packed = hidden ? to_hidden_ : to_visible_;
+    const Buffer<float>& bias = hidden ? c_ : b_;
+    const size_t n = hidden ? n_ : m_;
+    for_tiles(kernels_, states, packed, [&](size_t first, int rows, int column, float* tile) {
+        kernels_.add_bias(tile, rows, &bias[column * 32]);
+        const size_t width = std::min(size_t(32), n - column * 32);
+        for (int r = 0; r < rows; r++) memcpy(out + (first + r) * n + column * 32, tile + r * 32, width * sizeof(float));
+    });
+}
+
+static void clear_last_half(uint64_t* out, size_t rows, size_t stride, size_t n) {
+    if (n % 64 != 0 && n % 64 <= 32)
+        for (size_t r = 0; r < rows; r++) out[r * stride + stride - 1] = 0;
+}
+
+void Machine::sample(bool hidden, Bits states, NoiseKey key, const float* beta, uint64_t* out, size_t out_stride) const {
+    const Packed& packed = hidden ? to_hidden_ : to_visible_;
+    const Buffer<float>& bias = hidden ? c_ : b_;
+    const size_t n = hidden ? n_ : m_;
+    clear_last_half(out, states.rows, out_stride, n);
+    uint32_t* half_words = reinterpret_cast<uint32_t*>(out);
+    for_tiles(kernels_, states, packed, [&](size_t first, int rows, int column, float* tile) {
+        kernels_.add_bias(tile, rows, &bias[column * 32]);
+        NoiseKey at = key;
+        at.row += uint32_t(first);
+        kernels_.sample(tile, rows, at, column * 32, beta ? beta + first : nullptr, valid_columns(n, column),
+                        half_words + first * 2 * out_stride + column, 2 * out_stride);
+    });
+}
+
+template <class Use>
+void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use) const {
+    const Kernels& k = kernels_;
+    // All rows of all sides, one after the other, are the terms of the sums.
+    std::vector<const uint64_t*> bits;
+    std::vector<const float*> means;
+    std::vector<float> weights;
+    float largest = 0;
+    for (int s = 0; s < n_sides; s++)
+        for (size_t r = 0; r < sides[s].v.rows; r++) {
+            bits.push_back(sides[s].v.words + r * sides[s].v.stride);
+            means.push_back(sides[s].mean_h + r * n_);
+            weights.push_back(s == 0 ? sides[s].weights[r] : -sides[s].weights[r]);
+            largest = std::max(largest, fabsf(sides[s].weights[r]));
+        }
+    const size_t n_terms = bits.size();
+    const float power = power_above(largest), inverse = 8388608.0f / power, unit = power / 8388608.0f;
+    const int n_words = int(round_up(m_, 64) / 64);
+    static thread_local Packed packed_means, packed_weights;
+    static thread_local Buffer<uint64_t> columns;
+    Packed &P = packed_means, &Q = packed_weights;
+    P.shape(k, n_terms, n_);
+    Q.shape(k, n_terms, 1);
+    std::fill(P.scale.get(), P.scale.get() + P.n_columns * 32, unit);
+    std::fill(Q.scale.get(), Q.scale.get() + 32, unit);
+    const int blocks = P.n_blocks;
+    uint64_t* transposed = columns.reserve(size_t(n_words) * 64 * blocks);
+    const int chunk_rows = k.max_rows / 2, n_chunks = int((m_ + chunk_rows - 1) / chunk_rows);
+    const int threads = threads_for(double(m_) * n_ * blocks);
+#pragma omp parallel num_threads(threads)
+    {
+        // Bits along the units become bits along the terms.
+#pragma omp for schedule(static) collapse(2) nowait
+        for (int word = 0; word < n_words; word++)
+            for (int block = 0; block < blocks; block++) {
+                uint64_t square[64];
+                for (size_t r = 0; r < 64; r++) square[r] = block * 64 + r < n_terms ? bits[block * 64 + r][word] : 0;
+                k.transpose_bits(square);
+                for (size_t r = 0; r < 64; r++) transposed[(size_t(word) * 64 + r) * blocks + block] = square[r];
+            }
+        alignas(64) int32_t q[64 * 32];
+        alignas(64) float padded[32];
+#pragma omp for schedule(static)
+        for (int column = 0; column < P.n_columns; column++) {
+            int64_t sums[32] = {};
+            const size_t width = std::min(size_t(32), n_ - column * 32);
+            for (int block = 0; block < blocks; block++) {
+                memset(q, 0, sizeof q);
+                for (size_t r = 0; r < 64 && block * 64 + r < n_terms; r++) {
+                    const size_t term = block * 64 + r;
+                    const float* row = means[term] + column * 32;
+                    if (width < 32) {
+                        memset(padded, 0, sizeof padded);
+                        memcpy(padded, row, width * sizeof(float));
+                        row = padded;
+                    }
+                    k.quantise(row, 32, weights[term] * inverse, nullptr, q + r * 32);
+                    for (int i = 0; i < 32; i++) sums[i] += q[r * 32 + i];
+                }
+                k.pack_kn(q, 32, P.column(k, column), blocks, block);
+            }
+            for (size_t i = 0; i < width; i++) h[column * 32 + i] = float(double(sums[i]) * unit);
+        }
+#pragma omp single
+        for (int block = 0; block < blocks; block++) {
+            memset(q, 0, sizeof q);
+            for (size_t r = 0; r < 64 && block * 64 + r < n_terms; r++)
+                q[r * 32] = int32_t(std::min(fabsf(weights[block * 64 + r]) * inverse + 0.5f, 8388607.0f)) * (weights[block * 64 + r] < 0 ? -1 : 1);
+            k.pack_kn(q, 32, Q.column(k, 0), blocks, block);
+        }
+        static thread_local Buffer<char> prepared_buffer;
+        char* prepared = prepared_buffer.reserve(k.prepared_bytes(chunk_rows, blocks));
+        alignas(64) float tile[128 * 32];
+#pragma omp for schedule(dynamic)
+        for (int chunk = 0; chunk < n_chunks; chunk++) {
+            const size_t first = size_t(chunk) * chunk_rows;
+            const int rows = int(std::min(size_t(chunk_rows), m_ - first));
+            k.prepare(transposed + first * blocks, blocks, 0, rows, blocks, prepared);
+            k.product(prepared, rows, blocks, Q.column(k, 0), Q.scale.get(), tile);
+            for (int r = 0; r < rows; r++) v[first + r] = tile[r * 32];
+            for (int column = 0; column < P.n_columns; column++) {
+                k.product(prepared, rows, blocks, P.column(k, column), P.scale.get(), tile);
+                use(first, rows, column * 32, tile);
+            }
+        }
+    }
+}
+template class Buffer<uint64_t>;
+
+void Machine::moments(const Side* sides, int n_sides, float* hv, float* v, float* h) const {
+    gradient_tiles(sides, n_sides, v, h, [&](size_t first, int rows, int column, const float* tile) {
+        const size_t width = std::min(size_t(32), n_ - column);
+        for (int r = 0; r < rows; r++) memcpy(hv + (first + r) * n_ + column, tile + r * 32, width * sizeof(float));
+    });
+}
+
+void Machine::ascend(Side positive, Side negative, Rates rates) {
+    const Side sides[] = {positive, negative};
+    static thread_local Buffer<float> gb, gc;
+    float *v = gb.reserve(round_up(m_, 64)), *h = gc.reserve(stride_);
+    gradient_tiles(sides, 2, v, h, [&](size_t first, int rows, int column, const float* tile) {
+        for (int r = 0; r < rows; r++) {
+            const size_t at = (first + r) * stride_ + column;
+            kernels_.update(&W_[at], &dW_[at], tile + r * 32, 32, rates.learning_rate, rates.momentum, rates.weight_decay);
+        }
+    });
+    std::fill(v + m_, v + round_up(m_, 16), 0.0f);
+    std::fill(h + n_, h + round_up(n_, 16), 0.0f);
+    kernels_.update(b_.get(), db_.get(), v, int(round_up(m_, 16)), rates.learning_rate, rates.momentum, 0);
+    kernels_.update(c_.get(), dc_.get(), h, int(round_up(n_, 16)), rates.learning_rate, rates.momentum, 0);
+    repack();
+}
+
+void Machine::ascend_along(const float* gW, size_t gW_stride, const float* gb, const float* gc, Rates rates) {
+    const auto update = [&](float* x, float* velocity, const float* gradient, size_t n, float decay) {
+        for (size_t i = 0; i < n; i++) {
+            velocity[i] = velocity[i] * rates.momentum + (gradient[i] - x[i] * decay) * rates.learning_rate;
+            x[i] += velocity[i];
+        }
+    };
+#pragma omp parallel for num_threads(threads_for(double(m_) * n_)) schedule(static)
+    for (size_t j = 0; j < m_; j++) update(&W_[j * stride_], &dW_[j * stride_], gW + j * gW_stride, n_, rates.weight_decay);
+    update(b_.get(), db_.get(), gb, m_, 0);
+    update(c_.get(), dc_.get(), gc, n_, 0);
+    repack();
+}
+
+void Machine::pseudo_log_likelihood(Bits v, double* out) const {
+    // exp(-F) has the factors 1 + exp(a_i), a = Wv + c; flipping unit j multiplies each by
+    // sigmoid(-a_i) + sigmoid(a_i) exp(+-W_ij).
+    const size_t n = n_;
+    std::vector<double> tables(2 * m_ * n);
+    float largest = 0;
+    for (size_t j = 0; j < m_; j++)
+        for (size_t i = 0; i < n; i++) {
+            const double w = W_[j * stride_ + i];
+            largest = std::max(largest, fabsf(float(w)));
+            tables[j * n + i] = exp(w);
+            tables[(m_ + j) * n + i] = exp(-w);
+        }
+    std::vector<float> a(v.rows * n);
+    logits(true, v, a.data());
+    float extreme = 0;
+    for (float x : a) extreme = std::max(extreme, fabsf(x));
+    // Within these bounds nothing over- or underflows; beyond them the plain difference of softplus is taken.
+    const bool tame = largest < 300 && extreme < 300;
+    const int safe = std::max(1, int(600 / (largest + 1e-3f)));
+#pragma omp parallel num_threads(threads_for(double(v.rows) * m_ * n))
+    {
+        std::vector<double> on(n), off(n);
+#pragma omp for schedule(dynamic)
+        for (size_t r = 0; r < v.rows; r++) {
+            for (size_t i = 0; i < n; i++) {
+                on[i] = 1 / (1 + exp(-double(a[r * n + i])));
+                off[i] = 1 / (1 + exp(double(a[r * n + i])));
+            }
+            double total = 0;
+            for (size_t j = 0; j < m_; j++) {
+                const bool is_on = v.words[r * v.stride + j / 64] >> (j % 64) & 1;
+                double change = is_on ? -double(b_[j]) : double(b_[j]);
+                if (tame) {
+                    change += kernels_.log_mixture(off.data(), on.data(), &tables[(is_on ? m_ + j : j) * n], n, safe);
+                } else {
+                    for (size_t i = 0; i < n; i++) {
+                        const double x = a[r * n + i], y = x + (is_on ? -1 : 1) * double(W_[j * stride_ + i]);
+                        change += fmax(y, 0) + log1p(exp(-fabs(y))) - fmax(x, 0) - log1p(exp(-fabs(x)));
+                    }
+                }
+                total -= fmax(change, 0) + log1p(exp(-fabs(change)));
+            }
+            out[r] = total;
+        }
+    }
+}
+
+}  // namespace harmonium

@@ -1,0 +1,117 @@
+// One machine on the native engine: its parameters, their packed copies, and the verbs, spread over OpenMP threads.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "kernels.hpp"
+
+namespace harmonium {
+
+// Zeroed memory aligned to cache lines.
+template <class T>
+class Buffer {
+  public:
+    Buffer() = default;
+    explicit Buffer(size_t n) { reserve(n); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() { std::free(data_); }
+    // Makes room for n items; what was there is lost when it grows.
+    T* reserve(size_t n);
+    T* get() const { return data_; }
+    T& operator[](size_t i) { return data_[i]; }
+    const T& operator[](size_t i) const { return data_[i]; }
+
+  private:
+    T* data_ = nullptr;
+    size_t size_ = 0;
+};
+
+// Binary states: rows of 64-bit words, unit k in bit k % 64 of word k / 64, zeros beyond the last unit.
+struct Bits {
+    const uint64_t* words;
+    size_t rows, stride;
+};
+
+// A K x N matrix of 24-bit fixed-point numbers with a power-of-two scale for each column, packed for `product`.
+struct Packed {
+    int n_units = 0, n_blocks = 0, n_columns = 0;  // N, ceil(K / 64), ceil(N / 32)
+    Buffer<char> data;
+    Buffer<float> scale;  // what a unit of the integers is worth, a column
+    void shape(const Kernels& kernels, size_t n_sums, size_t n_units);
+    char* column(const Kernels& kernels, int i) const { return data.get() + i * kernels.packed_bytes_per_block * n_blocks; }
+};
+
+struct Rates {
+    float learning_rate, momentum, weight_decay;
+};
+
+// One side of a gradient: bits, expectations of the hidden units (rows x n_hidden), and a weight for each row.
+struct Side {
+    Bits v;
+    const float* mean_h;
+    const float* weights;
+};
+
+class Machine {
+  public:
+    // W is (n_hidden, n_visible); both are copied.
+    Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c);
+
+    size_t n_visible() const { return m_; }
+    size_t n_hidden() const { return n_; }
+    size_t stride() const { return stride_; }
+    // Transposed weights and velocity, (n_visible, stride), and biases.
+    float* weights() { return W_.get(); }
+    float* weight_velocity() { return dW_.get(); }
+    float* b() { return b_.get(); }
+    float* c() { return c_.get(); }
+    float* b_velocity() { return db_.get(); }
+    float* c_velocity() { return dc_.get(); }
+
+    void logits(bool hidden, Bits states, float* out) const;
+    void sample(bool hidden, Bits states, NoiseKey key, const float* beta, uint64_t* out, size_t out_stride) const;
+    // v' (weighted h), sum of weighted v, sum of weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
+    void moments(const Side* sides, int n_sides, float* hv, float* v, float* h) const;
+    void ascend(Side positive, Side negative, Rates rates);
+    // One step along a gradient given as arrays: (n_visible, n_hidden) with its row stride, (n_visible,), (n_hidden,).
+    void ascend_along(const float* gW, size_t gW_stride, const float* gb, const float* gc, Rates rates);
+    void pseudo_log_likelihood(Bits v, double* out) const;
+
+  private:
+    // The sums of `sides` as tiles of at most max_rows x 32, handed to use(first visible, rows, first hidden, tile).
+    template <class Use>
+    void gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use) const;
+    void repack();
+
+    const Kernels& kernels_;
+    size_t m_, n_, stride_;
+    Buffer<float> W_, dW_, b_, db_, c_, dc_;
+    Packed to_hidden_, to_visible_;
+};
+
+// Elementwise verbs over rows of logits.
+void bernoulli(const Kernels& k, const float* logits, size_t rows, size_t n, NoiseKey key, const float* beta, uint64_t* out,
+               size_t out_stride);
+void draw(const Kernels& k, const float* p, size_t rows, size_t n, NoiseKey key, uint64_t* out, size_t out_stride);
+void mean(const Kernels& k, const float* logits, size_t n, float* out);
+void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, double* out);
+void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_stride);
+void decode(Bits states, size_t n, uint8_t* out);
+void dot(Bits states, size_t n, const float* x, double* out);
+
+// log of the sum of exp(-F(h)) over hidden states first .. first + count - 1; W is (n_hidden, n_visible).
+double log_partition_block(const Kernels& k, size_t n_visible, size_t n_hidden, const double* W, const double* b, const double* c,
+                           uint64_t first, uint64_t count);
+
+// The kernels for an instruction set by name, or the best that this processor runs for nullptr; nullptr if it cannot.
+const Kernels* find_kernels(const char* name);
+
+// How many threads are worth starting for this much work (in elementary operations).
+int threads_for(double work);
+
+}  // namespace harmonium

@@ -1,0 +1,231 @@
+// The Python face of the native engine: arrays in, arrays out, no mathematics.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <omp.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <tuple>
+
+#include "machine.hpp"
+
+namespace nb = nanobind;
+using namespace harmonium;
+
+template <class T, int N>
+using Array = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
+template <class T, int N>
+using View = nb::ndarray<nb::numpy, T, nb::ndim<N>>;
+using Words = Array<const uint64_t, 2>;
+using Floats = Array<const float, 2>;
+using MaybeBeta = std::optional<Array<const float, 1>>;
+using KeyTuple = std::tuple<uint64_t, uint32_t, uint32_t, uint32_t>;  // seed, stream, step, row
+
+static const Kernels* chosen = find_kernels(nullptr);
+
+static Bits bits(const Words& words) { return {words.data(), words.shape(0), words.shape(1)}; }
+static NoiseKey noise_key(const KeyTuple& key) {
+    const auto [seed, stream, step, row] = key;
+    return {uint32_t(seed), uint32_t(seed >> 32), step, stream, row};
+}
+static void require(bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+static const float* beta_of(const MaybeBeta& beta, size_t rows) {
+    if (!beta) return nullptr;
+    require(beta->shape(0) == rows, "beta must have one entry a row");
+    return beta->data();
+}
+static size_t words_for(size_t n) { return (n + 63) / 64; }
+
+template <class T>
+static T* output(size_t n) {
+    return new T[n];
+}
+template <class T>
+static View<T, 2> wrap(T* data, size_t rows, size_t columns) {
+    return {data, {rows, columns}, nb::capsule(data, [](void* p) noexcept { delete[] static_cast<T*>(p); })};
+}
+template <class T>
+static View<T, 1> wrap(T* data, size_t n) {
+    return {data, {n}, nb::capsule(data, [](void* p) noexcept { delete[] static_cast<T*>(p); })};
+}
+
+static View<float, 2> logits(const Machine& machine, bool hidden, Words states) {
+    const size_t n = hidden ? machine.n_hidden() : machine.n_visible();
+    require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
+    float* out = output<float>(states.shape(0) * n);
+    {
+        nb::gil_scoped_release release;
+        machine.logits(hidden, bits(states), out);
+    }
+    return wrap(out, states.shape(0), n);
+}
+
+static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words states, KeyTuple key, MaybeBeta beta) {
+    const size_t stride = words_for(hidden ? machine.n_hidden() : machine.n_visible()), rows = states.shape(0);
+    require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
+    const float* b = beta_of(beta, rows);
+    uint64_t* out = output<uint64_t>(rows * stride);
+    {
+        nb::gil_scoped_release release;
+        machine.sample(hidden, bits(states), noise_key(key), b, out, stride);
+    }
+    return wrap(out, rows, stride);
+}
+
+static Side side(const Machine& machine, const Words& v, const Floats& mean_h, const Array<const float, 1>& weights) {
+    require(v.shape(1) == words_for(machine.n_visible()), "v must fit the visible layer");
+    require(mean_h.shape(0) == v.shape(0) && mean_h.shape(1) == machine.n_hidden(), "mean_h must fit v and the hidden layer");
+    require(weights.shape(0) == v.shape(0), "weights must have one entry a row");
+    return {bits(v), mean_h.data(), weights.data()};
+}
+
+NB_MODULE(_kernels, m) {
+    nb::class_<Machine>(m, "Machine")
+        .def("__init__",
+             [](Machine* self, Floats W, Array<const float, 1> b, Array<const float, 1> c) {
+                 require(b.shape(0) == W.shape(1) && c.shape(0) == W.shape(0), "b and c must fit W");
+                 new (self) Machine(*chosen, W.shape(1), W.shape(0), W.data(), b.data(), c.data());
+             })
+        .def_prop_ro("weights",
+                     [](nb::handle self) {
+                         Machine& x = nb::cast<Machine&>(self);
+                         return View<float, 2>(x.weights(), {x.n_visible(), x.n_hidden()}, self, {int64_t(x.stride()), 1});
+                     })
+        .def_prop_ro("weight_velocity",
+                     [](nb::handle self) {
+                         Machine& x = nb::cast<Machine&>(self);
+                         return View<float, 2>(x.weight_velocity(), {x.n_visible(), x.n_hidden()}, self, {int64_t(x.stride()), 1});
+                     })
+        .def_prop_ro("b", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b(), {x.n_visible()}, self); })
+        .def_prop_ro("c", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c(), {x.n_hidden()}, self); })
+        .def_prop_ro("b_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b_velocity(), {x.n_visible()}, self); })
+        .def_prop_ro("c_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c_velocity(), {x.n_hidden()}, self); })
+        .def("logits_h", [](const Machine& self, Words v) { return logits(self, true, v); })
+        .def("logits_v", [](const Machine& self, Words h) { return logits(self, false, h); })
+        .def("sample_h", [](const Machine& self, Words v, KeyTuple key, MaybeBeta beta) { return sample(self, true, v, key, beta); },
+             nb::arg(), nb::arg(), nb::arg().none())
+        .def("sample_v", [](const Machine& self, Words h, KeyTuple key, MaybeBeta beta) { return sample(self, false, h, key, beta); },
+             nb::arg(), nb::arg(), nb::arg().none())
+        .def("moments",
+             [](const Machine& self, Words v, Floats mean_h, Array<const float, 1> weights) {
+                 const Side s = side(self, v, mean_h, weights);
+                 float *hv = output<float>(self.n_visible() * self.n_hidden()), *ev = output<float>(self.n_visible()),
+                       *eh = output<float>(self.n_hidden());
+                 {
+                     nb::gil_scoped_release release;
+                     self.moments(&s, 1, hv, ev, eh);
+                 }
+                 return nb::make_tuple(wrap(hv, self.n_visible(), self.n_hidden()), wrap(ev, self.n_visible()), wrap(eh, self.n_hidden()));
+             })
+        .def("ascend",
+             [](Machine& self, Words v0, Floats h0, Array<const float, 1> w0, Words v1, Floats h1, Array<const float, 1> w1, float rate,
+                float momentum, float decay) {
+                 const Side positive = side(self, v0, h0, w0), negative = side(self, v1, h1, w1);
+                 nb::gil_scoped_release release;
+                 self.ascend(positive, negative, {rate, momentum, decay});
+             })
+        .def("ascend_along",
+             [](Machine& self, Floats gW, Array<const float, 1> gb, Array<const float, 1> gc, float rate, float momentum, float decay) {
+                 require(gW.shape(0) == self.n_visible() && gW.shape(1) == self.n_hidden(), "the gradient must fit W");
+                 require(gb.shape(0) == self.n_visible() && gc.shape(0) == self.n_hidden(), "the gradient must fit b and c");
+                 nb::gil_scoped_release release;
+                 self.ascend_along(gW.data(), gW.shape(1), gb.data(), gc.data(), {rate, momentum, decay});
+             })
+        .def("pseudo_log_likelihood", [](const Machine& self, Words v) {
+            require(v.shape(1) == words_for(self.n_visible()), "v must fit the visible layer");
+            double* out = output<double>(v.shape(0));
+            {
+                nb::gil_scoped_release release;
+                self.pseudo_log_likelihood(bits(v), out);
+            }
+            return wrap(out, v.shape(0));
+        });
+
+    m.def("bernoulli", [](Floats logits, KeyTuple key, MaybeBeta beta) {
+        const size_t rows = logits.shape(0), n = logits.shape(1), stride = words_for(n);
+        const float* b = beta_of(beta, rows);
+        uint64_t* out = output<uint64_t>(rows * stride);
+        {
+            nb::gil_scoped_release release;
+            bernoulli(*chosen, logits.data(), rows, n, noise_key(key), b, out, stride);
+        }
+        return wrap(out, rows, stride);
+    }, nb::arg(), nb::arg(), nb::arg().none());
+    m.def("draw", [](Floats p, KeyTuple key) {
+        const size_t rows = p.shape(0), n = p.shape(1), stride = words_for(n);
+        uint64_t* out = output<uint64_t>(rows * stride);
+        {
+            nb::gil_scoped_release release;
+            draw(*chosen, p.data(), rows, n, noise_key(key), out, stride);
+        }
+        return wrap(out, rows, stride);
+    });
+    m.def("random_bits", [](KeyTuple key, size_t rows, size_t columns) {
+        uint32_t* out = output<uint32_t>(rows * columns);
+        chosen->random(noise_key(key), int(rows), int(columns), out);
+        return wrap(out, rows, columns);
+    });
+    m.def("mean", [](Floats logits) {
+        const size_t n = logits.shape(0) * logits.shape(1);
+        float* out = output<float>(n);
+        {
+            nb::gil_scoped_release release;
+            mean(*chosen, logits.data(), n, out);
+        }
+        return wrap(out, logits.shape(0), logits.shape(1));
+    });
+    m.def("softplus_sum", [](Floats logits) {
+        double* out = output<double>(logits.shape(0));
+        {
+            nb::gil_scoped_release release;
+            softplus_sum(*chosen, logits.data(), logits.shape(0), logits.shape(1), out);
+        }
+        return wrap(out, logits.shape(0));
+    });
+    m.def("encode", [](Array<const uint8_t, 2> X) {
+        const size_t stride = words_for(X.shape(1));
+        uint64_t* out = output<uint64_t>(X.shape(0) * stride);
+        {
+            nb::gil_scoped_release release;
+            encode(X.data(), X.shape(0), X.shape(1), out, stride);
+        }
+        return wrap(out, X.shape(0), stride);
+    });
+    m.def("decode", [](Words words, size_t n) {
+        require(words.shape(1) == words_for(n), "n must fit the states");
+        uint8_t* out = output<uint8_t>(words.shape(0) * n);
+        {
+            nb::gil_scoped_release release;
+            decode(bits(words), n, out);
+        }
+        return wrap(out, words.shape(0), n);
+    });
+    m.def("dot", [](Words words, Array<const float, 1> x) {
+        require(words.shape(1) == words_for(x.shape(0)), "x must fit the states");
+        double* out = output<double>(words.shape(0));
+        {
+            nb::gil_scoped_release release;
+            dot(bits(words), x.shape(0), x.data(), out);
+        }
+        return wrap(out, words.shape(0));
+    });
+    m.def("log_partition_block",
+          [](Array<const double, 2> W, Array<const double, 1> b, Array<const double, 1> c, uint64_t first, uint64_t count) {
+              require(b.shape(0) == W.shape(1) && c.shape(0) == W.shape(0) && count > 0, "b and c must fit W");
+              nb::gil_scoped_release release;
+              return log_partition_block(*chosen, W.shape(1), W.shape(0), W.data(), b.data(), c.data(), first, count);
+          });
+    m.def("use", [](const std::string& name) {
+        const Kernels* kernels = find_kernels(name.c_str());
+        require(kernels, "this processor does not run that instruction set");
+        chosen = kernels;
+    });
+    m.def("instruction_set", [] { return chosen->name; });
+    m.def("max_threads", [] { return omp_get_max_threads(); });
+}

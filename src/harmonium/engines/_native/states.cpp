@@ -1,0 +1,95 @@
+// Elementwise verbs: sampling from given logits or probabilities, means, sums, and packing of states.
+#include <math.h>
+#include <string.h>
+
+#include <algorithm>
+
+#include "machine.hpp"
+
+namespace harmonium {
+
+static uint32_t valid_columns(size_t n, size_t column) { return n - column >= 32 ? ~0u : (1u << (n - column)) - 1; }
+
+// Calls use(tile, rows, key, column, valid, out words) for tiles of at most 64 x 32 of a float matrix.
+template <class Use>
+static void for_noisy_tiles(const float* x, size_t rows, size_t n, NoiseKey key, uint64_t* out, size_t out_stride, Use use) {
+    constexpr size_t CHUNK = 64;
+    const int n_chunks = int((rows + CHUNK - 1) / CHUNK);
+    uint32_t* half_words = reinterpret_cast<uint32_t*>(out);
+#pragma omp parallel for num_threads(threads_for(double(rows) * n / 4)) schedule(static)
+    for (int chunk = 0; chunk < n_chunks; chunk++) {
+        const size_t first = chunk * CHUNK, count = std::min(CHUNK, rows - first);
+        NoiseKey at = key;
+        at.row += uint32_t(first);
+        alignas(64) float tile[CHUNK * 32] = {};
+        for (size_t column = 0; column < out_stride * 64; column += 32) {
+            uint32_t* to = half_words + first * 2 * out_stride + column / 32;
+            if (column >= n) {
+                for (size_t r = 0; r < count; r++) to[r * 2 * out_stride] = 0;
+                continue;
+            }
+            const size_t width = std::min(size_t(32), n - column);
+            for (size_t r = 0; r < count; r++) memcpy(tile + r * 32, x + (first + r) * n + column, width * sizeof(float));
+            use(tile, int(count), first, at, uint32_t(column), valid_columns(n, column), to);
+        }
+    }
+}
+
+void bernoulli(const Kernels& k, const float* logits, size_t rows, size_t n, NoiseKey key, const float* beta, uint64_t* out,
+               size_t out_stride) {
+    for_noisy_tiles(logits, rows, n, key, out, out_stride,
+                    [&](const float* tile, int count, size_t first, NoiseKey at, uint32_t column, uint32_t valid, uint32_t* to) {
+                        k.sample(tile, count, at, column, beta ? beta + first : nullptr, valid, to, 2 * out_stride);
+                    });
+}
+
+void draw(const Kernels& k, const float* p, size_t rows, size_t n, NoiseKey key, uint64_t* out, size_t out_stride) {
+    for_noisy_tiles(p, rows, n, key, out, out_stride,
+                    [&](const float* tile, int count, size_t, NoiseKey at, uint32_t column, uint32_t valid, uint32_t* to) {
+                        k.draw(tile, count, at, column, valid, to, 2 * out_stride);
+                    });
+}
+
+void mean(const Kernels& k, const float* logits, size_t n, float* out) {
+    constexpr size_t CHUNK = 8192;
+    const int n_chunks = int((n + CHUNK - 1) / CHUNK);
+#pragma omp parallel for num_threads(threads_for(double(n) / 4)) schedule(static)
+    for (int chunk = 0; chunk < n_chunks; chunk++) {
+        const size_t first = chunk * CHUNK;
+        k.mean(logits + first, std::min(CHUNK, n - first), out + first);
+    }
+}
+
+void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, double* out) {
+#pragma omp parallel for num_threads(threads_for(double(rows) * n / 4)) schedule(static)
+    for (size_t r = 0; r < rows; r++) out[r] = k.softplus_sum(logits + r * n, n);
+}
+
+void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_stride) {
+#pragma omp parallel for num_threads(threads_for(double(rows) * n / 4)) schedule(static)
+    for (size_t r = 0; r < rows; r++)
+        for (size_t w = 0; w < out_stride; w++) {
+            uint64_t word = 0;
+            const uint8_t* x = X + r * n + w * 64;
+            for (size_t i = 0; i < std::min(size_t(64), n - w * 64); i++) word |= uint64_t(x[i] != 0) << i;
+            out[r * out_stride + w] = word;
+        }
+}
+
+void decode(Bits states, size_t n, uint8_t* out) {
+#pragma omp parallel for num_threads(threads_for(double(states.rows) * n / 4)) schedule(static)
+    for (size_t r = 0; r < states.rows; r++)
+        for (size_t i = 0; i < n; i++) out[r * n + i] = states.words[r * states.stride + i / 64] >> (i % 64) & 1;
+}
+
+void dot(Bits states, size_t n, const float* x, double* out) {
+#pragma omp parallel for num_threads(threads_for(double(states.rows) * n / 4)) schedule(static)
+    for (size_t r = 0; r < states.rows; r++) {
+        double total = 0;
+        for (size_t i = 0; i < n; i++)
+            total += states.words[r * states.stride + i / 64] >> (i % 64) & 1 ? double(x[i]) : 0.0;
+        out[r] = total;
+    }
+}
+
+}  // namespace harmonium

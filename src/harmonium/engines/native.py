@@ -1,0 +1,157 @@
+"""The fast engine: packed bits, products without multiplication, fused sampling, OpenMP threads.
+
+Weights enter the products in fixed point (24 bits, with a power-of-two scale for each unit) and the sums are exact
+integers, so logits do not depend on the order of summation: the results are the same bits for every number of threads
+and every instruction set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.engines._native import _kernels
+from harmonium.engines.engine import Beta, Engine, FloatArray, Phase, Velocity
+from harmonium.random import Key
+from harmonium.rbm import RBM, Statistics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bits:
+    """Packed binary states.
+
+    Attributes
+    ----------
+    words : uint64 array of shape (rows, ceil(n_units / 64))
+        Unit k is bit k % 64 of word k // 64; bits beyond the last unit are zero.
+    n_units : int
+    """
+
+    words: npt.NDArray[np.uint64]
+    n_units: int
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+class NativeEngine(Engine):
+    """States are `Bits`; see `harmonium.engines.engine.Engine` for the verbs."""
+
+    name = "native"
+
+    def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
+        self._n_visible, self._n_hidden = rbm.n_visible, rbm.n_hidden
+        self._machine = _kernels.Machine(*(np.ascontiguousarray(x, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
+        if velocity is not None:
+            self._machine.weight_velocity[:] = velocity.W.T
+            self._machine.b_velocity[:] = velocity.b
+            self._machine.c_velocity[:] = velocity.c
+
+    @property
+    def rbm(self) -> RBM:
+        return RBM(self._machine.weights.T, self._machine.b, self._machine.c)
+
+    @property
+    def velocity(self) -> Velocity:
+        m = self._machine
+        return Velocity(m.weight_velocity.T.copy(), m.b_velocity.copy(), m.c_velocity.copy())
+
+    def encode(self, X: npt.NDArray[Any]) -> Bits:
+        return Bits(_kernels.encode(np.ascontiguousarray(X, np.uint8)), X.shape[1])
+
+    def decode(self, states: Bits) -> npt.NDArray[np.uint8]:
+        X: npt.NDArray[np.uint8] = _kernels.decode(states.words, states.n_units)
+        return X
+
+    def take(self, states: Bits | FloatArray, rows: npt.NDArray[np.intp]) -> Bits | FloatArray:
+        return Bits(states.words[rows], states.n_units) if isinstance(states, Bits) else states[rows]
+
+    def overwrite(self, states: Bits, where: Bits, values: Bits) -> Bits:
+        return Bits((states.words & ~where.words) | (values.words & where.words), states.n_units)
+
+    def logits_h(self, v: Bits | FloatArray) -> FloatArray:
+        if isinstance(v, Bits):
+            logits: FloatArray = self._machine.logits_h(v.words)
+            return logits
+        return np.asarray(v, np.float32) @ self._machine.weights + self._machine.c
+
+    def logits_v(self, h: Bits) -> FloatArray:
+        logits: FloatArray = self._machine.logits_v(h.words)
+        return logits
+
+    def mean(self, logits: FloatArray) -> FloatArray:
+        p: FloatArray = _kernels.mean(_contiguous(logits))
+        return p
+
+    def bernoulli(self, logits: FloatArray, key: Key, beta: Beta = 1.0) -> Bits:
+        words = _kernels.bernoulli(_contiguous(logits), _words(key), _per_row(beta, len(logits)))
+        return Bits(words, logits.shape[1])
+
+    def sample_h(self, v: Bits, key: Key, beta: Beta = 1.0) -> Bits:
+        return Bits(self._machine.sample_h(v.words, _words(key), _per_row(beta, len(v.words))), self._n_hidden)
+
+    def sample_v(self, h: Bits, key: Key, beta: Beta = 1.0) -> Bits:
+        return Bits(self._machine.sample_v(h.words, _words(key), _per_row(beta, len(h.words))), self._n_visible)
+
+    def draw(self, p: npt.NDArray[Any], key: Key) -> Bits:
+        return Bits(_kernels.draw(_contiguous(p), _words(key)), p.shape[1])
+
+    def softplus_sum(self, logits: FloatArray) -> npt.NDArray[np.float64]:
+        total: npt.NDArray[np.float64] = _kernels.softplus_sum(_contiguous(logits))
+        return total
+
+    def dot_b(self, v: Bits | FloatArray) -> npt.NDArray[np.float64]:
+        if isinstance(v, Bits):
+            product: npt.NDArray[np.float64] = _kernels.dot(v.words, self._machine.b)
+            return product
+        return v.astype(np.float64) @ self._machine.b.astype(np.float64)
+
+    def pseudo_log_likelihood(self, v: Bits) -> npt.NDArray[np.float64]:
+        total: npt.NDArray[np.float64] = self._machine.pseudo_log_likelihood(v.words)
+        return total
+
+    @staticmethod
+    def log_partition_block(rbm: RBM, first: int, count: int) -> float:
+        W, b, c = (np.ascontiguousarray(x, np.float64) for x in (rbm.W, rbm.b, rbm.c))
+        return float(_kernels.log_partition_block(W, b, c, first, count))
+
+    def moments(self, phase: Phase) -> Statistics:
+        w = phase.normalised_weights()
+        if isinstance(phase.v, Bits):
+            hv, v, h = self._machine.moments(phase.v.words, _contiguous(phase.mean_h), w)
+            return Statistics(hv.T, v, h)
+        weighted_h = w[:, None] * phase.mean_h
+        return Statistics(weighted_h.T @ phase.v, w @ phase.v, weighted_h.sum(axis=0))
+
+    def ascend(
+        self, positive: Phase, negative: Phase, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
+    ) -> None:
+        rates = (learning_rate, momentum, weight_decay)
+        if isinstance(positive.v, Bits) and isinstance(negative.v, Bits):
+            sides = ((p.v.words, _contiguous(p.mean_h), p.normalised_weights()) for p in (positive, negative))
+            self._machine.ascend(*next(sides), *next(sides), *rates)
+        else:
+            gradient = self.moments(positive) - self.moments(negative)
+            self._machine.ascend_along(_contiguous(gradient.hv.T), gradient.v, gradient.h, *rates)
+
+
+def instruction_set() -> str:
+    """The instruction set in use: amx, avx512, avx2 or portable."""
+    return str(_kernels.instruction_set())
+
+
+def _contiguous(x: npt.NDArray[Any]) -> FloatArray:
+    return np.ascontiguousarray(x, np.float32)
+
+
+def _words(key: Key) -> tuple[int, int, int, int]:
+    return key.seed, key.stream, key.step, key.row
+
+
+def _per_row(beta: Beta, n_rows: int) -> FloatArray | None:
+    if isinstance(beta, float | int):
+        return None if beta == 1 else np.full(n_rows, beta, np.float32)
+    return np.broadcast_to(np.asarray(beta, np.float32).ravel(), (n_rows,)).copy()

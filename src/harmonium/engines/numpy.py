@@ -1,0 +1,108 @@
+"""The readable engine: plain NumPy, float32 states. Blocked Gibbs sampling and CD from scratch are these lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logsumexp
+
+from harmonium.engines.engine import Beta, Engine, FloatArray, Phase, Velocity
+from harmonium.random import Key
+from harmonium.rbm import RBM, Statistics, softplus
+
+
+class NumpyEngine(Engine):
+    """States are float arrays of 0 and 1; see `harmonium.engines.engine.Engine` for the verbs."""
+
+    name = "numpy"
+
+    def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
+        self.W, self.b, self.c = (np.array(x, np.float32) for x in (rbm.W, rbm.b, rbm.c))
+        self._velocity = [np.zeros_like(x) for x in (self.W, self.b, self.c)]
+        if velocity is not None:
+            self._velocity = [np.array(x, np.float32) for x in velocity]
+
+    @property
+    def rbm(self) -> RBM:
+        return RBM(self.W, self.b, self.c)
+
+    @property
+    def velocity(self) -> Velocity:
+        return Velocity(*(x.copy() for x in self._velocity))
+
+    def encode(self, X: npt.NDArray[Any]) -> FloatArray:
+        return np.asarray(X, np.float32)
+
+    def draw(self, p: npt.NDArray[Any], key: Key) -> FloatArray:
+        return (key.uniform(*p.shape) < p).astype(np.float32)
+
+    def decode(self, states: FloatArray) -> npt.NDArray[np.uint8]:
+        return states.astype(np.uint8)
+
+    def take(self, states: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
+        return states[rows]
+
+    def overwrite(self, states: FloatArray, where: FloatArray, values: FloatArray) -> FloatArray:
+        return np.where(where > 0, values, states)
+
+    def logits_h(self, v: FloatArray) -> FloatArray:
+        return v @ self.W.T + self.c
+
+    def logits_v(self, h: FloatArray) -> FloatArray:
+        return h @ self.W + self.b
+
+    def mean(self, logits: FloatArray) -> FloatArray:
+        p: FloatArray = expit(logits)
+        return p
+
+    def bernoulli(self, logits: FloatArray, key: Key, beta: Beta = 1.0) -> FloatArray:
+        beta = np.reshape(np.asarray(beta, np.float32), (-1, 1))
+        p = expit((beta * logits).astype(np.float64))
+        return (key.uniform(*logits.shape) < p).astype(np.float32)
+
+    def sample_h(self, v: FloatArray, key: Key, beta: Beta = 1.0) -> FloatArray:
+        return self.bernoulli(self.logits_h(v), key, beta)
+
+    def sample_v(self, h: FloatArray, key: Key, beta: Beta = 1.0) -> FloatArray:
+        return self.bernoulli(self.logits_v(h), key, beta)
+
+    def softplus_sum(self, logits: FloatArray) -> npt.NDArray[np.float64]:
+        total: npt.NDArray[np.float64] = softplus(logits.astype(np.float64)).sum(axis=1)
+        return total
+
+    def dot_b(self, v: FloatArray) -> npt.NDArray[np.float64]:
+        return v.astype(np.float64) @ self.b.astype(np.float64)
+
+    def pseudo_log_likelihood(self, v: FloatArray) -> npt.NDArray[np.float64]:
+        W, b = self.W.astype(np.float64), self.b.astype(np.float64)
+        a = v @ W.T + self.c.astype(np.float64)
+        unflipped = softplus(a).sum(axis=1)
+        total = np.zeros(len(v))
+        for j in range(len(b)):
+            flip = 1 - 2 * v[:, j].astype(np.float64)
+            log_ratio = flip * b[j] + softplus(a + flip[:, None] * W[:, j]).sum(axis=1) - unflipped
+            total -= softplus(log_ratio)
+        return total
+
+    @staticmethod
+    def log_partition_block(rbm: RBM, first: int, count: int) -> float:
+        W, b, c = (x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c))
+        h = ((np.arange(first, first + count)[:, None] >> np.arange(rbm.n_hidden)) & 1).astype(np.float64)
+        return float(logsumexp(h @ c + softplus(h @ W + b).sum(axis=1)))
+
+    def moments(self, phase: Phase) -> Statistics:
+        w = phase.normalised_weights()
+        weighted_h = w[:, None] * phase.mean_h
+        return Statistics(weighted_h.T @ phase.v, w @ phase.v, weighted_h.sum(axis=0))
+
+    def ascend(
+        self, positive: Phase, negative: Phase, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
+    ) -> None:
+        gradient = self.moments(positive) - self.moments(negative)
+        gradient = gradient._replace(hv=gradient.hv - np.float32(weight_decay) * self.W)
+        for parameter, velocity, slope in zip((self.W, self.b, self.c), self._velocity, gradient, strict=True):
+            velocity *= np.float32(momentum)
+            velocity += np.float32(learning_rate) * slope
+            parameter += velocity

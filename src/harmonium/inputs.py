@@ -1,0 +1,115 @@
+"""The input contract: what an array of data or a number must satisfy before any mathematics runs."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from harmonium.errors import InvalidData, InvalidParameter
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+def check_matrix(
+    X: Any, *, n_columns: int | None = None, name: str = "X", binary: bool = False
+) -> npt.NDArray[Any]:
+    """Return `X` as a dense 2-D array of values in [0, 1].
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_samples, n_columns)
+        Booleans, integers or floats. Nothing is copied that need not be.
+    n_columns : int, optional
+        The width that the model expects.
+    name : str
+        How messages call the array.
+    binary : bool
+        Whether only 0 and 1 are accepted.
+
+    Raises
+    ------
+    InvalidData
+        Not numeric, not 2-D, empty, wrong width, NaN, infinite, or outside [0, 1].
+    """
+    if scipy.sparse.issparse(X):
+        X = X.toarray()
+    try:
+        array = np.asarray(X)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidData(
+            f"{name} must be a numeric 2-D array. Got {type(X).__name__} that is not: {error}. "
+            "Pass rows of equal length that hold numbers only."
+        ) from None
+    if array.dtype.kind not in "buif":
+        raise InvalidData(f"{name} must hold numbers in [0, 1]. Got dtype {array.dtype}. Encode categories as 0/1 columns.")
+    if array.ndim != 2:
+        raise InvalidData(
+            f"{name} must be a 2-D array (n_samples, n_columns). Got shape {array.shape}. "
+            f"Use {name}.reshape(1, -1) for one sample or {name}.reshape(len({name}), -1) for images."
+        )
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise InvalidData(
+            f"{name} must hold at least one sample and one column. Got shape {array.shape}. Check how it was selected."
+        )
+    if n_columns is not None and array.shape[1] != n_columns:
+        raise InvalidData(
+            f"{name} must have {n_columns} columns, as many as the model has units. Got {array.shape[1]}. "
+            "Use the data the model was made for, or train a new model."
+        )
+    if array.dtype.kind != "b":
+        low, high = array.min(), array.max()
+        if not (math.isfinite(low) and math.isfinite(high)):
+            kind = "NaN" if np.isnan(array).any() else "infinity"
+            raise InvalidData(f"{name} must be finite. Got {kind}. Remove or fill those values first.")
+        if low < 0 or high > 1:
+            hint = " (image bytes?). Divide by 255" if low >= 0 and high <= 255 else ". Rescale the columns to [0, 1]"
+            raise InvalidData(f'{name} must lie in [0, 1]. Got values from {low:g} to {high:g}{hint} or threshold to 0/1.')
+    if binary and not is_binary(array):
+        raise InvalidData(f"{name} must hold only 0 and 1. Got values between. Binarise it first.")
+    return array
+
+
+def is_binary(X: npt.NDArray[Any]) -> bool:
+    """Whether every value of an array within [0, 1] is exactly 0 or 1."""
+    return X.dtype.kind in "bui" or bool(np.all((X == 0) | (X == 1)))
+
+
+def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
+    """Return `value` as an int of at least `minimum`, or raise `InvalidParameter`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+        raise InvalidParameter(
+            f"{name} must be an integer of at least {minimum}. Got {value!r}. Pass a whole number in that range."
+        )
+    return int(value)
+
+
+def check_number(
+    value: Any, name: str, *, low: float = -math.inf, high: float = math.inf, above: bool = False, below: bool = False
+) -> float:
+    """Return `value` as a finite float in [low, high], or raise `InvalidParameter`.
+
+    `above` and `below` make the respective end exclusive.
+    """
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    number = float(value) if real else math.nan
+    inside = (number > low if above else number >= low) and (number < high if below else number <= high)
+    if not (math.isfinite(number) and inside):
+        left, right = "(" if above or low == -math.inf else "[", ")" if below or high == math.inf else "]"
+        raise InvalidParameter(
+            f"{name} must be a finite number in {left}{low:g}, {high:g}{right}. Got {value!r}. Pass one in that range."
+        )
+    return number
+
+
+def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
+    """Return `value` if it is one of `choices`, or raise `InvalidParameter`."""
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidParameter(f"{name} must be one of {', '.join(choices)}. Got {value!r}. Pass one of those.")
+    return value

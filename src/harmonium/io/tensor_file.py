@@ -1,0 +1,104 @@
+"""Harmonium's files: safetensors (no pickle, no code on load) with a versioned, validated header.
+
+Two kinds exist: ``rbm`` (a model) and ``checkpoint`` (a training run's complete state).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from harmonium.errors import DataUnavailable, InvalidParameter, UnreadableFile
+from harmonium.io.atomic import atomic_write
+
+FORMAT_VERSION = 1
+
+
+def write_tensors(
+    path: str | os.PathLike[str], kind: str, tensors: dict[str, npt.NDArray[Any]], attributes: dict[str, Any]
+) -> None:
+    """Write named arrays and JSON-serialisable attributes to `path`, atomically.
+
+    Raises
+    ------
+    UnwritableOutput
+        `path` cannot be written; what was there before is untouched.
+    InvalidParameter
+        An attribute has no form in JSON.
+    """
+    try:
+        text = json.dumps(attributes)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidParameter(
+            f"Attributes of a file must be JSON values. Got: {error}. Convert them to text, numbers or lists first."
+        ) from None
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    header = {"format": "harmonium", "version": str(FORMAT_VERSION), "kind": kind, "attributes": text}
+    header["digest"] = _digest(text, arrays)
+    atomic_write(path, safetensors.numpy.save(arrays, metadata=header))
+
+
+def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    Returns
+    -------
+    tensors : dict of ndarray
+    attributes : dict
+
+    Raises
+    ------
+    DataUnavailable
+        There is no such file.
+    UnreadableFile
+        Not a Harmonium file, of another kind or a newer version, truncated, altered, malformed, or holding NaN or
+        infinity.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataUnavailable(f"A {kind} file must exist at {path}. Got nothing there. Check the path.")
+    try:
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except Exception as error:  # safetensors raises several unrelated types, all of which mean the same here
+        raise UnreadableFile(
+            f"{path} must be a Harmonium {kind} file in the safetensors format. Got: {error}. "
+            "The file is damaged or of another kind; use a copy or make it again."
+        ) from None
+    if header.get("format") != "harmonium" or header.get("kind") != kind:
+        got = f"a {header.get('format', 'foreign')} file of kind {header.get('kind', 'unknown')!r}"
+        raise UnreadableFile(f"{path} must be a Harmonium {kind} file. Got {got}. Check the path.")
+    if header.get("version") != str(FORMAT_VERSION):
+        raise UnreadableFile(
+            f"{path} must have format version {FORMAT_VERSION}. Got {header.get('version')!r}. Install a newer Harmonium."
+        )
+    try:
+        attributes = json.loads(header["attributes"])
+        attributes = dict(attributes)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise UnreadableFile(f"{path} must have a readable header. Got damaged attributes. Use a copy.") from None
+    if header.get("digest") != _digest(header["attributes"], tensors):
+        raise UnreadableFile(f"{path} must be as it was written. Got content that does not match its digest. Use a copy.")
+    for name, array in tensors.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UnreadableFile(f"{path} must hold finite numbers. Got NaN or infinity in {name!r}. Use a copy.")
+    return tensors, attributes
+
+
+def _digest(attributes: str, tensors: dict[str, npt.NDArray[Any]]) -> str:
+    """A hash of all that a file says: the format by itself takes a flipped bit of a number for a number."""
+    digest = hashlib.blake2b(attributes.encode(), digest_size=16)
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()

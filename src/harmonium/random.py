@@ -1,0 +1,136 @@
+"""Keyed noise: Philox4x32-10, a pure function from (seed, stream, step, row, column) to 32 random bits.
+
+A counter-based generator has no state to carry, share or corrupt. The same key gives the same bits for any
+thread count, any chunking of rows and any engine, so a sampler can be replayed, resumed and probed.
+
+Layout (part of the file format and of the published test vectors; it never changes):
+
+* key words: the seed's low and high 32 bits;
+* counter words: (column // 4, row, step, stream); word ``column % 4`` of the output belongs to the column.
+
+A unit with probability p is on exactly when ``(bits + 1/2) / 2**32 < p``.
+
+References
+----------
+Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.special
+
+from harmonium.errors import InvalidParameter
+from harmonium.inputs import check_count
+
+_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+
+
+def philox4x32(counter: npt.NDArray[np.uint32], seed: int) -> npt.NDArray[np.uint32]:
+    """Ten rounds of Philox4x32.
+
+    Parameters
+    ----------
+    counter : ndarray of shape (..., 4), uint32
+    seed : int in [0, 2**64)
+        The two key words, low word first.
+
+    Returns
+    -------
+    ndarray of shape (..., 4), uint32
+    """
+    x0, x1, x2, x3 = (counter[..., i].astype(np.uint64) for i in range(4))
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    for _ in range(10):
+        product0, product1 = _MULTIPLIERS[0] * x0, _MULTIPLIERS[1] * x2
+        x0, x1, x2, x3 = (
+            (product1 >> _SHIFT) ^ x1 ^ np.uint64(k0),
+            product1 & _LOW,
+            (product0 >> _SHIFT) ^ x3 ^ np.uint64(k1),
+            product0 & _LOW,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+    return np.stack([x0, x1, x2, x3], axis=-1).astype(np.uint32)
+
+
+@dataclass(frozen=True)
+class Key:
+    """The address of a block of noise. Immutable: a new purpose or a new step is a new key.
+
+    Parameters
+    ----------
+    seed : int in [0, 2**64)
+    stream, step : int in [0, 2**32)
+        `step` counts time; `stream` separates uses of one seed.
+    row : int in [0, 2**32)
+        The number of the first row, so that a chunk of rows draws what the whole would have drawn.
+    """
+
+    seed: int = 0
+    stream: int = 0
+    step: int = 0
+    row: int = 0
+
+    def __post_init__(self) -> None:
+        for name, n_bits in (("seed", 64), ("stream", 32), ("step", 32), ("row", 32)):
+            value = getattr(self, name)
+            if type(value) is int and 0 <= value < 2**n_bits:
+                continue  # keys are made several times a step of training, so the ordinary case is quick
+            value = check_count(value, name, minimum=0)
+            if value >= 2**n_bits:
+                raise InvalidParameter(f"{name} must be below 2**{n_bits}. Got {value}. Use a smaller number.")
+            object.__setattr__(self, name, value)  # a plain int, whatever integer type it came as
+
+    def at(self, step: int) -> Key:
+        """The same noise source at another time step."""
+        return replace(self, step=step)
+
+    def on(self, stream: int) -> Key:
+        """The same seed and step on another stream."""
+        return replace(self, stream=stream)
+
+    def rows_from(self, row: int) -> Key:
+        """The same noise, starting `row` rows further down."""
+        return replace(self, row=self.row + row)
+
+    def derive(self, *labels: str | int) -> Key:
+        """An independent key for a purpose: its seed is a 64-bit BLAKE2b hash of this seed and `labels`."""
+        text = repr((self.seed, *(x if isinstance(x, str) else int(x) for x in labels))).encode()
+        return Key(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
+
+    def bits(self, n_rows: int, n_columns: int) -> npt.NDArray[np.uint32]:
+        """Uniform 32-bit integers, shape (n_rows, n_columns)."""
+        n_blocks = -(-n_columns // 4)
+        counter = np.empty((n_rows, n_blocks, 4), np.uint32)
+        counter[..., 0] = np.arange(n_blocks, dtype=np.uint32)
+        counter[..., 1] = (np.arange(n_rows) + self.row).astype(np.uint32)[:, None]
+        counter[..., 2] = self.step
+        counter[..., 3] = self.stream
+        return philox4x32(counter, self.seed).reshape(n_rows, 4 * n_blocks)[:, :n_columns]
+
+    def uniform(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
+        """Uniform numbers strictly inside (0, 1), shape (n_rows, n_columns): (bits + 1/2) / 2**32, exactly."""
+        return (self.bits(n_rows, n_columns) + 0.5) * 2.0**-32
+
+    def normal(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
+        """Standard normal numbers by inversion, shape (n_rows, n_columns)."""
+        z: npt.NDArray[np.float64] = scipy.special.ndtri(self.uniform(n_rows, n_columns))
+        return z
+
+    def permutation(self, n: int) -> npt.NDArray[np.intp]:
+        """A uniformly random order of range(n): the ranks of n 64-bit numbers."""
+        words = self.bits(2, n).astype(np.uint64)
+        return np.argsort((words[0] << _SHIFT) | words[1], kind="stable")
+
+
+def as_key(seed: int | Key | Any) -> Key:
+    """`seed` itself if it is a key, else `Key(seed)`."""
+    return seed if isinstance(seed, Key) else Key(check_count(seed, "seed", minimum=0))

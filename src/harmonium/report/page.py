@@ -1,0 +1,123 @@
+"""One self-contained HTML page: text, a table of scores, and pictures, in a file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from harmonium.errors import InvalidParameter
+from harmonium.io import atomic_write
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page.
+
+    Parameters
+    ----------
+    png : bytes
+        The content of a PNG file.
+    caption : str
+        What is shown and how it was made.
+    alt : str
+        What those who cannot see it need to know; never empty.
+    pixelated : bool
+        Whether its pixels are data, to be kept sharp when it is scaled.
+    wide : bool
+        Whether it takes the whole width of the page; the others stand two abreast where there is room.
+    """
+
+    png: bytes
+    caption: str
+    alt: str
+    pixelated: bool = True
+    wide: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.alt.strip():
+            raise InvalidParameter("alt must say what the picture shows. Got nothing. Describe it in a sentence.")
+
+    @property
+    def uri(self) -> str:
+        """The picture itself, as the address of an ``img``."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of ready text under a header. The first column names the row; the others are numbers.
+
+    Parameters
+    ----------
+    caption : str
+    header : sequence of str
+    rows : sequence of sequences of str
+        Each as long as the header.
+    numeric : bool
+        Whether the other columns hold numbers, which are then aligned.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report says. All text is escaped when it is rendered.
+
+    Parameters
+    ----------
+    title : str
+    lead : str
+        One or two sentences under the title.
+    data : str
+        The name of the data set.
+    source : str
+        Where the data came from.
+    method : sequence of str
+        Paragraphs.
+    settings : Table
+        Every hyper-parameter of the run, and its seed.
+    scores : Table
+    pictures : sequence of Picture
+    made_by : str
+        The command that makes the page again; left out where empty.
+    """
+
+    title: str
+    lead: str
+    data: str
+    source: str
+    method: Sequence[str]
+    settings: Table
+    scores: Table
+    pictures: Sequence[Picture]
+    made_by: str = ""
+
+    def html(self) -> str:
+        """The page: no script, and no address outside it."""
+        environment = Environment(
+            loader=PackageLoader("harmonium.report"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        return environment.get_template("page.html").render(page=self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to `path`, atomically.
+
+        Raises
+        ------
+        UnwritableOutput
+            The place cannot be written; an existing file is untouched.
+        """
+        atomic_write(path, self.html().encode())

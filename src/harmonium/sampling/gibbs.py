@@ -1,0 +1,170 @@
+"""Blocked Gibbs sampling: all hidden units at once given the visible ones, then all visible given the hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.engines import Engine, States, make_engine
+from harmonium.errors import InvalidData
+from harmonium.inputs import check_count, check_matrix
+from harmonium.random import Key, as_key
+from harmonium.rbm import RBM
+
+HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
+
+
+class Clamp(NamedTuple):
+    """Visible units that are held fixed while the others are sampled.
+
+    Attributes
+    ----------
+    where : bool array of shape (n_visible,) or (chains, n_visible)
+        True where a unit is held.
+    values : array of 0 and 1, shape (n_visible,) or (chains, n_visible)
+        What it is held at; ignored elsewhere.
+    """
+
+    where: npt.NDArray[Any]
+    values: npt.NDArray[Any]
+
+
+class GibbsState(NamedTuple):
+    """A batch of chains between two sweeps.
+
+    Attributes
+    ----------
+    v : States
+        Visible states, one row a chain.
+    sweep : int
+        Full v -> h -> v sweeps done so far; with the key it determines all noise to come.
+    """
+
+    v: States
+    sweep: int
+
+
+def step(
+    engine: Engine, state: GibbsState, key: Key, beta: float | npt.NDArray[Any] = 1.0, held: Any = None
+) -> GibbsState:
+    """One full sweep: h ~ p(h | v), then v ~ p(v | h), at inverse temperature `beta` (a number or one per chain).
+
+    `held` is a pair of states (where, values) that overrides visible units after the sweep.
+    """
+    key = key.at(state.sweep)
+    h = engine.sample_h(state.v, key.on(HIDDEN), beta)
+    v = engine.sample_v(h, key.on(VISIBLE), beta)
+    if held is not None:
+        v = engine.overwrite(v, *held)
+    return GibbsState(v, state.sweep + 1)
+
+
+def gibbs_chain(
+    rbm: RBM,
+    start: npt.NDArray[Any],
+    *,
+    seed: int | Key = 0,
+    clamp: Clamp | None = None,
+    beta: float | npt.NDArray[Any] = 1.0,
+    engine: str = "native",
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Run chains from given states, yielding them after every sweep; stop whenever you like.
+
+    Parameters
+    ----------
+    rbm : RBM
+    start : array of 0 and 1, shape (chains, n_visible)
+        Where the chains begin: data, noise, or the last states of another run.
+    seed : int or Key
+    clamp : Clamp, optional
+        Visible units to hold fixed (so that half an image can be completed).
+    beta : float or array of shape (chains,)
+        Inverse temperature.
+    engine : {"native", "numpy"}
+
+    Yields
+    ------
+    ndarray of shape (chains, n_visible), uint8
+
+    Raises
+    ------
+    InvalidData
+        `start` or `clamp` is not binary or does not fit the machine.
+    """
+    for engine_, state in _run(rbm, start, as_key(seed), clamp, beta, engine):
+        yield engine_.decode(state.v)
+
+
+def sample(
+    rbm: RBM,
+    n: int | None = None,
+    *,
+    sweeps: int = 1000,
+    start: npt.NDArray[Any] | None = None,
+    seed: int | Key = 0,
+    clamp: Clamp | None = None,
+    beta: float | npt.NDArray[Any] = 1.0,
+    engine: str = "native",
+) -> npt.NDArray[np.uint8]:
+    """The states of independent Gibbs chains after a number of sweeps.
+
+    Parameters
+    ----------
+    rbm : RBM
+    n : int, optional
+        Number of chains; needed unless `start` says it.
+    sweeps : int
+        Full v -> h -> v sweeps for each chain. Zero returns the start.
+    start : array of 0 and 1, shape (n, n_visible), optional
+        Initial states; independent noise with the machine's visible biases if left out.
+    seed, clamp, beta, engine
+        As in `gibbs_chain`.
+
+    Returns
+    -------
+    ndarray of shape (n, n_visible), uint8
+
+    Raises
+    ------
+    InvalidParameter, InvalidData
+        A count is out of range, or states do not fit the machine.
+    """
+    key = as_key(seed)
+    sweeps = check_count(sweeps, "sweeps", minimum=0)
+    if start is None:
+        n = check_count(n, "n")
+        engine_ = make_engine(rbm, engine)
+        start = engine_.decode(engine_.bernoulli(np.tile(rbm.b.astype(np.float32), (n, 1)), key.on(START)))
+    if n is not None and n != len(start):
+        raise InvalidData(f"n and start must agree. Got n={n} and {len(start)} rows. Leave n out, or pass n rows.")
+    chain = _run(rbm, start, key, clamp, beta, engine)
+    for _ in range(sweeps + 1):
+        engine_, state = next(chain)
+    return engine_.decode(state.v)
+
+
+def _run(
+    rbm: RBM, start: Any, key: Key, clamp: Clamp | None, beta: float | npt.NDArray[Any], name: str
+) -> Iterator[tuple[Engine, GibbsState]]:
+    """The chains before the first sweep, then after each."""
+    engine = make_engine(rbm, name)
+    v = engine.encode(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
+    held = None
+    if clamp is not None:
+        shape = (len(v), rbm.n_visible)
+        where, values = (
+            check_matrix(np.atleast_2d(x), n_columns=rbm.n_visible, name=f"clamp.{field}", binary=True)
+            for field, x in (("where", clamp.where), ("values", np.where(clamp.where, clamp.values, 0)))
+        )
+        if not {len(where), len(values)} <= {1, len(v)}:
+            raise InvalidData(f"clamp must have one row or one per chain ({len(v)}). Got {len(where)} and {len(values)}.")
+        held = tuple(engine.encode(np.broadcast_to(x, shape)) for x in (where, values))
+        v = engine.overwrite(v, *held)
+    state = GibbsState(v, 0)
+    while True:
+        yield engine, state
+        state = step(engine, state, key, beta, held)
+

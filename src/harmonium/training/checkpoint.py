@@ -1,0 +1,60 @@
+"""The complete state of a run in one crash-safe file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from harmonium.engines import Velocity
+from harmonium.errors import InvalidParameter, UnreadableFile
+from harmonium.inputs import check_count
+from harmonium.io import read_tensors, write_tensors
+from harmonium.rbm import RBM
+from harmonium.training.config import Config
+from harmonium.training.trainer import TrainingState
+
+
+def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, config: Config, **attributes: Any) -> None:
+    """Write `state` and `config`, and further JSON values, atomically.
+
+    Raises
+    ------
+    UnwritableOutput
+        The place cannot be written; the last checkpoint is untouched.
+    """
+    rbm, velocity = state.rbm, state.velocity
+    tensors = {"W": rbm.W, "b": rbm.b, "c": rbm.c}
+    tensors |= {f"velocity.{name}": array for name, array in velocity._asdict().items()}
+    if state.chains is not None:
+        tensors["chains"] = np.packbits(state.chains, axis=1)
+    write_tensors(path, "checkpoint", tensors, {"step": state.step, "config": asdict(config), **attributes})
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config, dict[str, Any]]:
+    """Read what `save_checkpoint` wrote: the state, the configuration, and the further values.
+
+    Raises
+    ------
+    DataUnavailable, UnreadableFile
+        No such file; or not a sound checkpoint.
+    """
+    tensors, attributes = read_tensors(path, "checkpoint")
+    try:
+        config = Config(**attributes.pop("config"))
+        rbm = RBM(tensors["W"], tensors["b"], tensors["c"])
+        velocity = Velocity(*(tensors[f"velocity.{name}"] for name in Velocity._fields))
+        if [x.shape for x in velocity] != [rbm.W.shape, rbm.b.shape, rbm.c.shape]:
+            raise ValueError("the velocity does not fit the parameters")
+        chains = None
+        if "chains" in tensors:
+            chains = np.unpackbits(tensors["chains"], axis=1)[:, : rbm.n_hidden]
+        fits = config.method == "cd" if chains is None else config.method == "pcd" and chains.shape[1] == rbm.n_hidden
+        if not fits or rbm.n_hidden != config.n_hidden:
+            raise ValueError("the machine or its chains do not fit the configuration")
+        state = TrainingState(rbm, velocity, chains, check_count(attributes.pop("step"), "step", minimum=0))
+    except (KeyError, TypeError, ValueError, InvalidParameter) as error:
+        raise UnreadableFile(f"{path} must hold the state of a training run. Got: {error!r}. Use a copy.") from None
+    return state, config, attributes

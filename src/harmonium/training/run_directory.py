@@ -1,0 +1,259 @@
+"""A training run on disk: a directory from which a stopped run continues bit for bit.
+
+=========================  ============================================================================
+``model.safetensors``      the machine, as of the last checkpoint
+``checkpoint.safetensors`` the complete state, which is what a run continues from
+``history.jsonl``          one JSON object per epoch
+``config.toml``            the choices of the run and the name of its data, to be read and not edited
+=========================  ============================================================================
+
+The directory appears under its name only when all four are in it, and each is replaced in one step. The checkpoint is
+written last, so that after a crash the others are at most one epoch ahead of it; that epoch is then done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.errors import DataUnavailable, InvalidData, InvalidParameter, UnreadableFile, UnwritableOutput
+from harmonium.io import atomic_write
+from harmonium.training.checkpoint import load_checkpoint, save_checkpoint
+from harmonium.training.config import Config
+from harmonium.training.trainer import EpochRecord, TrainingState
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run. Made by `create` or `open`.
+
+    Attributes
+    ----------
+    path : Path
+    config : Config
+    data : str
+        What `harmonium.datasets.load` takes to load the data again.
+    fingerprint : str
+        Of the training data; see `fingerprint_of`.
+    """
+
+    path: Path
+    config: Config
+    data: str
+    fingerprint: str
+
+    @property
+    def model_file(self) -> Path:
+        """The machine."""
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """The complete state."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def history_file(self) -> Path:
+        """One JSON object a line, one line an epoch."""
+        return self.path / "history.jsonl"
+
+    @property
+    def config_file(self) -> Path:
+        """The choices of the run."""
+        return self.path / "config.toml"
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], config: Config, *, data: str, X: npt.NDArray[Any], state: TrainingState
+    ) -> RunDirectory:
+        """Make a run's directory, with all its files, in one step.
+
+        Parameters
+        ----------
+        path : str or path
+            Must not exist, unless as an empty directory; parents are made.
+        config : Config
+            The choices.
+        data : str
+            The name of the data.
+        X : ndarray
+            The training data.
+        state : TrainingState
+            Where the run starts.
+
+        Raises
+        ------
+        UnwritableOutput
+            Something is there already, or the place cannot be written.
+        """
+        path = Path(path)
+        check_new(path)
+        toml = _to_toml({"data": data} | asdict(config))
+        temporary: Path | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+            directory = cls(temporary, config, data, fingerprint_of(X))
+            atomic_write(directory.config_file, toml)
+            atomic_write(directory.history_file, b"")
+            directory.save(state)
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o777 & ~umask)
+            os.rename(temporary, path)  # fails if another run has taken the name meanwhile
+            temporary = None
+            _fsync_directory(path.parent)
+        except OSError as error:
+            reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            raise UnwritableOutput(
+                f"{path} must be a place for a new directory. Got: {reason.strerror or reason}. "
+                "Choose another one, or make its parent writable and not full."
+            ) from error
+        finally:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+        return cls(path, config, data, directory.fingerprint)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> tuple[RunDirectory, TrainingState]:
+        """A run as its last checkpoint left it.
+
+        Raises
+        ------
+        DataUnavailable, UnreadableFile
+            No run there; or one with a damaged checkpoint, or with a ``config.toml`` that was changed.
+        """
+        path = Path(path)
+        if not (path / "checkpoint.safetensors").is_file():
+            got = "a directory without checkpoint.safetensors" if path.is_dir() else "no such directory"
+            raise DataUnavailable(f"{path} must be the directory of a run. Got {got}. Check the path.")
+        state, config, attributes = load_checkpoint(path / "checkpoint.safetensors")
+        data, fingerprint = attributes.get("data"), attributes.get("fingerprint")
+        if not isinstance(data, str) or not isinstance(fingerprint, str):
+            raise UnreadableFile(
+                f"{path} must hold a checkpoint that names its data. Got one without. "
+                "Continue it in Python: TrainingRun(X, config, state=state) after load_checkpoint."
+            )
+        run = cls(path, config, data, fingerprint)
+        run._check_config()
+        return run, state
+
+    def save(self, state: TrainingState) -> None:
+        """Write the machine and the checkpoint.
+
+        Raises
+        ------
+        UnwritableOutput
+            The disk is full or gone; the last checkpoint is untouched.
+        """
+        state.rbm.save(self.model_file, step=state.step, data=self.data, config=asdict(self.config))
+        save_checkpoint(self.checkpoint_file, state, self.config, data=self.data, fingerprint=self.fingerprint)
+
+    def append(self, record: EpochRecord) -> None:
+        """Add one epoch to the history; to be done before the checkpoint of that epoch is saved."""
+        lines = [*self.history(before=record.step), asdict(record)]
+        atomic_write(self.history_file, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+    def history(self, before: float = float("inf")) -> list[dict[str, Any]]:
+        """The epochs done so far; those that ended before step `before`, if given.
+
+        Raises
+        ------
+        UnreadableFile
+            The file is missing or malformed.
+        """
+        try:
+            lines = [json.loads(line) for line in self.history_file.read_text("utf-8").splitlines()]
+            return [line for line in lines if line["step"] < before]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UnreadableFile(
+                f"{self.history_file} must hold one JSON object a line. Got: {error}. Use a copy, or empty the file."
+            ) from None
+
+    def check_data(self, X: npt.NDArray[Any]) -> None:
+        """Refuse to go on with other training data than the run began with.
+
+        Raises
+        ------
+        InvalidData
+            The fingerprints differ.
+        """
+        if fingerprint_of(X) != self.fingerprint:
+            raise InvalidData(
+                f"A run must continue with the data it began with. Got {self.data} with other values or another shape "
+                f"{X.shape} than then. Bring back the old data, or start a new run."
+            )
+
+    def _check_config(self) -> None:
+        try:
+            written = tomllib.loads(self.config_file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UnreadableFile(
+                f"{self.config_file} must hold the choices of the run. Got: {error}. Use a copy."
+            ) from None
+        expected = tomllib.loads(_to_toml({"data": self.data} | asdict(self.config)).decode())
+        changed = [name for name in sorted(expected | written) if expected.get(name) != written.get(name)]
+        if changed:
+            raise InvalidParameter(
+                f"{self.config_file} must be as the run began. Got another {', '.join(changed)}. "
+                "Undo that, or start a new run with it."
+            )
+
+
+def check_new(path: Path) -> None:
+    """Refuse a path for a new run where something is already.
+
+    Raises
+    ------
+    UnwritableOutput
+        A file, or a directory that is not empty.
+    """
+    if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+        is_run = (path / "checkpoint.safetensors").is_file()
+        what, extra = ("a run", " continue that run with --resume,") if is_run else ("something else", "")
+        raise UnwritableOutput(
+            f"{path} must be a new name, as runs are never overwritten. Got {what} that exists there."
+            f" Choose another name,{extra} or delete it."
+        )
+
+
+def fingerprint_of(X: npt.NDArray[Any]) -> str:
+    """SHA-256 of an array's type, shape and bytes, in hexadecimal."""
+    X = np.ascontiguousarray(X)
+    digest = hashlib.sha256(f"{X.dtype.str} {X.shape} ".encode())
+    digest.update(X.data)
+    return digest.hexdigest()
+
+
+def _to_toml(values: dict[str, Any]) -> bytes:
+    """TOML of a flat dictionary; None is left out, as TOML has no word for it."""
+    lines = ["# The choices of this run, and its data. A changed file is refused when the run is continued.\n"]
+    for name, value in values.items():
+        if value is not None:
+            # A JSON string is a TOML string once the control character that JSON lets pass is escaped.
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            lines.append(f"{name} = {text}\n")
+    try:
+        return "".join(lines).encode()
+    except UnicodeEncodeError:
+        raise InvalidParameter(
+            f"The name of the data must be valid Unicode. Got {values['data']!r}. Rename it."
+        ) from None
+
+
+def _fsync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,75 @@
+"""The one-line way to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from harmonium.errors import InvalidParameter
+from harmonium.rbm import RBM
+from harmonium.training.config import Config
+from harmonium.training.trainer import EpochRecord, TrainingRun
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What `train` returns: the machine, the history of its making, and the choices that made it."""
+
+    rbm: RBM
+    history: tuple[EpochRecord, ...]
+    config: Config
+
+
+def train(
+    X: Any,
+    n_hidden: int,
+    *,
+    valid: Any = None,
+    initial: RBM | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    **options: Any,
+) -> TrainingResult:
+    """Train a machine on the rows of `X`.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_visible), values in [0, 1]
+    n_hidden : int
+    valid : array-like of shape (any, n_visible), optional
+        Held-out data; its scores are recorded and never steer.
+    initial : RBM, optional
+        Where to start; `RBM.initialise` if left out.
+    on_epoch : callable, optional
+        Called with each `EpochRecord`.
+    **options
+        The other fields of `Config`.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    InvalidData, InvalidParameter
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> X = harmonium.datasets.load("bars-and-stripes-3x3").train
+    >>> result = harmonium.train(X, n_hidden=8, epochs=5, seed=1)
+    >>> result.rbm.W.shape
+    (8, 9)
+    """
+    known = [field.name for field in fields(Config)]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InvalidParameter(f"Options must be fields of Config: {', '.join(known)}. Got {', '.join(unknown)}.")
+    config = Config(n_hidden, **options)
+    run = TrainingRun(X, config, valid=valid, initial=initial)
+    history = []
+    for record in run.epochs():
+        history.append(record)
+        if on_epoch is not None:
+            on_epoch(record)
+    return TrainingResult(run.rbm, tuple(history), config)
