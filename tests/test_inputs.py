@@ -104,7 +104,7 @@ def test_what_is_a_count():
         assert type(check_count(value, "n")) is int
 
 
-@pytest.mark.parametrize("value", [-0.1, 1, 1.5, np.nan, np.inf, -np.inf, "0.5", None, True, 1j, [0.5], np.array([0.5])])
+@pytest.mark.parametrize("value", [-0.1, 1, 1.5, np.nan, np.inf, -np.inf, "0.5", None, True, 1j, [0.5], np.ones(1)])
 def test_what_is_no_number_in_the_range(value):
     with pytest.raises(InvalidParameter, match=r"^x must be a finite number in \[0, 1\)\. Got .*\. Pass .*\.$"):
         check_number(value, "x", low=0, high=1, below=True)

@@ -25,7 +25,7 @@ def model_bytes(tmp_path, kind="rbm"):
     """A small sound file and its content."""
     path = tmp_path / "model.safetensors"
     if kind == "rbm":
-        RBM(*(x.astype(np.float32) for x in random_parameters(2, 3))).save(path, note="hello", number=12)
+        RBM(*(x.astype(np.float32) for x in random_parameters(1, 1))).save(path, number=12)
     else:
         save_checkpoint(path, training_state(), Config(n_hidden=2, method="pcd", seed=7))
     return path, path.read_bytes()

@@ -117,7 +117,7 @@ def test_sampled_statistics_of_grey_data_use_the_grey_levels():
     np.testing.assert_allclose(got.h, q.mean(0), **TIGHT)
 
 
-# Identities that need no enumeration, on machines of real size ----------------------------------------------------------
+# Identities that need no enumeration, on machines of real size -------------------------------------------------------
 
 
 def test_conditionals_are_ratios_of_the_joint():

@@ -116,9 +116,9 @@ from sklearn.pipeline import Pipeline
 rbm = BernoulliRBM(random_state=0, verbose=False)
 rbm.learning_rate = 0.06
 rbm.n_iter = 5
-rbm.n_components = 64
-pipeline = Pipeline(steps=[("rbm", rbm), ("logistic", LogisticRegression(C=100, max_iter=1000))])
-pipeline.fit(X[:1200], y[:1200])
+rbm.n_components = 32
+pipeline = Pipeline(steps=[("rbm", rbm), ("logistic", LogisticRegression(max_iter=1000))])
+pipeline.fit(X[:900], y[:900])
 accuracy = pipeline.score(X[1200:], y[1200:])
 images = [component.reshape((8, 8)) for component in rbm.components_]
 sample = X[:1]
@@ -136,14 +136,14 @@ def test_a_script_runs_with_only_the_import_changed():
     ours, theirs = result["harmonium.sklearn"], result["sklearn.neural_network"]
     assert isinstance(ours["rbm"], BernoulliRBM)
     assert ours["sample"].dtype == theirs["sample"].dtype
-    assert ours["accuracy"] > theirs["accuracy"] - 0.02
+    assert ours["accuracy"] > theirs["accuracy"] - 0.05
 
 
 # In scikit-learn's machinery --------------------------------------------------------------------------------------
 
 
 def test_grid_search_needs_no_scorer():
-    search = GridSearchCV(model(n_iter=1), {"learning_rate": [1e-6, 0.05]}, cv=2).fit(BINARY[:400])
+    search = GridSearchCV(model(n_iter=5), {"learning_rate": [1e-6, 0.05]}, cv=2).fit(BINARY)
     assert search.best_params_ == {"learning_rate": 0.05}
     pipeline = make_pipeline(model(n_iter=1), LogisticRegression(max_iter=1000))
     search = GridSearchCV(pipeline, {"bernoullirbm__n_components": [2, 16]}, cv=2)
@@ -481,6 +481,22 @@ def test_chains_move_and_persist():
     assert not np.array_equal(m.partial_fit(COINS).h_samples_, chains)
 
 
+def test_momentum_goes_on_from_call_to_call():
+    m = model(momentum=0.9).fit(BINARY)
+    W = m.components_
+    m.set_params(learning_rate=1e-12).partial_fit(BINARY)
+    assert np.abs(m.components_ - W).max() > 1e-3
+
+
+def test_calls_of_partial_fit_share_no_noise():
+    m = model(learning_rate=1e-12).fit(COINS)
+    chains = []
+    for _ in range(2):
+        m.h_samples_ = np.zeros((10, 8))
+        chains.append(m.partial_fit(COINS[:10]).h_samples_)
+    assert not np.array_equal(*chains)
+
+
 def test_no_iterations_leave_a_fresh_machine():
     m = model(n_iter=0).fit(BINARY)
     assert np.abs(m.components_).max() < 0.1
@@ -501,7 +517,7 @@ def test_an_interrupted_fit_keeps_the_last_whole_pass(monkeypatch):
 
 def test_a_training_that_diverges_says_so():
     with np.errstate(all="ignore"), pytest.raises(InvalidParameter, match="Lower the learning rate"):
-        model(learning_rate=1e38, n_iter=20).fit(COINS)
+        model(learning_rate=1e39).fit(COINS)
 
 
 def test_verbose_prints_a_line_each_pass(capsys):

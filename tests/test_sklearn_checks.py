@@ -64,7 +64,7 @@ SELF_CHECKS = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("name", SELF_CHECKS)
 @pytest.mark.parametrize("estimator", CONFIGURATIONS, ids=repr)
 def test_checks_that_scikit_learn_runs_on_itself(estimator, name):

@@ -15,9 +15,7 @@ from harmonium.errors import InvalidData, InvalidParameter
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
-def check_matrix(
-    X: Any, *, n_columns: int | None = None, name: str = "X", binary: bool = False
-) -> npt.NDArray[Any]:
+def check_matrix(X: Any, *, n_columns: int | None = None, name: str = "X", binary: bool = False) -> npt.NDArray[Any]:
     """Return `X` as a dense 2-D array of values in [0, 1].
 
     Parameters
@@ -48,7 +46,9 @@ def check_matrix(
             "Pass rows of equal length that hold numbers only."
         ) from None
     if array.dtype.kind not in "buif":
-        raise InvalidData(f"{name} must hold numbers in [0, 1]. Got dtype {array.dtype}. Encode categories as 0/1 columns.")
+        raise InvalidData(
+            f"{name} must hold numbers in [0, 1]. Got dtype {array.dtype}. Encode categories as 0/1 columns."
+        )
     if array.ndim != 2:
         raise InvalidData(
             f"{name} must be a 2-D array (n_samples, n_columns). Got shape {array.shape}. "
@@ -70,7 +70,9 @@ def check_matrix(
             raise InvalidData(f"{name} must be finite. Got {kind}. Remove or fill those values first.")
         if low < 0 or high > 1:
             hint = " (image bytes?). Divide by 255" if low >= 0 and high <= 255 else ". Rescale the columns to [0, 1]"
-            raise InvalidData(f'{name} must lie in [0, 1]. Got values from {low:g} to {high:g}{hint} or threshold to 0/1.')
+            raise InvalidData(
+                f"{name} must lie in [0, 1]. Got values from {low:g} to {high:g}{hint} or threshold to 0/1."
+            )
     if binary and not is_binary(array):
         raise InvalidData(f"{name} must hold only 0 and 1. Got values between. Binarise it first.")
     return array

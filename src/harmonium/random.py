@@ -118,7 +118,7 @@ class Key:
 
     def uniform(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
         """Uniform numbers strictly inside (0, 1), shape (n_rows, n_columns): (bits + 1/2) / 2**32, exactly."""
-        return (self.bits(n_rows, n_columns) + 0.5) * 2.0**-32
+        return (self.bits(n_rows, n_columns).astype(np.float64) + 0.5) * 2.0**-32
 
     def normal(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
         """Standard normal numbers by inversion, shape (n_rows, n_columns)."""

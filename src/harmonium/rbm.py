@@ -104,17 +104,21 @@ class RBM:
             W, b, c = (np.asarray(x) for x in (self.W, self.b, self.c))
             if not all(x.dtype.kind in "buifO" for x in (W, b, c)):
                 raise TypeError("text or complex numbers")
-            dtype = np.float32 if {W.dtype, b.dtype, c.dtype} == {np.dtype(np.float32)} else np.float64
-            W, b, c = (np.array(x, dtype) for x in (W, b, c))
+            single = all(x.dtype == np.float32 for x in (W, b, c))
+            W, b, c = (np.array(x, np.float32 if single else np.float64) for x in (W, b, c))
         except (TypeError, ValueError):
-            raise InvalidParameter("W, b and c must be numeric arrays. Got something else. Convert them first.") from None
+            raise InvalidParameter(
+                "W, b and c must be numeric arrays. Got something else. Convert them first."
+            ) from None
         if W.ndim != 2 or b.shape != W.shape[1:] or c.shape != W.shape[:1] or W.shape[1] == 0:
             raise InvalidParameter(
                 "W, b and c must have shapes (n_hidden, n_visible), (n_visible,) and (n_hidden,). "
                 f"Got {W.shape}, {b.shape} and {c.shape}. Transpose W, or pass matching biases."
             )
         if not all(np.isfinite(x).all() for x in (W, b, c)):
-            raise InvalidParameter("W, b and c must be finite. Got NaN or infinity. Lower the learning rate that made them.")
+            raise InvalidParameter(
+                "W, b and c must be finite. Got NaN or infinity. Lower the learning rate that made them."
+            )
         for name, value in (("W", W), ("b", b), ("c", c)):
             value.flags.writeable = False
             object.__setattr__(self, name, value)
@@ -233,7 +237,9 @@ class RBM:
         """E[h v'], E[v] and E[h] under the model itself, by enumeration: the negative phase. (14)"""
         states, free_energies = self._free_energies_of_smaller_layer()
         p = np.exp(-free_energies - logsumexp(-free_energies))[:, None]
-        v, h = (states, self.mean_h_from_v(states)) if self._visible_is_smaller else (self.mean_v_from_h(states), states)
+        v, h = (
+            (states, self.mean_h_from_v(states)) if self._visible_is_smaller else (self.mean_v_from_h(states), states)
+        )
         return Statistics((p * h).T @ v, (p * v).sum(axis=0), (p * h).sum(axis=0))
 
     def log_likelihood_gradient(self, X: Any) -> Statistics:
@@ -325,5 +331,7 @@ class RBM:
         else:
             x = check_matrix(x, n_columns=n_units, name=name).astype(self.W.dtype, copy=False)
         if n_rows is not None and len(x) != n_rows:
-            raise InvalidData(f"v and h must have the same number of rows. Got {n_rows} and {len(x)}. Pass pairs of states.")
+            raise InvalidData(
+                f"v and h must have the same number of rows. Got {n_rows} and {len(x)}. Pass pairs of states."
+            )
         return x

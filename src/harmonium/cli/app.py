@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 import harmonium
-from harmonium.cli import demo, evaluate, inspect, sample, train, transform
-from harmonium.cli.errors import USAGE, explain
+from harmonium.cli import bench, demo, evaluate, inspect, sample, train, transform
+from harmonium.cli.errors import STOPPED, USAGE, explain
 from harmonium.cli.output import complain
 
 HELP = """Train, evaluate and use restricted Boltzmann machines.
@@ -41,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, evaluate, sample, transform, inspect, demo):
+for module in (train, evaluate, sample, transform, inspect, demo, bench):
     app.command(module.__name__.rpartition(".")[2], help=module.HELP)(module.command)
 
 
@@ -80,14 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: complain("warning", str(message))
         try:
-            return int(app(args=arguments, prog_name="harmonium", standalone_mode=False) or 0)
+            code = int(app(args=arguments, prog_name="harmonium", standalone_mode=False) or 0)
+            if code == STOPPED:  # Typer has taken the KeyboardInterrupt, and says nothing
+                complain("stopped", "by Ctrl-C.")
+            return code
         except Exception as error:
             code, message = explain(error)
             complain("error", message)
             return code
         except KeyboardInterrupt:
             complain("stopped", "by Ctrl-C.")
-            return 130
+            return STOPPED
         except SystemExit as exit_:  # Typer leaves this way when the reader of a pipe has gone
             return exit_.code if isinstance(exit_.code, int) else 1
         finally:

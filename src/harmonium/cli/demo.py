@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,19 @@ Examples:
   harmonium demo --data digits --hidden 64 --out digits-demo
 """
 
+# Chosen on the valid split of mnist-5k. Persistent chains are what makes samples from noise look like digits: those of
+# CD-1 do not. A hundred of them, with this decay, gave clear strokes, varied samples and a good likelihood.
+_RECIPE: dict[str, Any] = {
+    "method": "pcd",
+    "chains": 100,
+    "weight_decay": 1e-3,
+    "learning_rate": 0.05,
+    "momentum": 0.5,
+    "batch_size": 50,
+}
+_EPOCHS = 50
+_NOTE = "These settings were chosen on the valid split of mnist-5k; no test split was looked at for them."
+
 
 def command(
     data: Annotated[str, typer.Option(metavar="DATA", help=DATA_HELP)] = "mnist-5k",
@@ -34,7 +47,7 @@ def command(
         "demo"
     ),
     hidden: Annotated[int, typer.Option(metavar="INTEGER", help="Number of hidden units.")] = 200,
-    epochs: Annotated[int, typer.Option(metavar="INTEGER", help="Passes over the data.")] = DEFAULTS["epochs"],
+    epochs: Annotated[int, typer.Option(metavar="INTEGER", help="Passes over the data.")] = _EPOCHS,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
     as_json: Json = False,
@@ -44,7 +57,7 @@ def command(
 
     check_count(epochs, "--epochs")
     with options_named(n_hidden="--hidden", engine="--engine", seed="--seed"):
-        config = Config(hidden, epochs=epochs, seed=seed, engine=engine)
+        config = Config(hidden, epochs=epochs, seed=seed, engine=engine, **_RECIPE)
     folder = make_folder(out)
     dataset = datasets.load(data)
     run = TrainingRun(dataset.train, config, valid=dataset.valid)
@@ -61,6 +74,7 @@ def command(
         TrainingResult(run.rbm, tuple(history), config),
         dataset,
         folder,
+        notes=[_NOTE],
         made_by=f"{again} --engine {engine}",
         on_stage=lambda stage: complain("demo", stage),
     )

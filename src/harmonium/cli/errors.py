@@ -9,12 +9,11 @@ import typer
 
 from harmonium.errors import HarmoniumError, InvalidParameter
 
-FAILED, USAGE = 1, 2
-_STOPPED = 128  # plus the number of the signal, as shells count
+FAILED, USAGE, STOPPED = 1, 2, 130
 
 
 class Stopped(Exception):
-    """A signal has asked for an end, and what had been done is safe.
+    """A signal has asked for an end, and what had been done is safe; no error, but no success.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ def explain(error: Exception) -> tuple[int, str]:
         `error` itself, if it is none: then it is a bug, and the traceback is what its report needs.
     """
     if isinstance(error, Stopped):
-        return _STOPPED + error.signal, str(error)
+        return 128 + error.signal, str(error)  # as shells count
     if isinstance(error, InvalidParameter):
         return USAGE, str(error)
     if isinstance(error, HarmoniumError):
@@ -51,7 +50,7 @@ def explain(error: Exception) -> tuple[int, str]:
         place = f"{error.filename}: " if error.filename else ""
         return FAILED, f"Files must be readable and writable. Got: {place}{error.strerror or error}. Check the path."
     if isinstance(error, typer.Abort):
-        return _STOPPED + 2, "Stopped."
+        return STOPPED, "Stopped by Ctrl-C."
     # Typer's own errors have had different classes over its versions, and always this method.
     if hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)

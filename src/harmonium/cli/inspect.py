@@ -49,8 +49,8 @@ def command(
     result: dict[str, Any] = {}
     rows: list[tuple[str, Any]] = []
     if engine:
-        describe = getattr(native, "description", None)
-        result["engine"] = describe() if describe is not None else f"{native.NativeEngine.__name__}: no details"
+        describe = getattr(native, "description", native.instruction_set)
+        result["engine"] = str(describe())
         rows.append(("native engine", result["engine"]))
     if model is not None:
         rbm = load_model(model)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from harmonium import Config, TrainingRun, datasets
-from harmonium.cli.errors import Stopped, options_named
-from harmonium.cli.options import DATA_HELP, DEFAULTS, Binarize, Engine, Json, Seed, data_reference, integer, number
-from harmonium.cli.output import complain, emit
-from harmonium.cli.progress import TrainingProgress
-from harmonium.cli.stopping import deferred_signals
-from harmonium.datasets import Dataset
+from harmonium import Config, TrainingRun
+from harmonium.cli.errors import options_named
+from harmonium.cli.options import DATA_HELP, DEFAULTS, Binarize, Engine, Json, Seed, integer, number
+from harmonium.cli.output import emit
+from harmonium.cli.running import advance, begin, reopen
 from harmonium.errors import InvalidParameter
 from harmonium.training import EpochRecord, RunDirectory
-from harmonium.training.run_directory import check_new
 
 HELP = """Train a machine.
 
@@ -37,7 +32,6 @@ very bits that it would have ended with. A checkpoint is made after each epoch, 
 the run is stopped. Scores are shown for the valid split of DATA where there is one; they never steer.
 """
 
-_CHECKPOINT_SECONDS = 300.0
 _NAMES = {name: "--" + name.replace("_", "-") for name in DEFAULTS}
 _NAMES |= {"n_hidden": "--hidden", "last_statistic": "--statistic"}
 
@@ -83,7 +77,7 @@ def command(
     """Train, and say where the result is."""
     if resume is not None:
         _refuse_others(context)
-        directory, run, dataset = _reopen(resume)
+        directory, run, dataset = reopen(resume)
     else:
         if data is None or hidden is None:
             raise InvalidParameter(
@@ -106,65 +100,9 @@ def command(
                 engine=engine,
                 seed=seed,
             )
-        directory, run, dataset = _begin(data, config, out)
-    record = _advance(run, directory, dataset)
+        directory, run, dataset = begin(data, config, out)
+    record = advance(run, directory, dataset)
     _report(run, directory, record, as_json)
-
-
-def _begin(data: str, config: Config, out: Path | None) -> tuple[RunDirectory, TrainingRun, Dataset]:
-    name = re.sub(r"[^\w.]+", "-", Path(data).stem if Path(data).suffix else data).strip("-.")
-    path = out or Path("runs") / f"{name}-{config.method}-{config.n_hidden}-{config.seed}"
-    check_new(path)
-    dataset = datasets.load(data)
-    run = TrainingRun(dataset.train, config, valid=dataset.valid)
-    reference = data_reference(data, dataset)
-    directory = RunDirectory.create(path, config, data=reference, X=dataset.train, state=run.state)
-    valid = "" if dataset.valid is None else f", {len(dataset.valid)} held out"
-    size = f"{run.rbm.n_visible} visible and {config.n_hidden} hidden units"
-    complain("train", f"{dataset.name} ({len(dataset.train)} samples{valid}), {size}, into {path}")
-    return directory, run, dataset
-
-
-def _reopen(path: Path) -> tuple[RunDirectory, TrainingRun, Dataset]:
-    directory, state = RunDirectory.open(path)
-    dataset = datasets.load(directory.data)
-    directory.check_data(dataset.train)
-    run = TrainingRun(dataset.train, directory.config, valid=dataset.valid, state=state)
-    rest = f"from step {run.step} of {run.n_steps}" if run.step < run.n_steps else "which is complete"
-    complain("resume", f"{path} on {dataset.name}, {rest}")
-    return directory, run, dataset
-
-
-def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> EpochRecord | None:
-    """Advance a run to its end, keeping its directory up to date; the last record, if an epoch was left to do."""
-    record, saved = None, time.monotonic()
-    with deferred_signals() as stop, TrainingProgress(run, len(dataset.train)) as progress:
-
-        def after_step(step: int) -> None:
-            nonlocal saved
-            progress.step(step)
-            # At the end of an epoch its record comes first, then its checkpoint.
-            if step % run.n_batches == 0:
-                return
-            if stop.signal is not None or time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                directory.save(run.state)
-                saved = time.monotonic()
-            if stop.signal is not None:
-                raise _stopped(stop.signal, run, directory)
-
-        for record in run.epochs(after_step):
-            directory.append(record)
-            directory.save(run.state)
-            saved = time.monotonic()
-            progress.epoch(record)
-            if stop.signal is not None and run.step < run.n_steps:
-                raise _stopped(stop.signal, run, directory)
-    return record
-
-
-def _stopped(signal: int, run: TrainingRun, directory: RunDirectory) -> Stopped:
-    how = f"harmonium train --resume {shlex.quote(str(directory.path))}"
-    return Stopped(signal, f"Stopped after step {run.step} of {run.n_steps}; its state is saved. Go on with: {how}")
 
 
 def _report(run: TrainingRun, directory: RunDirectory, record: EpochRecord | None, as_json: bool) -> None:

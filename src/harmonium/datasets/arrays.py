@@ -47,7 +47,8 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise
     except Exception as error:  # A damaged file fails in every way that NumPy, zipfile, zlib and tokenize know.
         raise UnreadableFile(
-            f"{path} must be a complete NumPy file of plain numbers. Got {type(error).__name__}: {error} "
+            f"{path} must be a complete NumPy file of plain numbers. Got "
+            f"{type(error).__name__}: {str(error).rstrip('.')}. "
             "Copy it again, or write it again with numpy.save or numpy.savez."
         ) from error
 

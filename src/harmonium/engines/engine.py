@@ -109,8 +109,8 @@ class Engine(Protocol):
     def softplus_sum(self, logits: FloatArray) -> npt.NDArray[np.float64]:
         """Sum over the units of log(1 + exp(logit)), shape (rows,), float64."""
 
-    def dot_b(self, v: States | FloatArray) -> npt.NDArray[np.float64]:
-        """b'v, shape (rows,), float64; `v` may be real."""
+    def dot(self, v: States | FloatArray, x: FloatArray) -> npt.NDArray[np.float64]:
+        """X'v for a float32 vector `x`, shape (rows,), float64; `v` may be real."""
 
     def pseudo_log_likelihood(self, v: States) -> npt.NDArray[np.float64]:
         """Sum over visible units of log p(v_j | the others), shape (rows,), float64."""

@@ -103,11 +103,11 @@ class NativeEngine(Engine):
         total: npt.NDArray[np.float64] = _kernels.softplus_sum(_contiguous(logits))
         return total
 
-    def dot_b(self, v: Bits | FloatArray) -> npt.NDArray[np.float64]:
+    def dot(self, v: Bits | FloatArray, x: FloatArray) -> npt.NDArray[np.float64]:
         if isinstance(v, Bits):
-            product: npt.NDArray[np.float64] = _kernels.dot(v.words, self._machine.b)
+            product: npt.NDArray[np.float64] = _kernels.dot(v.words, _contiguous(x))
             return product
-        return v.astype(np.float64) @ self._machine.b.astype(np.float64)
+        return v.astype(np.float64) @ x.astype(np.float64)
 
     def pseudo_log_likelihood(self, v: Bits) -> npt.NDArray[np.float64]:
         total: npt.NDArray[np.float64] = self._machine.pseudo_log_likelihood(v.words)
@@ -136,6 +136,11 @@ class NativeEngine(Engine):
         else:
             gradient = self.moments(positive) - self.moments(negative)
             self._machine.ascend_along(_contiguous(gradient.hv.T), gradient.v, gradient.h, *rates)
+
+
+def description() -> str:
+    """One line about how the engine runs here."""
+    return f"native: {instruction_set()} instructions, at most {_kernels.max_threads()} threads"
 
 
 def instruction_set() -> str:

@@ -72,8 +72,8 @@ class NumpyEngine(Engine):
         total: npt.NDArray[np.float64] = softplus(logits.astype(np.float64)).sum(axis=1)
         return total
 
-    def dot_b(self, v: FloatArray) -> npt.NDArray[np.float64]:
-        return v.astype(np.float64) @ self.b.astype(np.float64)
+    def dot(self, v: FloatArray, x: FloatArray) -> npt.NDArray[np.float64]:
+        return v.astype(np.float64) @ x.astype(np.float64)
 
     def pseudo_log_likelihood(self, v: FloatArray) -> npt.NDArray[np.float64]:
         W, b = self.W.astype(np.float64), self.b.astype(np.float64)

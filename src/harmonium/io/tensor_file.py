@@ -43,7 +43,7 @@ def write_tensors(
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     header = {"format": "harmonium", "version": str(FORMAT_VERSION), "kind": kind, "attributes": text}
     header["digest"] = _digest(text, arrays)
-    atomic_write(path, safetensors.numpy.save(arrays, metadata=header))
+    atomic_write(path, _in_order(safetensors.numpy.save(arrays, metadata=header)))
 
 
 def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
@@ -79,7 +79,8 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt
         raise UnreadableFile(f"{path} must be a Harmonium {kind} file. Got {got}. Check the path.")
     if header.get("version") != str(FORMAT_VERSION):
         raise UnreadableFile(
-            f"{path} must have format version {FORMAT_VERSION}. Got {header.get('version')!r}. Install a newer Harmonium."
+            f"{path} must have format version {FORMAT_VERSION}. Got {header.get('version')!r}. "
+            "Install a newer Harmonium."
         )
     try:
         attributes = json.loads(header["attributes"])
@@ -87,7 +88,9 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt
     except (KeyError, TypeError, ValueError, RecursionError):
         raise UnreadableFile(f"{path} must have a readable header. Got damaged attributes. Use a copy.") from None
     if header.get("digest") != _digest(header["attributes"], tensors):
-        raise UnreadableFile(f"{path} must be as it was written. Got content that does not match its digest. Use a copy.")
+        raise UnreadableFile(
+            f"{path} must be as it was written. Got content that does not match its digest. Use a copy."
+        )
     for name, array in tensors.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise UnreadableFile(f"{path} must hold finite numbers. Got NaN or infinity in {name!r}. Use a copy.")
@@ -100,5 +103,13 @@ def _digest(attributes: str, tensors: dict[str, npt.NDArray[Any]]) -> str:
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
+        digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with a sorted header: safetensors shuffles it, and equal models should be equal files."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]

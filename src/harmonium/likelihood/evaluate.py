@@ -50,9 +50,9 @@ class Evaluation:
 def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> npt.NDArray[np.float64]:
     """F(v) for each row of `X`, shape (n_samples,): log p(v) = -F(v) - log Z. `X` may hold grey levels."""
     X = check_matrix(X, n_columns=rbm.n_visible)
-    engine_ = make_engine(rbm, engine)
+    engine_, b = make_engine(rbm, engine), rbm.b.astype(np.float32)
     chunks = (engine_.visible(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
-    return np.concatenate([-engine_.dot_b(v) - engine_.softplus_sum(engine_.logits_h(v)) for v in chunks])
+    return np.concatenate([-engine_.dot(v, b) - engine_.softplus_sum(engine_.logits_h(v)) for v in chunks])
 
 
 def log_likelihood(rbm: RBM, X: Any, log_z: LogPartition | None = None, *, engine: str = "native") -> LogLikelihood:

@@ -43,7 +43,7 @@ class LogPartition:
 
 
 def log_partition(rbm: RBM, method: str = "exact", *, max_units: int = 25, engine: str = "native") -> LogPartition:
-    """log Z = log sum over v and h of exp(-E(v, h)).
+    """Log Z = log sum over v and h of exp(-E(v, h)).
 
     Parameters
     ----------

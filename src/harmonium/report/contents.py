@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from harmonium.datasets import Dataset
@@ -10,11 +11,12 @@ from harmonium.report.method import describe_method, settings_table
 from harmonium.report.page import Page, Picture, Table
 from harmonium.training import Scores, TrainingResult
 
+MONITORED = 500  # samples at most that are scored after each epoch
 _WORDS = {"test": "test (held out)", "valid": "valid (held out)", "train": "train"}
 _SCORES_EXPLAINED = (
-    "The pseudo-log-likelihood is exact: the sum over the visible units of log p(unit | all others), in nats, averaged "
+    "The pseudo-log-likelihood is exact: the sum over the visible units of log p(unit|all others), in nats, averaged "
     "over the samples. The reconstruction error is the mean squared difference, per visible unit, between the data and "
-    "E[v | h] for one sampled h; a low one is no proof of a good model."
+    "E[v|h] for one sampled h; a low one is no proof of a good model."
 )
 _MINUS = "\N{MINUS SIGN}"
 
@@ -27,39 +29,42 @@ def make_page(
     baseline: Evaluation,
     pngs: dict[str, bytes],
     *,
+    n_filters: int,
     n_samples: int,
     sweeps: int,
+    notes: Sequence[str],
     made_by: str,
 ) -> Page:
     """The page that `harmonium.report.write_results` writes; its parameters are what that function found."""
     config = result.config
     n_train, n_visible = dataset.train.shape
     seconds = sum(record.seconds for record in result.history)
-    influence = "" if split == "train" else "No held-out sample had any influence on the training."
+    influence = "" if split == "train" else "The training saw no held-out sample."
     return Page(
         title=f"A restricted Boltzmann machine trained on {dataset.name}",
         lead=f"{config.n_hidden:,} hidden units, {n_train:,} samples, {seconds:.1f} seconds of training.",
         data=dataset.name,
         source=dataset.source,
-        method=(*describe_method(config, n_train, n_visible), f"{_SCORES_EXPLAINED} {influence}".strip()),
+        method=(*describe_method(config, n_train, n_visible), f"{_SCORES_EXPLAINED} {influence}".strip(), *notes),
         settings=settings_table(config),
-        scores=_scores(result, split, evaluation, baseline),
-        pictures=_pictures(result, split, pngs, n_samples, sweeps),
+        scores=_scores(result, dataset, split, evaluation, baseline),
+        pictures=_pictures(result, split, pngs, n_filters, n_samples, sweeps),
         made_by=made_by,
     )
 
 
-def _scores(result: TrainingResult, split: str, evaluation: Evaluation, baseline: Evaluation) -> Table:
+def _scores(
+    result: TrainingResult, dataset: Dataset, split: str, evaluation: Evaluation, baseline: Evaluation
+) -> Table:
     last = result.history[-1]
-    rows = [_monitored("train, a part", last.train)]
+    rows = [_monitored("train, a part", dataset.train, last.train)]
     if last.valid is not None:
-        rows.append(_monitored("valid (held out), a part", last.valid))
+        rows.append(_monitored("valid (held out)", dataset.valid, last.valid))
     rows.append(_evaluated(_WORDS[split], evaluation))
     rows.append(_evaluated(f"independent units, {_WORDS[split]}", baseline))
     caption = (
         f"Scores of the machine with {result.config.n_hidden:,} hidden units, and of independent units with the means "
-        f"of the training data, which every model has to beat. Data convention: {evaluation.convention}. The parts are "
-        "those that were watched during the training: at most 500 samples."
+        f"of the training data, which every model has to beat. Data convention: {evaluation.convention}."
     )
     header = ("data", "samples", "pseudo-log-likelihood (nats)", "reconstruction error", "log-likelihood (nats)")
     if evaluation.log_z.value is None:
@@ -69,8 +74,14 @@ def _scores(result: TrainingResult, split: str, evaluation: Evaluation, baseline
     return Table(caption, header, rows)
 
 
-def _monitored(name: str, scores: Scores) -> tuple[str, ...]:
-    return name, "", _nats(scores.pseudo_log_likelihood), f"{scores.reconstruction_error:.4f}", ""
+def _monitored(name: str, X: Any, scores: Scores) -> tuple[str, ...]:
+    return (
+        name,
+        f"{min(len(X), MONITORED):,}",
+        _nats(scores.pseudo_log_likelihood),
+        f"{scores.reconstruction_error:.4f}",
+        "",
+    )
 
 
 def _evaluated(name: str, found: Evaluation) -> tuple[str, ...]:
@@ -83,11 +94,10 @@ def _nats(value: float | None) -> str:
 
 
 def _pictures(
-    result: TrainingResult, split: str, pngs: dict[str, bytes], n_samples: int, sweeps: int
+    result: TrainingResult, split: str, pngs: dict[str, bytes], n_filters: int, n_samples: int, sweeps: int
 ) -> tuple[Picture, ...]:
     config, last = result.config, result.history[-1].train
-    n_filters = min(64, config.n_hidden)
-    ending: Any = f", ending at {_nats(last.pseudo_log_likelihood)} nats on training data"
+    ending = f", ending at {_nats(last.pseudo_log_likelihood)} nats on training data"
     return (
         Picture(
             pngs["filters"],
@@ -99,14 +109,14 @@ def _pictures(
         Picture(
             pngs["samples"],
             f"Samples of the model: {n_samples} independent Gibbs chains, started from noise (each visible unit on "
-            f"with the probability that its bias alone gives) and run for {sweeps:,} sweeps. Shown is E[v | h], the "
+            f"with the probability that its bias alone gives) and run for {sweeps:,} sweeps. Shown is E[v|h], the "
             "probability of each visible unit given the hidden states that come next; it is smoother than states are.",
             f"A grid of {n_samples} images that the machine generated.",
         ),
         Picture(
             pngs["reconstructions"],
-            f"Reconstructions. First and third line: the first samples of {_WORDS[split]}. Below each: E[v | h] for "
-            "one h drawn from p(h | v).",
+            f"Reconstructions. First and third line: the first samples of {_WORDS[split]}. Below each: E[v|h] for "
+            "one h drawn from p(h|v).",
             "Pairs of lines of images: data, and below each image its reconstruction by the machine.",
             wide=True,
         ),

@@ -14,7 +14,7 @@ _BINARIZE = {
 }
 _STATISTIC = {
     "sampled": "The negative statistics take the last sampled visible states",
-    "mean_field": "The negative statistics take E[v | h] for the last visible states",
+    "mean_field": "The negative statistics take E[v|h] for the last visible states",
 }
 _SCHEDULE = {
     "constant": "the learning rate stayed at {}",
@@ -36,7 +36,7 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
     rate = _SCHEDULE[config.schedule].format(f"{config.learning_rate:g}")
     return (
         f"A binary restricted Boltzmann machine with {n_visible:,} visible and {config.n_hidden:,} hidden units was "
-        f"trained on {n_samples:,} samples by {_estimator(config)}. {_STATISTIC[config.last_statistic]} and E[h | v]. "
+        f"trained on {n_samples:,} samples by {_estimator(config)}. {_STATISTIC[config.last_statistic]} and E[h|v]. "
         f"{_BINARIZE[config.binarize]}",
         f"Training ran for {_count(config.epochs, 'epoch')} in mini-batches of {config.batch_size}; {rate}. Momentum "
         f"was {config.momentum:g}, and the weights, but not the biases, decayed (L2) with coefficient "

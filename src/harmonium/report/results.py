@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ def write_results(
     out: str | os.PathLike[str],
     *,
     sweeps: int = SWEEPS,
+    notes: Sequence[str] = (),
     made_by: str = "",
     on_stage: Callable[[str], None] | None = None,
 ) -> Results:
@@ -69,6 +70,8 @@ def write_results(
         ``samples.png``, ``curves.png``, ``model.safetensors`` and ``index.html``.
     sweeps : int
         Gibbs sweeps for each sample of the machine, from noise.
+    notes : sequence of str
+        Further paragraphs on the method, for the page.
     made_by : str
         The command that makes the same again, for the page.
     on_stage : callable, optional
@@ -112,9 +115,8 @@ def write_results(
         "curves": curves,
     }
     pngs = {name: figures.to_png(figure) for name, figure in drawn.items()}
-    page = make_page(
-        result, dataset, split, evaluation, baseline, pngs, n_samples=N_SAMPLES, sweeps=sweeps, made_by=made_by
-    )
+    shown = {"n_filters": min(N_FILTERS, rbm.n_hidden), "n_samples": N_SAMPLES, "sweeps": sweeps}
+    page = make_page(result, dataset, split, evaluation, baseline, pngs, **shown, notes=notes, made_by=made_by)
     files = {name: folder / f"{name}.png" for name in pngs}
     files |= {"model": folder / "model.safetensors", "page": folder / "index.html"}
     for name, png in pngs.items():

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, States, make_engine
-from harmonium.errors import InvalidData
-from harmonium.inputs import check_count, check_matrix
+from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.inputs import check_count, check_matrix, check_number
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -91,11 +91,12 @@ def gibbs_chain(
 
     Raises
     ------
-    InvalidData
-        `start` or `clamp` is not binary or does not fit the machine.
+    InvalidData, InvalidParameter
+        `start` or `clamp` is not binary or does not fit the machine; `beta` is no inverse temperature.
     """
-    for engine_, state in _run(rbm, start, as_key(seed), clamp, beta, engine):
-        yield engine_.decode(state.v)
+    chains = _run(rbm, start, as_key(seed), clamp, beta, engine)
+    next(chains)  # the start itself
+    return (engine_.decode(state.v) for engine_, state in chains)
 
 
 def sample(
@@ -138,6 +139,7 @@ def sample(
         n = check_count(n, "n")
         engine_ = make_engine(rbm, engine)
         start = engine_.decode(engine_.bernoulli(np.tile(rbm.b.astype(np.float32), (n, 1)), key.on(START)))
+    start = check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True)
     if n is not None and n != len(start):
         raise InvalidData(f"n and start must agree. Got n={n} and {len(start)} rows. Leave n out, or pass n rows.")
     chain = _run(rbm, start, key, clamp, beta, engine)
@@ -149,22 +151,56 @@ def sample(
 def _run(
     rbm: RBM, start: Any, key: Key, clamp: Clamp | None, beta: float | npt.NDArray[Any], name: str
 ) -> Iterator[tuple[Engine, GibbsState]]:
-    """The chains before the first sweep, then after each."""
+    """The chains before the first sweep, then after each, endlessly. The arguments are checked at once."""
     engine = make_engine(rbm, name)
     v = engine.encode(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
+    beta = _check_beta(beta, len(v))
     held = None
     if clamp is not None:
-        shape = (len(v), rbm.n_visible)
-        where, values = (
-            check_matrix(np.atleast_2d(x), n_columns=rbm.n_visible, name=f"clamp.{field}", binary=True)
-            for field, x in (("where", clamp.where), ("values", np.where(clamp.where, clamp.values, 0)))
-        )
-        if not {len(where), len(values)} <= {1, len(v)}:
-            raise InvalidData(f"clamp must have one row or one per chain ({len(v)}). Got {len(where)} and {len(values)}.")
-        held = tuple(engine.encode(np.broadcast_to(x, shape)) for x in (where, values))
+        held = tuple(engine.encode(x) for x in _check_clamp(clamp, len(v), rbm.n_visible))
         v = engine.overwrite(v, *held)
-    state = GibbsState(v, 0)
+    return _sweeps(engine, GibbsState(v, 0), key, beta, held)
+
+
+def _sweeps(engine: Engine, state: GibbsState, key: Key, beta: Any, held: Any) -> Iterator[tuple[Engine, GibbsState]]:
     while True:
         yield engine, state
         state = step(engine, state, key, beta, held)
 
+
+def _check_beta(beta: Any, n_chains: int) -> float | npt.NDArray[np.float64]:
+    if np.ndim(beta) == 0:
+        return check_number(beta, "beta", low=0)
+    betas = np.asarray(beta)
+    if betas.shape != (n_chains,) or betas.dtype.kind not in "uif" or not np.all((betas >= 0) & (betas < np.inf)):
+        raise InvalidParameter(
+            f"beta must be a finite number of at least 0, or one for each of {n_chains} chains. "
+            f"Got {np.array2string(betas, threshold=6)} of shape {betas.shape}. Pass such numbers."
+        )
+    return betas.astype(np.float64)
+
+
+def _check_clamp(clamp: Clamp, n_chains: int, n_visible: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The two arrays with a row for each chain; what is not held has the value 0."""
+    where, values = (_rows(x, f"clamp.{name}") for name, x in (("where", clamp.where), ("values", clamp.values)))
+    where = check_matrix(where, n_columns=n_visible, name="clamp.where", binary=True)
+    if values.shape[1:] != (n_visible,) or not {len(where), len(values)} <= {1, n_chains}:
+        raise InvalidData(
+            f"clamp must have {n_visible} columns, and one row or one per chain ({n_chains}). "
+            f"Got shapes {where.shape} and {values.shape}. Hold all visible units or leave them free in each row."
+        )
+    where = np.broadcast_to(where, (n_chains, n_visible))
+    values = check_matrix(np.where(where, values, 0), name="clamp.values", binary=True)
+    return where, values
+
+
+def _rows(x: Any, name: str) -> npt.NDArray[Any]:
+    try:
+        rows = np.atleast_2d(np.asarray(x))
+    except ValueError:
+        rows = np.empty(0, object)
+    if rows.dtype.kind not in "buif":
+        raise InvalidData(
+            f"{name} must be an array of numbers. Got {type(x).__name__} that is not. Pass rows of 0 and 1."
+        )
+    return rows

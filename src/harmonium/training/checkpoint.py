@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harmonium.engines import Velocity
 from harmonium.errors import InvalidParameter, UnreadableFile
@@ -26,7 +27,7 @@ def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, config: 
         The place cannot be written; the last checkpoint is untouched.
     """
     rbm, velocity = state.rbm, state.velocity
-    tensors = {"W": rbm.W, "b": rbm.b, "c": rbm.c}
+    tensors: dict[str, npt.NDArray[Any]] = {"W": rbm.W, "b": rbm.b, "c": rbm.c}
     tensors |= {f"velocity.{name}": array for name, array in velocity._asdict().items()}
     if state.chains is not None:
         tensors["chains"] = np.packbits(state.chains, axis=1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harmonium.engines import ENGINES
 from harmonium.inputs import check_choice, check_count, check_number
+from harmonium.random import Key
 
 
 @dataclass(frozen=True)
@@ -73,21 +74,22 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_count(self.n_hidden, "n_hidden")
+        counts = {"n_hidden": 1, "sweeps": 1, "chains": 1, "epochs": 0, "batch_size": 1}
+        for name, minimum in counts.items():
+            if name != "chains" or self.chains is not None:
+                self._keep(name, check_count(getattr(self, name), name, minimum=minimum))
+        self._keep("learning_rate", check_number(self.learning_rate, "learning_rate", low=0, above=True))
+        self._keep("momentum", check_number(self.momentum, "momentum", low=0, high=1, below=True))
+        self._keep("weight_decay", check_number(self.weight_decay, "weight_decay", low=0))
+        self._keep("seed", Key(self.seed).seed)
         check_choice(self.method, "method", ("cd", "pcd"))
-        check_count(self.sweeps, "sweeps")
-        if self.chains is not None:
-            check_count(self.chains, "chains")
         check_choice(self.last_statistic, "last_statistic", ("sampled", "mean_field"))
-        check_count(self.epochs, "epochs", minimum=0)
-        check_count(self.batch_size, "batch_size")
-        check_number(self.learning_rate, "learning_rate", low=0, above=True)
         check_choice(self.schedule, "schedule", ("constant", "linear", "cosine"))
-        check_number(self.momentum, "momentum", low=0, high=1, below=True)
-        check_number(self.weight_decay, "weight_decay", low=0)
         check_choice(self.binarize, "binarize", ("threshold", "sample", "none"))
         check_choice(self.engine, "engine", tuple(ENGINES))
-        check_count(self.seed, "seed", minimum=0)
+
+    def _keep(self, name: str, number: int | float) -> None:
+        object.__setattr__(self, name, number)  # a plain int or float, whatever number type it came as
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate when a share `progress` in [0, 1) of the run is done."""

@@ -32,16 +32,20 @@ def run_negative(
     Returns
     -------
     phase : Phase
-        The last v, and E[h | v].
+        The last v (or its mean given h), and E[h | v].
     logits : float array of shape (chains, n_hidden)
-        Wv + c for the last v.
+        Wv + c for the last sample of v.
     """
     for sweep in range(step * sweeps, (step + 1) * sweeps - 1):
         v = engine.sample_v(h, key.on(VISIBLE).at(sweep))
         h = engine.sample_h(v, key.on(HIDDEN).at(sweep))
+    last = key.on(VISIBLE).at((step + 1) * sweeps - 1)
     if mean_field:
-        v = engine.mean(engine.logits_v(h))
-    else:
-        v = engine.sample_v(h, key.on(VISIBLE).at((step + 1) * sweeps - 1))
+        logits_v = engine.logits_v(h)
+        mean_v = engine.mean(logits_v)
+        # A persistent chain goes on from a sample: going on from the mean would not be Gibbs sampling.
+        logits = engine.logits_h(engine.bernoulli(logits_v, last))
+        return Phase(mean_v, engine.mean(engine.logits_h(mean_v))), logits
+    v = engine.sample_v(h, last)
     logits = engine.logits_h(v)
     return Phase(v, engine.mean(logits)), logits

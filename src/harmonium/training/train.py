@@ -64,7 +64,9 @@ def train(
     known = [field.name for field in fields(Config)]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InvalidParameter(f"Options must be fields of Config: {', '.join(known)}. Got {', '.join(unknown)}.")
+        raise InvalidParameter(
+            f"Options must be fields of Config: {', '.join(known)}. Got {', '.join(unknown)}. Correct the name."
+        )
     config = Config(n_hidden, **options)
     run = TrainingRun(X, config, valid=valid, initial=initial)
     history = []

@@ -87,7 +87,13 @@ class TrainingRun:
     """
 
     def __init__(
-        self, X: Any, config: Config, *, valid: Any = None, initial: RBM | None = None, state: TrainingState | None = None
+        self,
+        X: Any,
+        config: Config,
+        *,
+        valid: Any = None,
+        initial: RBM | None = None,
+        state: TrainingState | None = None,
     ) -> None:
         self.config = config
         self._X = check_matrix(X)
@@ -105,6 +111,12 @@ class TrainingRun:
                 f"The machine must have {self._X.shape[1]} visible and {config.n_hidden} hidden units. "
                 f"Got {state.rbm.n_visible} and {state.rbm.n_hidden}. Resume with the data and n_hidden of the run."
             )
+        if (state.chains is None) != (config.method == "cd"):
+            got = "no chains" if state.chains is None else "chains"
+            raise InvalidParameter(
+                f"The state must hold chains for method pcd, and none for cd. Got {got} and method {config.method}. "
+                "Resume with the method of the run."
+            )
         self.engine: Engine = make_engine(state.rbm, config.engine, state.velocity)
         self._chains: States | None = None if state.chains is None else self.engine.encode(state.chains)
         self._step = state.step
@@ -120,7 +132,9 @@ class TrainingRun:
             shape = (config.chains or config.batch_size, config.n_hidden)
             chains = (self._key.derive("first chains").uniform(*shape) < 0.5).astype(np.uint8)
         if rbm.n_visible != n_visible:
-            raise InvalidData(f"initial must have {n_visible} visible units. Got {rbm.n_visible}. Pass a fitting machine.")
+            raise InvalidData(
+                f"initial must have {n_visible} visible units. Got {rbm.n_visible}. Pass a fitting machine."
+            )
         return TrainingState(rbm, zero, chains, 0)
 
     @property

@@ -16,48 +16,50 @@ static inline char* plane_at(void* columns, int n_blocks, int block, int plane) 
     return static_cast<char*>(columns) + (size_t(plane) * n_blocks + block) * 2048;
 }
 
+// The bits of `a` under the mask and those of `b` elsewhere.
+static inline vu merge(vu a, vu b, uint32_t mask) { return (a & mask) | (b & ~mask); }
+
 // Packs block `block` of `n_blocks`, given as q[k * stride + n], k < 64, n < 32.
 static void pack_kn(const int32_t* q, size_t stride, void* columns, int n_blocks, int block) {
     for (int tile = 0; tile < 2; tile++)
         for (int k = 0; k < 64; k += 4) {
-            vu x[4];
-            for (int i = 0; i < 4; i++) x[i] = load<vu>(q + (k + i) * stride + 16 * tile);
-            for (int plane = 0; plane < 3; plane++) {
-                const int s = 8 * plane;
-                const vu word = ((x[0] >> s) & 255) | ((x[1] >> s) & 255) << 8 | ((x[2] >> s) & 255) << 16 | (x[3] >> s) << 24;
-                store(plane_at(columns, n_blocks, block, plane) + 1024 * tile + 16 * k, word);
-            }
+            const vu a = load<vu>(q + k * stride + 16 * tile), b = load<vu>(q + (k + 1) * stride + 16 * tile);
+            const vu c = load<vu>(q + (k + 2) * stride + 16 * tile), d = load<vu>(q + (k + 3) * stride + 16 * tile);
+            // Byte p of each of the four, side by side.
+            char* out = plane_at(columns, n_blocks, block, 0) + 1024 * tile + 16 * k;
+            const size_t next = size_t(n_blocks) * 2048;
+            store(out, merge(merge(a, b << 8, 0xff), merge(c << 16, d << 24, 0xffffff), 0xffff));
+            store(out + next, merge(merge(a >> 8, b, 0xff), merge(c << 8, d << 16, 0xffffff), 0xffff));
+            store(out + 2 * next, merge(merge(a >> 16, b >> 8, 0xff), merge(c, d << 8, 0xffffff), 0xffff));
         }
+}
+
+// The four quarters of x, to four rows of a tile.
+static inline void store_rows(char* out, __m512i x) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_castsi512_si128(x));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 64), _mm512_extracti32x4_epi32(x, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 128), _mm512_extracti32x4_epi32(x, 2));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 192), _mm512_extracti32x4_epi32(x, 3));
 }
 
 // The same, given as q[n * stride + k].
 static void pack_nk(const int32_t* q, size_t stride, void* columns, int n_blocks, int block) {
+    // In each group of four numbers, gathers their lowest bytes, then their second, then their third.
+    const __m512i by_plane = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    const size_t next = size_t(n_blocks) * 2048;
     for (int tile = 0; tile < 2; tile++)
-        for (int plane = 0; plane < 3; plane++) {
-            const int s = 8 * plane;
-            char* out = plane_at(columns, n_blocks, block, plane) + 1024 * tile;
-            for (int k = 0; k < 64; k += 16) {
-                // Sixteen columns n, each with four words of four bytes along k, are turned into four rows of sixteen.
-                alignas(64) uint32_t words[16][4];
-                for (int n = 0; n < 16; n++) {
-                    const __m512i x = (__m512i)load<vi>(q + (16 * tile + n) * stride + k);
-                    _mm_store_si128(reinterpret_cast<__m128i*>(words[n]), _mm512_cvtepi32_epi8(_mm512_srli_epi32(x, s)));
-                }
-                for (int n = 0; n < 16; n += 4) {
-                    const __m128i a = _mm_load_si128(reinterpret_cast<__m128i*>(words[n]));
-                    const __m128i b = _mm_load_si128(reinterpret_cast<__m128i*>(words[n + 1]));
-                    const __m128i c = _mm_load_si128(reinterpret_cast<__m128i*>(words[n + 2]));
-                    const __m128i d = _mm_load_si128(reinterpret_cast<__m128i*>(words[n + 3]));
-                    const __m128i ab = _mm_unpacklo_epi32(a, b), AB = _mm_unpackhi_epi32(a, b);
-                    const __m128i cd = _mm_unpacklo_epi32(c, d), CD = _mm_unpackhi_epi32(c, d);
-                    __m128i* row = reinterpret_cast<__m128i*>(out + 16 * k + 4 * n);
-                    _mm_storeu_si128(row, _mm_unpacklo_epi64(ab, cd));
-                    _mm_storeu_si128(row + 4, _mm_unpackhi_epi64(ab, cd));
-                    _mm_storeu_si128(row + 8, _mm_unpacklo_epi64(AB, CD));
-                    _mm_storeu_si128(row + 12, _mm_unpackhi_epi64(AB, CD));
-                }
+        for (int k = 0; k < 64; k += 16)
+            for (int n = 0; n < 16; n += 4) {
+                __m512i x[4];
+                for (int i = 0; i < 4; i++)
+                    x[i] = _mm512_shuffle_epi8((__m512i)load<vi>(q + (16 * tile + n + i) * stride + k), by_plane);
+                const __m512i ab = _mm512_unpacklo_epi32(x[0], x[1]), cd = _mm512_unpacklo_epi32(x[2], x[3]);
+                const __m512i AB = _mm512_unpackhi_epi32(x[0], x[1]), CD = _mm512_unpackhi_epi32(x[2], x[3]);
+                char* out = plane_at(columns, n_blocks, block, 0) + 1024 * tile + 16 * k + 4 * n;
+                store_rows(out, _mm512_unpacklo_epi64(ab, cd));
+                store_rows(out + next, _mm512_unpackhi_epi64(ab, cd));
+                store_rows(out + 2 * next, _mm512_unpacklo_epi64(AB, CD));
             }
-        }
 }
 
 // Bits are spread to bytes, tile after tile: sixteen rows of one 64-bit word.

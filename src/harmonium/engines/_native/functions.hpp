@@ -1,4 +1,4 @@
-// exp, logistic and softplus on sixteen floats. Errors are below 3e-7 relative; nothing overflows.
+// exp, logistic and softplus on vectors of floats. Errors are below 3e-7 relative; nothing overflows.
 #pragma once
 
 #include "vec.hpp"
@@ -8,7 +8,7 @@ namespace HARMONIUM_ISA {
 // exp(-a) for a >= 0.
 static inline vf exp_negative(vf a) {
     a = smaller(a, splat(87.0f));
-    const vi n = to_int(a * 1.44269504f + 0.5f);
+    const vi n = to_nearest(a * 1.44269504f);
     const vf f = to_float(n);
     const vf r = f * 0.693359375f - a + f * -2.12194440e-4f;  // n ln 2 - a, with ln 2 in two parts
     vf p = r * 1.9875691500e-4f + 1.3981999507e-3f;

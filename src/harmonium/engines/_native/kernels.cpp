@@ -17,21 +17,16 @@ namespace HARMONIUM_ISA {
 using harmonium::NoiseKey;
 
 static void quantise(const float* x, int n, float row_factor, const float* column_factor, int32_t* q) {
-    const vf limit = splat(8388607.0f);
     for (int i = 0; i < n; i += LANES) {
         vf y = load<vf>(x + i) * row_factor;
         if (column_factor) y *= load<vf>(column_factor + i);
-        const vf magnitude = smaller(absolute(y) + 0.5f, limit);
-        store(q + i, to_int((vf)((vi)magnitude | ((vi)y & int32_t(0x80000000)))));
+        const vi rounded = to_nearest(y), over = rounded > 8388607;
+        store(q + i, (rounded & ~over) | (over & 8388607));
     }
 }
 
 static void add_bias(float* tile, int rows, const float* bias) {
-    const vf b0 = load<vf>(bias), b1 = load<vf>(bias + 16);
-    for (int r = 0; r < rows; r++, tile += 32) {
-        store(tile, load<vf>(tile) + b0);
-        store(tile + 16, load<vf>(tile + 16) + b1);
-    }
+    for (int i = 0; i < rows * 32; i += LANES) store(tile + i, load<vf>(tile + i) + load<vf>(bias + i % 32));
 }
 
 static double uniform(uint32_t word) { return (word + 0.5) * 0x1p-32; }
@@ -60,9 +55,9 @@ static void sample(const float* tile, int rows, NoiseKey key, uint32_t column, c
     for (int r = 0; r < rows; r++) {
         if (r % 2 == 0) random_words(noise, key.row + r, column, words);
         const float b = beta ? beta[r] : 1.0f;
-        const uint32_t low = decide(load<vf>(tile + r * 32) * b, words[r % 2]);
-        const uint32_t high = decide(load<vf>(tile + r * 32 + 16) * b, words[r % 2] + 16);
-        out[r * stride] = (low | high << 16) & valid;
+        uint32_t bits = 0;
+        for (int i = 0; i < 32; i += LANES) bits |= decide(load<vf>(tile + r * 32 + i) * b, words[r % 2] + i) << i;
+        out[r * stride] = bits & valid;
     }
 }
 
@@ -99,23 +94,20 @@ static void mean(const float* logits, size_t n, float* out) {
     }
 }
 
+// In sixteen partial sums whatever the register width, so that the result does not depend on it.
 static double softplus_sum(const float* logits, size_t n) {
-    vd low = {}, high = {};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        const vf y = softplus(load<vf>(logits + i));
-        low += low_half(y);
-        high += high_half(y);
+    double partial[16] = {};
+    float block[16];
+    for (size_t i = 0; i < n; i += 16) {
+        const size_t width = n - i < 16 ? n - i : 16;
+        if (width < 16) memset(block, 0, sizeof block);
+        memcpy(block, logits + i, width * sizeof(float));
+        for (int k = 0; k < 16; k += LANES) store(block + k, softplus(load<vf>(block + k)));
+        for (size_t k = 0; k < width; k++) partial[k] += double(block[k]);
     }
-    if (i < n) {
-        vf x = {};
-        memcpy(&x, logits + i, (n - i) * sizeof(float));
-        x = softplus(x);
-        for (size_t k = n - i; k < LANES; k++) x[k] = 0;
-        low += low_half(x);
-        high += high_half(x);
-    }
-    return sum(low + high);
+    double total = 0;
+    for (double x : partial) total += x;
+    return total;
 }
 
 static void update(float* w, float* velocity, const float* gradient, int n, float rate, float momentum, float decay) {
@@ -153,30 +145,29 @@ static void transpose_bits(uint64_t block[64]) {
 static double log_mixture(const double* off, const double* on, const double* table, size_t n, int safe) {
     double total = 0;
     size_t i = 0;
-    while (i + 8 <= n) {
+    while (i + DOUBLES <= n) {
         vd product = (vd){} + 1.0;
-        for (int k = 0; k < safe && i + 8 <= n; k++, i += 8)
+        for (int k = 0; k < safe && i + DOUBLES <= n; k++, i += DOUBLES)
             product *= load<vd>(off + i) + load<vd>(on + i) * load<vd>(table + i);
-        for (int k = 0; k < 8; k++) total += log(product[k]);
+        for (int k = 0; k < DOUBLES; k++) total += log(product[k]);
     }
     for (; i < n; i++) total += log(off[i] + on[i] * table[i]);
     return total;
 }
 
 static void log_products(const double* high, const double* low, size_t count, size_t n, int safe, double* out) {
-    typedef int64_t vi64 __attribute__((vector_size(64)));
     for (size_t s = 0; s < count; s++, low += n) {
         vd product = (vd){} + 1.0;
-        vi64 exponent = {};
+        vl exponent = {};
         for (size_t j = 0; j < n;) {
-            const size_t end = j + size_t(safe) * 8 < n ? j + size_t(safe) * 8 : n;
-            for (; j < end; j += 8) product *= load<vd>(high + j) * load<vd>(low + j) + 1.0;
+            const size_t end = j + size_t(safe) * DOUBLES < n ? j + size_t(safe) * DOUBLES : n;
+            for (; j < end; j += DOUBLES) product *= load<vd>(high + j) * load<vd>(low + j) + 1.0;
             // Every factor is at least one, so there is no sign and no zero: set the exponent aside.
-            exponent += ((vi64)product >> 52) - 1023;
-            product = (vd)(((vi64)product & 0x000fffffffffffff) | 0x3ff0000000000000);
+            exponent += ((vl)product >> 52) - 1023;
+            product = (vd)(((vl)product & 0x000fffffffffffff) | 0x3ff0000000000000);
         }
         double mantissa = 1, powers = 0;
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < DOUBLES; i++) {
             mantissa *= product[i];
             powers += double(exponent[i]);
         }

@@ -29,58 +29,61 @@ static void pack_nk(const int32_t* q, size_t stride, void* columns, int n_blocks
         for (int k = 0; k < 64; k++) out[k * 32 + n] = q[n * stride + k];
 }
 
-// The bits are used as they are.
-static size_t prepared_bytes(int rows, int n_blocks) { return size_t(rows) * n_blocks * 8; }
+// Bits are made ready as the byte offsets of table entries: eight for each row and 32 columns.
+constexpr int ENTRY_BYTES = 32 * sizeof(int32_t), TABLE_BYTES = 16 * ENTRY_BYTES;
+static size_t prepared_bytes(int rows, int n_blocks) { return size_t(rows) * n_blocks * 32; }
 static void prepare(const uint64_t* bits, size_t stride, int first, int last, int n_blocks, void* prepared) {
-    for (int r = first; r < last; r++)
-        memcpy(static_cast<uint64_t*>(prepared) + size_t(r) * n_blocks, bits + r * stride, size_t(n_blocks) * 8);
+    for (int r = first; r < last; r++) {
+        uint16_t* offsets = static_cast<uint16_t*>(prepared) + size_t(r) * n_blocks * 16;
+        for (int k = 0; k < n_blocks * 16; k++)
+            offsets[k] = uint16_t((bits[r * stride + k / 16] >> (k % 16 * 4) & 15) * ENTRY_BYTES);
+    }
+}
+
+static void build_tables(const int32_t* f, char* tables) {
+    for (int g = 0; g < 8; g++, f += 4 * 32, tables += TABLE_BYTES)
+        for (int part = 0; part < 32; part += LANES) {
+            vi t[16] = {};
+            for (int i = 0; i < 4; i++) {
+                const vi x = load<vi>(f + i * 32 + part);
+                for (int s = 0; s < 1 << i; s++) t[s | 1 << i] = t[s] + x;
+            }
+            for (int s = 0; s < 16; s++) store(tables + s * ENTRY_BYTES + part * 4, t[s]);
+        }
 }
 
 static void product(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, float* out) {
-    alignas(64) int32_t table[8][16][32];
+    constexpr int PARTS = 32 / LANES;
+    alignas(64) char tables[8 * TABLE_BYTES];
     alignas(64) int32_t high[MAX_ROWS][32], low[MAX_ROWS][32], partial[MAX_ROWS][32];
-    memset(high, 0, size_t(rows) * 128);
-    memset(low, 0, size_t(rows) * 128);
-    const uint32_t* words = static_cast<const uint32_t*>(prepared);
+    memset(high, 0, size_t(rows) * ENTRY_BYTES);
+    memset(low, 0, size_t(rows) * ENTRY_BYTES);
     const int32_t* f = static_cast<const int32_t*>(columns);
-    for (int half = 0; half < 2 * n_blocks; half++, f += 32 * 32) {
-        for (int g = 0; g < 8; g++)
-            for (int part = 0; part < 32; part += LANES) {
-                const int32_t* row = f + g * 4 * 32 + part;
-                vi t[16] = {};
-                for (int i = 0; i < 4; i++) {
-                    const vi x = load<vi>(row + i * 32);
-                    for (int s = 0; s < 1 << i; s++) t[s | 1 << i] = t[s] + x;
-                }
-                for (int s = 0; s < 16; s++) store(&table[g][s][part], t[s]);
-            }
-        const bool fresh = half % 4 == 0;
-        for (int r = 0; r < rows; r++) {
-            const uint32_t word = words[size_t(r) * 2 * n_blocks + half];
-            vi a = {}, b = {};
-            if (!fresh) a = load<vi>(&partial[r][0]), b = load<vi>(&partial[r][16]);
+    const int n_halves = 2 * n_blocks;
+    for (int half = 0; half < n_halves; half++, f += 32 * 32) {
+        build_tables(f, tables);
+        const uint16_t* offsets = static_cast<const uint16_t*>(prepared) + half * 8;
+        for (int r = 0; r < rows; r++, offsets += n_halves * 8) {
+            vi sums[PARTS];
+            for (int p = 0; p < PARTS; p++) sums[p] = half % 4 == 0 ? (vi){} : load<vi>(&partial[r][p * LANES]);
             for (int g = 0; g < 8; g++) {
-                const int32_t* entry = table[g][word >> (4 * g) & 15];
-                a += load<vi>(entry);
-                b += load<vi>(entry + 16);
+                const char* entry = tables + g * TABLE_BYTES + offsets[g];
+                for (int p = 0; p < PARTS; p++) sums[p] += load<vi>(entry + p * VECTOR_BYTES);
             }
-            store(&partial[r][0], a);
-            store(&partial[r][16], b);
+            for (int p = 0; p < PARTS; p++) store(&partial[r][p * LANES], sums[p]);
         }
         // 128 terms of 24 bits fill 31 bits: move the sums on before they can overflow.
-        if (half % 4 == 3 || half == 2 * n_blocks - 1)
-            for (int r = 0; r < rows; r++)
-                for (int part = 0; part < 32; part += LANES) {
-                    const vi x = load<vi>(&partial[r][part]);
-                    store(&high[r][part], load<vi>(&high[r][part]) + (x >> 16));
-                    store(&low[r][part], load<vi>(&low[r][part]) + (x & 0xffff));
-                }
+        if (half % 4 == 3 || half == n_halves - 1)
+            for (int i = 0; i < rows * 32; i += LANES) {
+                const vi x = load<vi>(&partial[0][i]);
+                store(&high[0][i], load<vi>(&high[0][i]) + (x >> 16));
+                store(&low[0][i], load<vi>(&low[0][i]) + (x & 0xffff));
+            }
     }
-    for (int r = 0; r < rows; r++)
-        for (int part = 0; part < 32; part += LANES) {
-            const vi l = load<vi>(&low[r][part]), h = load<vi>(&high[r][part]) + (l >> 16);
-            store(out + r * 32 + part, (to_float(h) * 65536.0f + to_float(l & 0xffff)) * load<vf>(scale + part));
-        }
+    for (int i = 0; i < rows * 32; i += LANES) {
+        const vi l = load<vi>(&low[0][i]), h = load<vi>(&high[0][i]) + (l >> 16);
+        store(out + i, (to_float(h) * 65536.0f + to_float(l & 0xffff)) * load<vf>(scale + i % 32));
+    }
 }
 
 }  // namespace HARMONIUM_ISA

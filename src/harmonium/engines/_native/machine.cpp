@@ -38,13 +38,16 @@ void Packed::shape(const Kernels& kernels, size_t n_sums, size_t units) {
     n_columns = int(round_up(units, 32) / 32);
     data.reserve(size_t(n_columns) * n_blocks * kernels.packed_bytes_per_block);
     scale.reserve(size_t(n_columns) * 32);
+    inverse.reserve(round_up(units, 64));
 }
 
-// The power of two above x, or 1 for 0: with it, 24 bits hold x to within a rounding.
-static float power_above(float x) {
-    int e;
-    frexpf(x, &e);
-    return x > 0 ? ldexpf(1, e) : 1;
+bool Packed::fit(size_t unit, float largest) {
+    int exponent = 0;
+    if (largest > 0) frexpf(largest, &exponent);  // largest < 2^exponent
+    const float before = scale[unit];
+    scale[unit] = ldexpf(1, exponent - 23);
+    inverse[unit] = ldexpf(1, 23 - exponent);
+    return scale[unit] != before;
 }
 
 Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c)
@@ -62,42 +65,35 @@ Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, cons
     repack();
 }
 
-// Rounds the weights to fixed point, with the scales that the weights themselves demand, for both directions.
+void Machine::pack_to_hidden(int visible_block, int column) {
+    alignas(64) int32_t q[64 * 32];
+    const float* tile = &W_[size_t(visible_block) * 64 * stride_ + column * 32];
+    for (int r = 0; r < 64; r++) kernels_.quantise(tile + r * stride_, 32, 1, &to_hidden_.inverse[column * 32], q + r * 32);
+    kernels_.pack_kn(q, 32, to_hidden_.column(kernels_, column), to_hidden_.n_blocks, visible_block);
+}
+
+void Machine::pack_to_visible(int column, int hidden_block) {
+    alignas(64) int32_t q[32 * 64];
+    const float* tile = &W_[size_t(column) * 32 * stride_ + hidden_block * 64];
+    for (int r = 0; r < 32; r++)
+        kernels_.quantise(tile + r * stride_, 64, to_visible_.inverse[column * 32 + r], nullptr, q + r * 64);
+    kernels_.pack_nk(q, 64, to_visible_.column(kernels_, column), to_visible_.n_blocks, hidden_block);
+}
+
+// Everything anew, with the scales that the weights demand.
 void Machine::repack() {
-    const int threads = threads_for(double(m_) * n_);
     const int width = int(round_up(n_, 64));
-    std::vector<float> row_inverse(round_up(m_, 64), 1.0f);
-    Buffer<float> column_max(size_t(threads) * stride_), column_inverse(stride_);
-    Packed &hidden = to_hidden_, &visible = to_visible_;
-    const Kernels& k = kernels_;
-#pragma omp parallel num_threads(threads)
+    Buffer<float> column_max(width);
+    for (size_t j = 0; j < m_; j++) to_visible_.fit(j, kernels_.maxima(&W_[j * stride_], width, column_max.get()));
+    for (size_t i = 0; i < n_; i++) to_hidden_.fit(i, column_max[i]);
+#pragma omp parallel num_threads(threads_for(double(m_) * n_))
     {
+#pragma omp for schedule(static) nowait
+        for (int column = 0; column < to_visible_.n_columns; column++)
+            for (int block = 0; block < to_visible_.n_blocks; block++) pack_to_visible(column, block);
 #pragma omp for schedule(static)
-        for (size_t j = 0; j < m_; j++) {
-            const float power = power_above(k.maxima(&W_[j * stride_], width, &column_max[omp_get_thread_num() * stride_]));
-            row_inverse[j] = 8388608.0f / power;
-            visible.scale[j] = power / 8388608.0f;
-        }
-#pragma omp single
-        for (size_t i = 0; i < n_; i++) {
-            float largest = 0;
-            for (int t = 0; t < threads; t++) largest = std::max(largest, column_max[t * stride_ + i]);
-            const float power = power_above(largest);
-            column_inverse[i] = 8388608.0f / power;
-            hidden.scale[i] = power / 8388608.0f;
-        }
-        alignas(64) int32_t q[64 * 64];
-#pragma omp for schedule(static) collapse(2)
-        for (int jb = 0; jb < hidden.n_blocks; jb++)
-            for (int ib = 0; ib < visible.n_blocks; ib++) {
-                const float* tile = &W_[size_t(jb) * 64 * stride_ + ib * 64];
-                for (int r = 0; r < 64; r++) k.quantise(tile + r * stride_, 64, 1, &column_inverse[ib * 64], q + r * 64);
-                for (int half = 0; half < 2 && 2 * ib + half < hidden.n_columns; half++)
-                    k.pack_kn(q + 32 * half, 64, hidden.column(k, 2 * ib + half), hidden.n_blocks, jb);
-                for (int r = 0; r < 64; r++) k.quantise(tile + r * stride_, 64, row_inverse[jb * 64 + r], nullptr, q + r * 64);
-                for (int half = 0; half < 2 && 2 * jb + half < visible.n_columns; half++)
-                    k.pack_nk(q + 32 * 64 * half, 64, visible.column(k, 2 * jb + half), visible.n_blocks, ib);
-            }
+        for (int column = 0; column < to_hidden_.n_columns; column++)
+            for (int block = 0; block < to_hidden_.n_blocks; block++) pack_to_hidden(block, column);
     }
 }
 
@@ -177,8 +173,8 @@ void Machine::sample(bool hidden, Bits states, NoiseKey key, const float* beta, 
     });
 }
 
-template <class Use>
-void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use) const {
+template <class Use, class Done>
+void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use, Done done) const {
     const Kernels& k = kernels_;
     // All rows of all sides, one after the other, are the terms of the sums.
     std::vector<const uint64_t*> bits;
@@ -193,20 +189,18 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
             largest = std::max(largest, fabsf(sides[s].weights[r]));
         }
     const size_t n_terms = bits.size();
-    const float power = power_above(largest), inverse = 8388608.0f / power, unit = power / 8388608.0f;
     const int n_words = int(round_up(m_, 64) / 64);
     static thread_local Packed packed_means, packed_weights;
     static thread_local Buffer<uint64_t> columns;
     Packed &P = packed_means, &Q = packed_weights;
     P.shape(k, n_terms, n_);
-    Q.shape(k, n_terms, 1);
-    std::fill(P.scale.get(), P.scale.get() + P.n_columns * 32, unit);
-    std::fill(Q.scale.get(), Q.scale.get() + 32, unit);
+    Q.shape(k, n_terms, 32);
+    for (int i = 0; i < P.n_columns * 32; i++) P.fit(i, largest);
+    for (int i = 0; i < 32; i++) Q.fit(i, largest);
+    const float inverse = Q.inverse[0], unit = Q.scale[0];
     const int blocks = P.n_blocks;
     uint64_t* transposed = columns.reserve(size_t(n_words) * 64 * blocks);
-    const int chunk_rows = k.max_rows / 2, n_chunks = int((m_ + chunk_rows - 1) / chunk_rows);
-    const int threads = threads_for(double(m_) * n_ * blocks);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads_for(double(m_) * n_ * blocks))
     {
         // Bits along the units become bits along the terms.
 #pragma omp for schedule(static) collapse(2) nowait
@@ -217,77 +211,107 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
                 k.transpose_bits(square);
                 for (size_t r = 0; r < 64; r++) transposed[(size_t(word) * 64 + r) * blocks + block] = square[r];
             }
+        // The weighted expectations become fixed-point numbers; one column more holds the weights themselves.
         alignas(64) int32_t q[64 * 32];
-        alignas(64) float padded[32];
+        alignas(64) float row[32];
 #pragma omp for schedule(static)
-        for (int column = 0; column < P.n_columns; column++) {
+        for (int column = 0; column <= P.n_columns; column++) {
+            const bool last = column == P.n_columns;
+            const size_t width = last ? 1 : std::min(size_t(32), n_ - column * 32);
             int64_t sums[32] = {};
-            const size_t width = std::min(size_t(32), n_ - column * 32);
+            memset(row, 0, sizeof row);
             for (int block = 0; block < blocks; block++) {
                 memset(q, 0, sizeof q);
                 for (size_t r = 0; r < 64 && block * 64 + r < n_terms; r++) {
                     const size_t term = block * 64 + r;
-                    const float* row = means[term] + column * 32;
-                    if (width < 32) {
-                        memset(padded, 0, sizeof padded);
-                        memcpy(padded, row, width * sizeof(float));
-                        row = padded;
-                    }
+                    if (last)
+                        row[0] = 1;
+                    else
+                        memcpy(row, means[term] + column * 32, width * sizeof(float));
                     k.quantise(row, 32, weights[term] * inverse, nullptr, q + r * 32);
                     for (int i = 0; i < 32; i++) sums[i] += q[r * 32 + i];
                 }
-                k.pack_kn(q, 32, P.column(k, column), blocks, block);
+                k.pack_kn(q, 32, last ? Q.column(k, 0) : P.column(k, column), blocks, block);
             }
-            for (size_t i = 0; i < width; i++) h[column * 32 + i] = float(double(sums[i]) * unit);
-        }
-#pragma omp single
-        for (int block = 0; block < blocks; block++) {
-            memset(q, 0, sizeof q);
-            for (size_t r = 0; r < 64 && block * 64 + r < n_terms; r++)
-                q[r * 32] = int32_t(std::min(fabsf(weights[block * 64 + r]) * inverse + 0.5f, 8388607.0f)) * (weights[block * 64 + r] < 0 ? -1 : 1);
-            k.pack_kn(q, 32, Q.column(k, 0), blocks, block);
+            for (size_t i = 0; i < width && !last; i++) h[column * 32 + i] = float(double(sums[i]) * unit);
         }
         static thread_local Buffer<char> prepared_buffer;
-        char* prepared = prepared_buffer.reserve(k.prepared_bytes(chunk_rows, blocks));
-        alignas(64) float tile[128 * 32];
+        char* prepared = prepared_buffer.reserve(k.prepared_bytes(64, blocks));
+        alignas(64) float tiles[2][64 * 32];
 #pragma omp for schedule(dynamic)
-        for (int chunk = 0; chunk < n_chunks; chunk++) {
-            const size_t first = size_t(chunk) * chunk_rows;
-            const int rows = int(std::min(size_t(chunk_rows), m_ - first));
+        for (int word = 0; word < n_words; word++) {
+            const size_t first = size_t(word) * 64;
+            const int rows = int(std::min(size_t(64), m_ - first));
             k.prepare(transposed + first * blocks, blocks, 0, rows, blocks, prepared);
-            k.product(prepared, rows, blocks, Q.column(k, 0), Q.scale.get(), tile);
-            for (int r = 0; r < rows; r++) v[first + r] = tile[r * 32];
-            for (int column = 0; column < P.n_columns; column++) {
-                k.product(prepared, rows, blocks, P.column(k, column), P.scale.get(), tile);
-                use(first, rows, column * 32, tile);
+            k.product(prepared, rows, blocks, Q.column(k, 0), Q.scale.get(), tiles[0]);
+            for (int r = 0; r < rows; r++) v[first + r] = tiles[0][r * 32];
+            for (int pair = 0; 2 * pair < P.n_columns; pair++) {
+                for (int half = 0; half < 2 && 2 * pair + half < P.n_columns; half++)
+                    k.product(prepared, rows, blocks, P.column(k, 2 * pair + half), P.scale.get(), tiles[half]);
+                use(word, rows, pair, tiles);
             }
+            done(word);
         }
     }
 }
 template class Buffer<uint64_t>;
 
-void Machine::moments(const Side* sides, int n_sides, float* hv, float* v, float* h) const {
-    gradient_tiles(sides, n_sides, v, h, [&](size_t first, int rows, int column, const float* tile) {
-        const size_t width = std::min(size_t(32), n_ - column);
-        for (int r = 0; r < rows; r++) memcpy(hv + (first + r) * n_ + column, tile + r * 32, width * sizeof(float));
-    });
+void Machine::moments(const Side& side, float* hv, float* v, float* h) const {
+    const auto copy = [&](int word, int rows, int pair, const float (*tiles)[64 * 32]) {
+        for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {
+            const size_t column = size_t(pair) * 64 + half * 32, width = std::min(size_t(32), n_ - column);
+            for (int r = 0; r < rows; r++)
+                memcpy(hv + (size_t(word) * 64 + r) * n_ + column, tiles[half] + r * 32, width * sizeof(float));
+        }
+    };
+    gradient_tiles(&side, 1, v, h, copy, [](int) {});
 }
 
 void Machine::ascend(Side positive, Side negative, Rates rates) {
     const Side sides[] = {positive, negative};
+    const Kernels& k = kernels_;
     static thread_local Buffer<float> gb, gc;
     float *v = gb.reserve(round_up(m_, 64)), *h = gc.reserve(stride_);
-    gradient_tiles(sides, 2, v, h, [&](size_t first, int rows, int column, const float* tile) {
+    std::vector<Buffer<float>> column_max(omp_get_max_threads());
+    Buffer<float> row_max(round_up(m_, 64));
+    // The tile that has been updated is packed at once, while it is in the cache, with the scales of the weights as they
+    // were. A unit's scale changes when its largest weight passes a power of two; then its weights are packed again.
+    const auto update = [&](int word, int rows, int pair, const float (*tiles)[64 * 32]) {
+        float* column = column_max[omp_get_thread_num()].reserve(stride_);
         for (int r = 0; r < rows; r++) {
-            const size_t at = (first + r) * stride_ + column;
-            kernels_.update(&W_[at], &dW_[at], tile + r * 32, 32, rates.learning_rate, rates.momentum, rates.weight_decay);
+            const size_t j = size_t(word) * 64 + r, at = j * stride_ + pair * 64;
+            for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++)
+                k.update(&W_[at + half * 32], &dW_[at + half * 32], tiles[half] + r * 32, 32, rates.learning_rate, rates.momentum,
+                         rates.weight_decay);
+            row_max[j] = std::max(row_max[j], k.maxima(&W_[at], 64, column + pair * 64));
         }
-    });
+        for (int half = 0; half < 2; half++) {
+            if (2 * pair + half < to_hidden_.n_columns) pack_to_hidden(word, 2 * pair + half);
+            if (2 * word + half < to_visible_.n_columns) pack_to_visible(2 * word + half, pair);
+        }
+    };
+    const auto rescale_visible = [&](int word) {
+        for (int column = 2 * word; column < 2 * word + 2 && column < to_visible_.n_columns; column++) {
+            bool changed = false;
+            for (size_t j = size_t(column) * 32; j < std::min(m_, size_t(column + 1) * 32); j++)
+                changed |= to_visible_.fit(j, row_max[j]);
+            for (int block = 0; changed && block < to_visible_.n_blocks; block++) pack_to_visible(column, block);
+        }
+    };
+    gradient_tiles(sides, 2, v, h, update, rescale_visible);
+    for (int column = 0; column < to_hidden_.n_columns; column++) {
+        bool changed = false;
+        for (size_t i = size_t(column) * 32; i < std::min(n_, size_t(column + 1) * 32); i++) {
+            float largest = 0;
+            for (const Buffer<float>& x : column_max) largest = x.get() ? std::max(largest, x[i]) : largest;
+            changed |= to_hidden_.fit(i, largest);
+        }
+        for (int block = 0; changed && block < to_hidden_.n_blocks; block++) pack_to_hidden(block, column);
+    }
     std::fill(v + m_, v + round_up(m_, 16), 0.0f);
     std::fill(h + n_, h + round_up(n_, 16), 0.0f);
-    kernels_.update(b_.get(), db_.get(), v, int(round_up(m_, 16)), rates.learning_rate, rates.momentum, 0);
-    kernels_.update(c_.get(), dc_.get(), h, int(round_up(n_, 16)), rates.learning_rate, rates.momentum, 0);
-    repack();
+    k.update(b_.get(), db_.get(), v, int(round_up(m_, 16)), rates.learning_rate, rates.momentum, 0);
+    k.update(c_.get(), dc_.get(), h, int(round_up(n_, 16)), rates.learning_rate, rates.momentum, 0);
 }
 
 void Machine::ascend_along(const float* gW, size_t gW_stride, const float* gb, const float* gc, Rates rates) {
@@ -317,10 +341,16 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
             tables[j * n + i] = exp(w);
             tables[(m_ + j) * n + i] = exp(-w);
         }
-    std::vector<float> a(v.rows * n);
-    logits(true, v, a.data());
-    float extreme = 0;
-    for (float x : a) extreme = std::max(extreme, fabsf(x));
+    std::vector<double> a(v.rows * n);
+    double extreme = 0;
+    for (size_t r = 0; r < v.rows; r++) {
+        double* x = &a[r * n];
+        std::copy(c_.get(), c_.get() + n, x);
+        for (size_t j = 0; j < m_; j++)
+            if (v.words[r * v.stride + j / 64] >> (j % 64) & 1)
+                for (size_t i = 0; i < n; i++) x[i] += W_[j * stride_ + i];
+        for (size_t i = 0; i < n; i++) extreme = std::max(extreme, fabs(x[i]));
+    }
     // Within these bounds nothing over- or underflows; beyond them the plain difference of softplus is taken.
     const bool tame = largest < 300 && extreme < 300;
     const int safe = std::max(1, int(600 / (largest + 1e-3f)));
@@ -330,8 +360,8 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
 #pragma omp for schedule(dynamic)
         for (size_t r = 0; r < v.rows; r++) {
             for (size_t i = 0; i < n; i++) {
-                on[i] = 1 / (1 + exp(-double(a[r * n + i])));
-                off[i] = 1 / (1 + exp(double(a[r * n + i])));
+                on[i] = 1 / (1 + exp(-a[r * n + i]));
+                off[i] = 1 / (1 + exp(a[r * n + i]));
             }
             double total = 0;
             for (size_t j = 0; j < m_; j++) {

@@ -17,6 +17,7 @@ class Buffer {
   public:
     Buffer() = default;
     explicit Buffer(size_t n) { reserve(n); }
+    Buffer(Buffer&& other) noexcept : data_(other.data_), size_(other.size_) { other.data_ = nullptr; }
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
     ~Buffer() { std::free(data_); }
@@ -41,8 +42,10 @@ struct Bits {
 struct Packed {
     int n_units = 0, n_blocks = 0, n_columns = 0;  // N, ceil(K / 64), ceil(N / 32)
     Buffer<char> data;
-    Buffer<float> scale;  // what a unit of the integers is worth, a column
+    Buffer<float> scale, inverse;  // what one is worth, for each column, and its inverse: powers of two
     void shape(const Kernels& kernels, size_t n_sums, size_t n_units);
+    // The scale with which 24 bits hold numbers up to `largest`; returns whether that is another than before.
+    bool fit(size_t unit, float largest);
     char* column(const Kernels& kernels, int i) const { return data.get() + i * kernels.packed_bytes_per_block * n_blocks; }
 };
 
@@ -75,17 +78,21 @@ class Machine {
 
     void logits(bool hidden, Bits states, float* out) const;
     void sample(bool hidden, Bits states, NoiseKey key, const float* beta, uint64_t* out, size_t out_stride) const;
-    // v' (weighted h), sum of weighted v, sum of weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
-    void moments(const Side* sides, int n_sides, float* hv, float* v, float* h) const;
+    // Sums of v (weighted h)', weighted v and weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
+    void moments(const Side& side, float* hv, float* v, float* h) const;
     void ascend(Side positive, Side negative, Rates rates);
     // One step along a gradient given as arrays: (n_visible, n_hidden) with its row stride, (n_visible,), (n_hidden,).
     void ascend_along(const float* gW, size_t gW_stride, const float* gb, const float* gc, Rates rates);
     void pseudo_log_likelihood(Bits v, double* out) const;
 
   private:
-    // The sums of `sides` as tiles of at most max_rows x 32, handed to use(first visible, rows, first hidden, tile).
-    template <class Use>
-    void gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use) const;
+    // The sums of `sides` as tiles of at most 64 x 64, first index visible: use(first / 64, rows, column / 64, two halves
+    // of 64 x 32). All tiles of 64 visible units come in order to one thread, which then calls done(first / 64).
+    template <class Use, class Done>
+    void gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use, Done done) const;
+    // Rounds a 64 x 64 tile of the weights to fixed point and packs it, for one or the other direction.
+    void pack_to_hidden(int visible_block, int column);
+    void pack_to_visible(int column, int hidden_block);
     void repack();
 
     const Kernels& kernels_;

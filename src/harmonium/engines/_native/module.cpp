@@ -119,7 +119,7 @@ NB_MODULE(_kernels, m) {
                        *eh = output<float>(self.n_hidden());
                  {
                      nb::gil_scoped_release release;
-                     self.moments(&s, 1, hv, ev, eh);
+                     self.moments(s, hv, ev, eh);
                  }
                  return nb::make_tuple(wrap(hv, self.n_visible(), self.n_hidden()), wrap(ev, self.n_visible()), wrap(eh, self.n_hidden()));
              })

@@ -1,25 +1,40 @@
-// Sixteen lanes at a time, in the compiler's portable vectors: one source for every instruction set.
+// The compiler's portable vectors, as wide as the instruction set's registers: one source for every instruction set.
 //
-// All arithmetic is plain IEEE multiply and add in a fixed order (built with -ffp-contract=off), so that every
-// instruction set computes the same bits.
+// All arithmetic on single precision is plain IEEE multiply and add in a fixed order for each element (built with
+// -ffp-contract=off), so that every instruction set computes the same bits.
 #pragma once
 
+#include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX2__) || defined(__AVX512F__)
+#if defined(__x86_64__)
 #include <immintrin.h>
+#endif
+
+// X86(name) is the intrinsic `name` for this register width.
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#define X86(name) _mm512_##name
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#define X86(name) _mm256_##name
+#else
+#define VECTOR_BYTES 16
+#if defined(__x86_64__)
+#define X86(name) _mm_##name
+#endif
 #endif
 
 namespace HARMONIUM_ISA {
 
-constexpr int LANES = 16;
-typedef float vf __attribute__((vector_size(64)));
-typedef int32_t vi __attribute__((vector_size(64)));
-typedef uint32_t vu __attribute__((vector_size(64)));
-typedef uint64_t vu64 __attribute__((vector_size(64)));
-typedef double vd __attribute__((vector_size(64)));  // eight lanes
-typedef float vf8 __attribute__((vector_size(32)));
+constexpr int LANES = VECTOR_BYTES / 4, DOUBLES = VECTOR_BYTES / 8;
+typedef float vf __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t vi __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t vu __attribute__((vector_size(VECTOR_BYTES)));
+typedef double vd __attribute__((vector_size(VECTOR_BYTES)));
+typedef int64_t vl __attribute__((vector_size(VECTOR_BYTES)));
 
 template <class V, class T>
 static inline V load(const T* p) {
@@ -33,24 +48,24 @@ static inline void store(T* p, V v) {
 }
 static inline vf splat(float x) { return x - (vf){}; }
 static inline vf to_float(vi x) { return __builtin_convertvector(x, vf); }
-static inline vi to_int(vf x) { return __builtin_convertvector(x, vi); }
 static inline vf select(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
 static inline vf absolute(vf x) { return (vf)((vi)x & 0x7fffffff); }
 static inline vf larger(vf a, vf b) { return select(a > b, a, b); }
 static inline vf smaller(vf a, vf b) { return select(a < b, a, b); }
 
-static inline vd low_half(vf x) {
-    vf8 half;
-    memcpy(&half, &x, sizeof half);
-    return __builtin_convertvector(half, vd);
-}
-static inline vd high_half(vf x) {
-    vf8 half;
-    memcpy(&half, reinterpret_cast<const char*>(&x) + sizeof half, sizeof half);
-    return __builtin_convertvector(half, vd);
-}
-static inline double sum(vd x) {
-    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+// To the nearest integer, halves to the even one.
+static inline vi to_nearest(vf x) {
+#if defined(__AVX512F__)
+    return (vi)_mm512_cvtps_epi32((__m512)x);
+#elif defined(__AVX2__)
+    return (vi)_mm256_cvtps_epi32((__m256)x);
+#elif defined(__x86_64__)
+    return (vi)_mm_cvtps_epi32((__m128)x);
+#else
+    vi y;
+    for (int i = 0; i < LANES; i++) y[i] = int32_t(lrintf(x[i]));
+    return y;
+#endif
 }
 
 // One bit per lane of a comparison's result.
@@ -58,9 +73,9 @@ static inline uint32_t mask_bits(vi mask) {
 #if defined(__AVX512DQ__)
     return _mm512_movepi32_mask((__m512i)mask);
 #elif defined(__AVX2__)
-    __m256 half[2];
-    memcpy(half, &mask, sizeof half);
-    return uint32_t(_mm256_movemask_ps(half[0])) | uint32_t(_mm256_movemask_ps(half[1])) << 8;
+    return uint32_t(_mm256_movemask_ps((__m256)mask));
+#elif defined(__x86_64__)
+    return uint32_t(_mm_movemask_ps((__m128)mask));
 #else
     uint32_t bits = 0;
     for (int i = 0; i < LANES; i++) bits |= uint32_t(mask[i] & 1) << i;

@@ -1,0 +1,28 @@
+# Everything sets itself up: `make demo` and `make test` are all a fresh machine needs besides Python, make and a compiler.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/ready  ## train on 5,000 real digits; figures and a page in demo/
+	$(BIN)/harmonium demo --out demo
+
+test: .venv/ready  ## every test
+	$(BIN)/python -m pytest
+
+lint: .venv/ready  ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/ready  ## speed beside the BLAS floor, in one run
+	$(BIN)/harmonium bench
+
+.venv/ready: pyproject.toml CMakeLists.txt $(wildcard src/harmonium/engines/_native/*)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build demo

@@ -1,0 +1,66 @@
+"""Timing contenders in turn, so that a drift of the machine's speed meets them all alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+# A run shorter than this is repeated within a round, for the clock and the scheduler not to matter.
+_ROUND_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that one call took.
+
+    Attributes
+    ----------
+    median, low, high : float
+        The median and the quartiles over the rounds.
+    rounds : tuple of float
+        All rounds, in order; round i of one contender ran beside round i of the others.
+    """
+
+    median: float
+    low: float
+    high: float
+    rounds: tuple[float, ...]
+
+    def times_faster_than(self, other: Timing) -> float:
+        """Median over the rounds of the other's time over this one's."""
+        return statistics.median(b / a for a, b in zip(self.rounds, other.rounds, strict=True))
+
+
+def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
+    """Time every contender `rounds` times, in turn A B C A B C ..., after a warm-up of each.
+
+    Parameters
+    ----------
+    contenders : mapping from name to a function without arguments
+    rounds : int
+
+    Returns
+    -------
+    dict of Timing
+    """
+    repeats = {}
+    for name, call in contenders.items():
+        call()
+        start = time.perf_counter()
+        call()
+        repeats[name] = max(1, round(_ROUND_SECONDS / (time.perf_counter() - start)))
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            for _ in range(repeats[name]):
+                call()
+            seconds[name].append((time.perf_counter() - start) / repeats[name])
+    return {name: _timing(times) for name, times in seconds.items()}
+
+
+def _timing(times: list[float]) -> Timing:
+    low, median, high = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
+    return Timing(median, low, high, tuple(times))

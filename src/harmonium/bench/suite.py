@@ -1,0 +1,182 @@
+"""The benchmark as a whole: which contenders meet at which shapes."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from harmonium.bench import contenders
+from harmonium.bench.contenders import Shape
+from harmonium.bench.interleave import Timing, interleave
+from harmonium.bench.memory import training_memory
+from harmonium.engines.native import instruction_set
+from harmonium.likelihood import log_partition
+from harmonium.rbm import RBM
+
+REFERENCE = Shape(784, 500, 100)
+LAYERS = ((64, 256), (784, 200), (784, 500), (784, 1024), (4096, 4096))
+BATCHES = (1, 10, 100, 500, 2000)
+CHAINS = (100, 1000, 10_000)
+Progress = Callable[[str], None]
+
+
+def run_suite(*, quick: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+    """Measure everything in this process.
+
+    Parameters
+    ----------
+    quick : bool
+        The reference shape only, in less than a minute.
+    progress : callable
+        Told what is being measured.
+
+    Returns
+    -------
+    dict
+        ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``gibbs``, ``log_partition``, ``peak_memory_mb``, ..., and
+        without `quick` the lists ``training``, ``sampling`` and ``scaling``. Rates are samples a second (CD), sweeps
+        of all chains a second (Gibbs); ratios are medians of ratios round by round.
+    """
+    progress = progress or (lambda _: None)
+    rounds = 9 if quick else 15
+    progress("training, 784 x 500, batch 100")
+    result: dict[str, Any] = {"machine": _machine(), "threads": _threads(), "cd1": _reference(REFERENCE, rounds)}
+    result["cd1"]["python_overhead"] = _overhead(rounds)
+    progress("training, batch 10")
+    result["cd1_batch_10"] = _training(Shape(784, 500, 10), rounds)
+    progress("sampling, 1,000 chains")
+    result["gibbs"] = _gibbs(Shape(784, 500, 1000), rounds)
+    progress("enumeration, 20 hidden units")
+    result["log_partition"] = _enumeration(rounds)
+    progress("memory")
+    memory = training_memory()
+    result["peak_memory_mb"] = memory["peak_mb"]
+    result["memory_added_by_training_mb"] = memory["added_by_training_mb"]
+    if not quick:
+        result |= _grids(progress)
+    return result
+
+
+def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
+    calls = {
+        "floor": contenders.cd_floor(shape),
+        "native": contenders.cd_harmonium(shape, "native"),
+        "numpy": contenders.cd_harmonium(shape, "numpy"),
+        "numpy_naive": contenders.cd_numpy_naive(shape),
+        "sklearn": contenders.cd_sklearn(shape),
+    }
+    if contenders.installed("torch"):
+        calls["torch"] = contenders.cd_torch(shape)
+    times = interleave(calls, rounds)
+    # scikit-learn's call is ten batches.
+    samples = {name: shape.batch * (10 if name == "sklearn" else 1) for name in calls}
+    rates: dict[str, Any] = {name: samples[name] / timing.median for name, timing in times.items()}
+    native = times["native"]
+    return {
+        **rates,
+        "ratio_to_floor": native.times_faster_than(times["floor"]),
+        "ratio_to_sklearn": native.times_faster_than(times["sklearn"]) / 10,
+        "spread": {name: [samples[name] / t.high, samples[name] / t.low] for name, t in times.items()},
+    }
+
+
+def _training(shape: Shape, rounds: int) -> dict[str, Any]:
+    times = interleave(
+        {"floor": contenders.cd_floor(shape), "native": contenders.cd_harmonium(shape, "native")}, rounds
+    )
+    return {**_described(shape), **_pair(times, shape.batch)}
+
+
+def _gibbs(shape: Shape, rounds: int) -> dict[str, Any]:
+    times = interleave(
+        {"floor": contenders.gibbs_floor(shape), "native": contenders.gibbs_harmonium(shape, "native")}, rounds
+    )
+    flips = shape.batch * (shape.n_visible + shape.n_hidden)
+    return {**_described(shape), **_pair(times, 1), "flips_per_ns": flips / times["native"].median * 1e-9}
+
+
+def _pair(times: dict[str, Timing], units: int) -> dict[str, Any]:
+    return {
+        **{name: units / timing.median for name, timing in times.items()},
+        "ratio_to_floor": times["native"].times_faster_than(times["floor"]),
+        "spread": {name: [units / t.high, units / t.low] for name, t in times.items()},
+    }
+
+
+def _described(shape: Shape) -> dict[str, int]:
+    return {"n_visible": shape.n_visible, "n_hidden": shape.n_hidden, "batch": shape.batch, "sweeps": shape.sweeps}
+
+
+def _overhead(rounds: int) -> dict[str, float]:
+    """A step on a machine of one unit a layer is all call and no work: what Python costs a step."""
+    times = interleave(
+        {
+            "step": contenders.cd_harmonium(REFERENCE, "native"),
+            "empty": contenders.cd_harmonium(Shape(1, 1, 1), "native"),
+        },
+        rounds,
+    )
+    return {"seconds": times["empty"].median, "share_of_step": 1 / times["empty"].times_faster_than(times["step"])}
+
+
+def _enumeration(rounds: int) -> dict[str, Any]:
+    n_visible, n_hidden = 784, 20
+    W = 0.1 * np.asarray(Shape(n_visible, n_hidden, 1).machine().W)
+    rbm = RBM(W, np.zeros(n_visible), np.zeros(n_hidden))
+    timing = interleave({"exact": lambda: log_partition(rbm, "exact")}, max(3, rounds // 3))["exact"]
+    return {
+        "n_visible": n_visible,
+        "n_hidden": n_hidden,
+        "ns_per_state_visible": timing.median / (2**n_hidden * n_visible) * 1e9,
+        "seconds": timing.median,
+    }
+
+
+def _grids(progress: Progress) -> dict[str, Any]:
+    training = []
+    for n_visible, n_hidden in LAYERS:
+        for batch in BATCHES:
+            for sweeps in (1, 10):
+                shape = Shape(n_visible, n_hidden, batch, sweeps)
+                progress(f"training, {n_visible} x {n_hidden}, batch {batch}, CD-{sweeps}")
+                training.append(_training(shape, 5))
+    sampling = []
+    for n_visible, n_hidden in LAYERS:
+        for chains in CHAINS:
+            progress(f"sampling, {n_visible} x {n_hidden}, {chains} chains")
+            sampling.append(_gibbs(Shape(n_visible, n_hidden, chains), 5))
+    scaling = []
+    for threads in range(1, _threads() + 1):
+        progress(f"training on {threads} threads")
+        with threadpool_limits(threads):
+            scaling.append({"threads": threads, **_training(REFERENCE, 9)})
+    return {"training": training, "sampling": sampling, "scaling": scaling}
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": [
+            f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"
+        ],
+        "instruction_set": instruction_set(),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _threads() -> int:
+    return max((pool["num_threads"] for pool in threadpool_info()), default=1)

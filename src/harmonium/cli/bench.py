@@ -1,0 +1,54 @@
+"""``harmonium bench``: speed beside the BLAS floor and other implementations, in one run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from harmonium.cli.options import Json
+from harmonium.cli.output import emit
+
+HELP = """Measure the speed of this installation.
+
+The yardstick is the floor: the bare matrix products of the same step through NumPy's BLAS, on the same threads, timed
+in turn with everything else. All rates belong to this machine and this run; only the ratios can be compared.
+
+\b
+Examples:
+  harmonium bench --quick
+  harmonium bench --json > bench.json
+"""
+
+
+def command(
+    quick: Annotated[bool, typer.Option("--quick", help="One shape, under a minute.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure and print."""
+    from harmonium.bench import run_suite
+
+    result = run_suite(quick=quick, progress=lambda text: print(text, file=sys.stderr, flush=True))
+    emit(result, _rows(result), as_json=as_json)
+
+
+def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
+    cd1, gibbs = result["cd1"], result["gibbs"]
+    rows = [
+        ("processor", f"{result['machine']['processor']}, {result['machine']['instruction_set']}"),
+        ("threads", result["threads"]),
+        ("", "CD-1 training, 784 x 500, batch 100, samples/s"),
+    ]
+    names = [name for name, rate in cd1.items() if isinstance(rate, float) and not name.startswith("ratio")]
+    rows += [(f"  {name}", f"{cd1[name]:,.0f} ({cd1[name] / cd1['floor']:.2f} x floor)") for name in names]
+    return [
+        *rows,
+        ("CD-1 / floor", f"{cd1['ratio_to_floor']:.2f}"),
+        ("CD-1 / scikit-learn", f"{cd1['ratio_to_sklearn']:.1f}"),
+        ("Python's share", f"{100 * cd1['python_overhead']['share_of_step']:.1f} % of a step"),
+        ("CD-1, batch 10 / floor", f"{result['cd1_batch_10']['ratio_to_floor']:.2f}"),
+        ("Gibbs, 1,000 chains / floor", f"{gibbs['ratio_to_floor']:.2f} ({gibbs['flips_per_ns']:.2f} flips/ns)"),
+        ("enumeration", f"{result['log_partition']['ns_per_state_visible']:.3f} ns per (state, visible unit)"),
+        ("memory added by training", f"{result['memory_added_by_training_mb']:.0f} MB"),
+    ]

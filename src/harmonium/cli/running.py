@@ -1,0 +1,91 @@
+"""A run under way: begun or reopened, advanced with checkpoints, and stopped where nothing is lost."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import time
+from pathlib import Path
+
+from harmonium import Config, TrainingRun, datasets
+from harmonium.cli.errors import Stopped
+from harmonium.cli.options import data_reference
+from harmonium.cli.output import complain
+from harmonium.cli.progress import TrainingProgress
+from harmonium.cli.stopping import deferred_signals
+from harmonium.datasets import Dataset
+from harmonium.training import EpochRecord, RunDirectory
+from harmonium.training.run_directory import check_new
+
+_CHECKPOINT_SECONDS = 300.0  # the most that a crash within a long epoch may cost
+
+
+def begin(data: str, config: Config, out: Path | None) -> tuple[RunDirectory, TrainingRun, Dataset]:
+    """A fresh run in a new directory."""
+    name = re.sub(r"[^\w.]+", "-", Path(data).stem if Path(data).suffix else data).strip("-.")
+    path = out or Path("runs") / f"{name}-{config.method}-{config.n_hidden}-{config.seed}"
+    check_new(path)
+    dataset = datasets.load(data)
+    run = TrainingRun(dataset.train, config, valid=dataset.valid)
+    reference = data_reference(data, dataset)
+    directory = RunDirectory.create(path, config, data=reference, X=dataset.train, state=run.state)
+    valid = "" if dataset.valid is None else f", {len(dataset.valid)} held out"
+    size = f"{run.rbm.n_visible} visible and {config.n_hidden} hidden units"
+    complain("train", f"{dataset.name} ({len(dataset.train)} samples{valid}), {size}, into {path}")
+    return directory, run, dataset
+
+
+def reopen(path: Path) -> tuple[RunDirectory, TrainingRun, Dataset]:
+    """A run as its last checkpoint left it."""
+    directory, state = RunDirectory.open(path)
+    dataset = datasets.load(directory.data)
+    directory.check_data(dataset.train)
+    run = TrainingRun(dataset.train, directory.config, valid=dataset.valid, state=state)
+    rest = f"from step {run.step} of {run.n_steps}" if run.step < run.n_steps else "which is complete"
+    complain("resume", f"{path} on {dataset.name}, {rest}")
+    return directory, run, dataset
+
+
+def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> EpochRecord | None:
+    """Advance a run to its end, keeping its directory up to date; the last record, if an epoch was left to do."""
+    try:
+        return _advance(run, directory, dataset)
+    except KeyboardInterrupt:
+        how = f"Go on with: {_how_to_resume(directory)}"
+        raise Stopped(signal.SIGINT, f"Stopped at once; the last checkpoint is sound. {how}") from None
+
+
+def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> EpochRecord | None:
+    record, saved = None, time.monotonic()
+    with deferred_signals() as stop, TrainingProgress(run, len(dataset.train)) as progress:
+
+        def after_step(step: int) -> None:
+            nonlocal saved
+            progress.step(step)
+            # At the end of an epoch its record comes first, then its checkpoint.
+            if step % run.n_batches == 0:
+                return
+            if stop.signal is not None or time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                directory.save(run.state)
+                saved = time.monotonic()
+            if stop.signal is not None:
+                raise _stopped(stop.signal, run, directory)
+
+        for record in run.epochs(after_step):
+            directory.append(record)
+            directory.save(run.state)
+            saved = time.monotonic()
+            progress.epoch(record)
+            if stop.signal is not None and run.step < run.n_steps:
+                raise _stopped(stop.signal, run, directory)
+    return record
+
+
+def _stopped(number: int, run: TrainingRun, directory: RunDirectory) -> Stopped:
+    how = f"Go on with: {_how_to_resume(directory)}"
+    return Stopped(number, f"Stopped after step {run.step} of {run.n_steps}; its state is saved. {how}")
+
+
+def _how_to_resume(directory: RunDirectory) -> str:
+    return shlex.join(["harmonium", "train", "--resume", str(directory.path)])

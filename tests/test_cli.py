@@ -1,0 +1,278 @@
+"""The command, used as it is meant to be."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import harmonium
+from harmonium import RBM, datasets
+from harmonium.cli import main
+
+COMMAND = [sys.executable, "-m", "harmonium.cli"]
+DATA = "bars-and-stripes-3x3"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "run"
+    assert main(["train", DATA, "--hidden", "4", "--epochs", "2", "--batch-size", "8", "--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "splits.npz"
+    X = np.random.default_rng(0).random((40, 9))
+    np.savez(path, train=X[:20], valid=X[20:25], test=X[25:])
+    return str(path)
+
+
+def result_of(capsys, *arguments):
+    """What a command prints with --json, which must be one JSON object and nothing else."""
+    assert main([*map(str, arguments), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert "Traceback" not in err
+    return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_train_makes_the_same_machine_as_the_library(tmp_path, capsys, splits):
+    options = [
+        "--method",
+        "pcd",
+        "--sweeps",
+        2,
+        "--chains",
+        7,
+        "--epochs",
+        3,
+        "--batch-size",
+        6,
+        "--learning-rate",
+        0.1,
+    ]
+    options += ["--schedule", "cosine", "--momentum", 0.8, "--weight-decay", 0.01, "--binarize", "sample", "--seed", 5]
+    options += ["--statistic", "mean-field", "--engine", "numpy"]
+    result = result_of(capsys, "train", splits, "--hidden", 4, *options, "--out", tmp_path / "a")
+    dataset = datasets.load(splits)
+    expected = harmonium.train(
+        dataset.train,
+        4,
+        valid=dataset.valid,
+        method="pcd",
+        sweeps=2,
+        chains=7,
+        epochs=3,
+        batch_size=6,
+        learning_rate=0.1,
+        schedule="cosine",
+        momentum=0.8,
+        weight_decay=0.01,
+        binarize="sample",
+        seed=5,
+        last_statistic="mean_field",
+        engine="numpy",
+    )
+    rbm = RBM.load(result["model"])
+    np.testing.assert_array_equal(rbm.W, expected.rbm.W)
+    assert (result["epochs"], result["steps"]) == (3, 12)
+    assert result["valid"]["pseudo_log_likelihood"] == expected.history[-1].valid.pseudo_log_likelihood
+
+
+def test_train_defaults_are_those_of_config(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = result_of(capsys, "train", DATA, "--hidden", 4)
+    assert result["run"] == f"runs/{DATA}-cd-4-0"
+    expected = harmonium.train(datasets.load(DATA).train, 4)
+    np.testing.assert_array_equal(RBM.load(result["model"]).W, expected.rbm.W)
+
+
+def test_no_epochs_give_the_fresh_machine(tmp_path, capsys):
+    assert result_of(capsys, "train", DATA, "--hidden", 3, "--epochs", 0, "--out", tmp_path / "a")["steps"] == 0
+
+
+def test_progress_off_a_terminal_is_a_line_per_epoch_on_stderr(tmp_path, capsys, splits):
+    assert main(["train", splits, "--hidden", "3", "--epochs", "4", "--out", str(tmp_path / "a")]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[1] for line in err.splitlines() if line.startswith("epoch")] == ["1/4", "2/4", "3/4", "4/4"]
+    assert "\x1b" not in out + err
+    assert "epoch " not in out
+
+
+@pytest.mark.parametrize("of", ["run", "model file"])
+def test_evaluate_prints_the_library_s_evaluation(run, capsys, of, splits):
+    model = run if of == "run" else run / "model.safetensors"
+    found = result_of(capsys, "evaluate", model, splits, "--binarize", "sample", "--seed", 3)
+    rbm, X = RBM.load(run / "model.safetensors"), datasets.load(splits).test
+    assert found == json.loads(json.dumps(harmonium.evaluate(rbm, X, convention="sample", seed=3).as_dict()))
+    assert list(found) == [
+        "n_visible",
+        "n_hidden",
+        "n_samples",
+        "convention",
+        "log_z",
+        "log_likelihood",
+        "pseudo_log_likelihood",
+        "reconstruction_error",
+    ]
+    assert list(found["log_z"]) == ["value", "lower", "upper", "method", "verdict"]
+    assert list(found["log_likelihood"]) == ["mean", "lower", "upper"]
+
+
+def test_evaluate_chooses_the_split(run, capsys, splits):
+    assert result_of(capsys, "evaluate", run, splits)["n_samples"] == 15
+    assert result_of(capsys, "evaluate", run, splits, "--split", "valid")["n_samples"] == 5
+    assert main(["evaluate", str(run), DATA]) == 0
+    assert f"note: {DATA} has no test split" in capsys.readouterr().err
+
+
+def test_sample_writes_what_the_library_samples(run, capsys, tmp_path):
+    out = tmp_path / "s.npy"
+    result = result_of(capsys, "sample", run, "-n", 6, "--sweeps", 11, "--seed", 2, "--out", out)
+    assert (result["n"], result["n_visible"]) == (6, 9)
+    expected = harmonium.sample(RBM.load(run / "model.safetensors"), 6, sweeps=11, seed=2)
+    np.testing.assert_array_equal(np.load(out), expected)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_clamped_units_keep_their_values(run, capsys, tmp_path, rows):
+    clamp = np.full((rows, 9), np.nan, np.float32)
+    clamp[:, :4] = np.random.default_rng(0).integers(0, 2, (rows, 4))
+    np.save(tmp_path / "c.npy", clamp if rows > 1 else clamp[0])
+    arguments = ["sample", run, "--sweeps", 4, "--clamp", tmp_path / "c.npy", "--out", tmp_path / "s.npy"]
+    assert result_of(capsys, *arguments)["n"] == (3 if rows == 3 else 100)
+    samples = np.load(tmp_path / "s.npy")
+    np.testing.assert_array_equal(samples[:, :4], np.broadcast_to(clamp[:, :4], (len(samples), 4)))
+
+
+def test_no_sweeps_return_the_start(run, capsys, tmp_path):
+    start = datasets.load(DATA).train[:5]
+    np.save(tmp_path / "start.npy", start)
+    result_of(capsys, "sample", run, "--sweeps", 0, "--start", tmp_path / "start.npy", "--out", tmp_path / "s.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), start)
+
+
+@pytest.mark.parametrize("shape", [[], ["--shape", "1x9"]])
+def test_sample_draws_pictures(run, capsys, tmp_path, shape):
+    result_of(capsys, "sample", run, "-n", 4, "--sweeps", 1, "--out", tmp_path / "s.png", *shape)
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_transform_writes_expectations(run, capsys, tmp_path, splits, monkeypatch):
+    monkeypatch.setattr("harmonium.cli.transform._ROWS", 4)
+    arguments = ["transform", run, splits, "--split", "train", "--binarize", "none", "--out", tmp_path / "f.npy"]
+    assert result_of(capsys, *arguments)["n_samples"] == 20
+    found, rbm = np.load(tmp_path / "f.npy"), RBM.load(run / "model.safetensors")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, rbm.mean_h_from_v(datasets.load(splits).train), rtol=1e-4)
+
+
+def test_inspect_tells_what_the_parameters_tell(tmp_path, capsys, run):
+    W = np.array([[9.0, -1.0], [-1.0, -1.0], [0.01, 0.0], [1.0, -1.0]])
+    RBM(W, b=[0.0, 1.0], c=[6.0, -5.0, 0.0, 0.0]).save(tmp_path / "m.safetensors")
+    found = result_of(capsys, "inspect", tmp_path / "m.safetensors")
+    assert [found[f"hidden_{kind}"] for kind in ("always_on", "always_off", "idle")] == [1, 1, 1]
+    assert found["n_parameters"] == 14
+    assert found["weights"]["max"] == 9
+    assert found["log_z"] == pytest.approx(RBM.load(tmp_path / "m.safetensors").log_z())
+    found = result_of(capsys, "inspect", run)["run"]
+    assert found["config"]["n_hidden"] == 4
+    assert (found["data"], found["last"]["epoch"]) == (DATA, 2)
+    assert result_of(capsys, "inspect", "--engine")["engine"]
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "sample", "transform", "inspect"])
+def test_help_has_an_example_and_fits_a_narrow_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"harmonium {command} " in out
+    assert "--json" in out
+
+
+def test_version_and_bare_command(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"harmonium {harmonium.__version__}\n"
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "A first session" in err
+
+
+def in_terminal(columns, *arguments):
+    """What a command writes to a terminal of some width."""
+    parent, child = pty.openpty()
+    environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm"}
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=child, stderr=child, stdin=child, env=environment)
+    os.close(child)
+    written = b""
+    while True:
+        try:
+            part = os.read(parent, 65536)
+        except OSError:  # how Linux says that the other end has closed
+            part = b""
+        if not part:
+            break
+        written += part
+    os.close(parent)
+    assert process.wait(timeout=60) == 0
+    return written.decode()
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_progress_on_a_terminal_is_a_bar_that_fits(tmp_path, columns, splits):
+    text = in_terminal(columns, "train", splits, "--hidden", "3", "--epochs", "3", "--out", str(tmp_path / "a"))
+    assert "3/3" in text
+    assert "pll -" in text
+    assert "Traceback" not in text
+    assert ("━" in text) == (columns == 100)
+
+
+def test_a_reader_that_leaves_early_is_no_accident(run):
+    process = subprocess.Popen([*COMMAND, "inspect", str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.wait(timeout=60)
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_behind_stdout_is_a_failure(run):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, "inspect", str(run)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_no_traceback(run, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harmonium.cli.evaluate.evaluate", interrupted)
+    assert main(["evaluate", str(run), DATA]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("stopped: by Ctrl-C.\n")
+
+
+@pytest.mark.parametrize("error", [MemoryError("lots"), PermissionError(13, "Permission denied", "x")])
+def test_failures_of_the_system_are_one_line(run, capsys, monkeypatch, error):
+    def failing(*_, **__):
+        raise error
+
+    monkeypatch.setattr("harmonium.cli.evaluate.evaluate", failing)
+    assert main(["evaluate", str(run), DATA]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: ")
+
+
+def test_bugs_keep_their_traceback(run, monkeypatch):
+    monkeypatch.setattr("harmonium.cli.evaluate.evaluate", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["evaluate", str(run), DATA])

@@ -1,0 +1,256 @@
+"""Pictures: what is drawn is what was given, on one scale, and no global state is touched."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import harmonium
+from harmonium.errors import InvalidData, InvalidParameter, UnwritableOutput
+from harmonium.report import figures
+from harmonium.training import EpochRecord, Scores
+
+
+def machine(n_hidden=3, n_visible=4, seed=0):
+    key = harmonium.Key(seed)
+    return harmonium.RBM(key.normal(n_hidden, n_visible), np.zeros(n_visible), np.zeros(n_hidden))
+
+
+def pixels(figure):
+    return imread(io.BytesIO(figures.to_png(figure)), format="png")[..., :3]
+
+
+def drawn(figure):
+    """The data array of a grid, with NaN between the images, and its limits."""
+    (image,) = figure.axes[0].images
+    return np.ma.filled(image.get_array().astype(float), np.nan), image.get_clim()
+
+
+def tiles(figure, shape, gap=1):
+    array, _ = drawn(figure)
+    height, width = shape
+    lines, columns = ((size - gap) // (side + gap) for size, side in zip(array.shape, shape, strict=True))
+    return np.array(
+        [
+            array[gap + y * (height + gap) :, gap + x * (width + gap) :][:height, :width]
+            for y in range(lines)
+            for x in range(columns)
+        ]
+    )
+
+
+def records(n, valid=True, pseudo=-3.0):
+    scores = [Scores(None if pseudo is None else pseudo + i, -5.0 + i, 0.5 / (i + 1)) for i in range(n)]
+    held_out = [Scores(None if pseudo is None else pseudo - 1, -4.0, 0.5) if valid else None for _ in range(n)]
+    return [
+        EpochRecord(i + 1, 10 * (i + 1), 0.1, 1.0, 100.0, train, other)
+        for i, (train, other) in enumerate(zip(scores, held_out, strict=True))
+    ]
+
+
+def test_filters_are_the_weights_in_order_on_a_symmetric_scale():
+    rbm = machine(n_hidden=5, n_visible=6)
+    figure = figures.filters(rbm, (2, 3), n=4, columns=2)
+    np.testing.assert_array_equal(tiles(figure, (2, 3)), rbm.W[:4].reshape(4, 2, 3))
+    _, (low, high) = drawn(figure)
+    assert low == -high
+    assert high == np.percentile(np.abs(rbm.W[:4]), 99.5)
+
+
+def test_one_huge_weight_does_not_wash_out_the_others():
+    W = np.full((10, 100), 0.5)
+    W[0, 0] = 1e6
+    _, (_, high) = drawn(figures.filters(harmonium.RBM(W, np.zeros(100), np.zeros(10))))
+    assert high < 1
+
+
+def test_filters_colours_tell_sign_and_zero_apart():
+    rbm = harmonium.RBM([[1.0, -1.0, 0.0, 0.0]], np.zeros(4), [0.0])
+    image = pixels(figures.filters(rbm, (1, 4)))
+    middle = image[image.shape[0] // 2]
+    positive, negative, zero = (middle[int(len(middle) * x)] for x in (0.2, 0.4, 0.6))
+    assert positive[0] > positive[2]  # red
+    assert negative[2] > negative[0]  # blue
+    assert np.ptp(zero) < 0.01  # grey
+    assert zero[0] < 1  # and not the white around it
+
+
+@pytest.mark.parametrize("n_hidden", [1, 64, 65])
+def test_filters_shows_at_most_what_there_is(n_hidden):
+    figure = figures.filters(machine(n_hidden, 4), n=64)
+    n_drawn = sum(not np.isnan(tile).any() for tile in tiles(figure, (2, 2)))
+    assert n_drawn == min(n_hidden, 64)
+
+
+def test_all_zero_weights_can_be_drawn():
+    pixels(figures.filters(harmonium.RBM(np.zeros((2, 4)), np.zeros(4), np.zeros(2))))
+
+
+def test_a_machine_without_hidden_units_has_no_filters():
+    with pytest.raises(InvalidData, match="hidden units"):
+        figures.filters(harmonium.RBM(np.zeros((0, 4)), np.zeros(4), np.zeros(0)))
+
+
+@pytest.mark.parametrize(
+    ("n_visible", "shape", "expected"),
+    [(9, None, (3, 3)), (6, None, (1, 6)), (6, (3, 2), (3, 2)), (1, None, (1, 1))],
+)
+def test_image_grid_shapes(n_visible, shape, expected):
+    X = harmonium.Key(1).uniform(3, n_visible)
+    figure = figures.image_grid(X, shape, columns=1)
+    np.testing.assert_array_equal(tiles(figure, expected), X.reshape(3, *expected))
+    assert drawn(figure)[1] == (0, 1)
+
+
+def test_the_grid_is_about_square_and_wide_images_are_stacked():
+    square = figures.image_grid(np.zeros((64, 16)))
+    assert square.get_figwidth() == square.get_figheight()
+    strips, _ = drawn(figures.image_grid(np.zeros((20, 30))))
+    assert strips.shape[0] > 20  # one strip a line
+
+
+def test_data_pixels_are_whole_and_equal_screen_pixels():
+    X = (np.arange(2 * 28 * 28) % 2).reshape(2, -1)
+    image = pixels(figures.image_grid(X, (28, 28), columns=2))[..., 0]
+    array, _ = drawn(figures.image_grid(X, (28, 28), columns=2))
+    scale = image.shape[1] // array.shape[1]
+    assert image.shape == tuple(scale * size for size in array.shape)
+    expected = np.repeat(np.repeat(np.nan_to_num(array, nan=1.0), scale, axis=0), scale, axis=1)
+    np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize(
+    ("images", "shape", "message"),
+    [
+        (np.zeros((2, 4)), (2, 3), "shape must be"),
+        (np.zeros((2, 4)), (4,), "shape must be"),
+        (np.full((2, 4), 255), None, "Divide by 255"),
+        (np.full((2, 4), np.nan), None, "finite"),
+        (np.zeros(4), None, "2-D"),
+        (np.zeros((0, 4)), None, "at least one"),
+    ],
+)
+def test_image_grid_refuses_bad_input(images, shape, message):
+    with pytest.raises(InvalidData, match=message):
+        figures.image_grid(images, shape)
+
+
+@pytest.mark.parametrize("columns", [0, -1, 1.5])
+def test_columns_must_be_a_count(columns):
+    with pytest.raises(InvalidParameter, match="columns"):
+        figures.image_grid(np.zeros((2, 4)), columns=columns)
+
+
+def test_reconstructions_stand_below_their_data():
+    rbm, X = machine(3, 4), harmonium.Key(2).uniform(13, 4).round()
+    lines = tiles(figures.reconstructions(rbm, X, (2, 2), seed=7), (2, 2)).reshape(4, 10, 4)
+    expected = figures.expected_v(rbm, X, 7)
+    np.testing.assert_array_equal(lines[[0, 2]].reshape(20, 4)[:13], X)
+    np.testing.assert_array_equal(lines[[1, 3]].reshape(20, 4)[:13], expected)
+    assert np.isnan(lines[2, 3:]).all()  # the last line is not full
+
+
+def test_expected_v_is_a_mean_given_one_sampled_hidden_state():
+    rbm, X = machine(2, 4), harmonium.Key(3).uniform(50, 4).round()
+    possible = rbm.mean_v_from_h(harmonium.rbm.all_states(2))
+    for row in figures.expected_v(rbm, X, 5):
+        assert np.isclose(possible, row).all(axis=1).any()
+    np.testing.assert_array_equal(figures.expected_v(rbm, X, 5), figures.expected_v(rbm, X, 5))
+    assert (figures.expected_v(rbm, X, 5) != figures.expected_v(rbm, X, 6)).any()
+
+
+def test_reconstructions_refuse_data_of_another_width():
+    with pytest.raises(InvalidData, match="4 columns"):
+        figures.reconstructions(machine(3, 4), np.zeros((2, 5)))
+
+
+def lines_of(ax):
+    return {line.get_label(): np.array(line.get_ydata()) for line in ax.lines}
+
+
+def test_training_curves_show_scores_and_the_gap():
+    pseudo, gap, error = figures.training_curves(records(4)).axes
+    np.testing.assert_array_equal(lines_of(pseudo)["train"], [-3, -2, -1, 0])
+    np.testing.assert_array_equal(lines_of(pseudo)["held out"], [-4] * 4)
+    np.testing.assert_array_equal(gap.lines[-1].get_ydata(), [-1, 0, 1, 2])
+    np.testing.assert_allclose(lines_of(error)["train"], [1 / 2, 1 / 4, 1 / 6, 1 / 8])
+
+
+@pytest.mark.parametrize(("valid", "pseudo"), [(False, -3.0), (True, None), (False, None)])
+@pytest.mark.parametrize("n", [1, 3])
+def test_training_curves_without_some_scores(n, valid, pseudo):
+    figure = figures.training_curves(records(n, valid, pseudo))
+    texts = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert ("no held-out data" in texts) == (not valid)
+    assert ("not defined for grey data" in texts) == (pseudo is None)
+    pixels(figure)
+
+
+def test_one_epoch_is_visible():
+    assert all(ax.lines[-1].get_marker() == "o" for ax in figures.training_curves(records(1)).axes)
+
+
+def test_an_empty_history_is_refused():
+    with pytest.raises(InvalidData, match="at least one epoch"):
+        figures.training_curves([])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [("png", b"\x89PNG"), ("PNG", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+)
+def test_save_writes_the_format_of_the_suffix(tmp_path, suffix, magic):
+    path = tmp_path / f"figure.{suffix}"
+    figures.save(figures.image_grid(np.eye(4)), path)
+    assert path.read_bytes().startswith(magic)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_a_format_holds_no_date(tmp_path, suffix):
+    path = tmp_path / f"figure.{suffix}"
+    figures.save(figures.training_curves(records(2)), path)
+    assert b"CreationDate" not in path.read_bytes()
+    assert b"dc:date" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["figure", "figure.txt", "figure.jpg", ".png"])
+def test_save_refuses_other_suffixes(tmp_path, name):
+    with pytest.raises(InvalidParameter, match=r"\.png, \.svg or \.pdf"):
+        figures.save(figures.image_grid(np.eye(4)), tmp_path / name)
+
+
+def test_save_refuses_a_place_that_is_not_there(tmp_path):
+    with pytest.raises(UnwritableOutput, match="can be written"):
+        figures.save(figures.image_grid(np.eye(4)), tmp_path / "missing" / "figure.png")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"old")
+    figure = figures.image_grid(np.eye(4))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harmonium.io.atomic.os.fsync", full)
+    with pytest.raises(UnwritableOutput, match="No space left"):
+        figures.save(figure, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_same_figure_has_the_same_bytes():
+    first, second = (figures.to_png(figures.training_curves(records(3))) for _ in range(2))
+    assert first == second
+
+
+def test_pyplot_is_never_loaded():
+    import subprocess
+
+    code = (
+        "import sys, numpy, harmonium.report as r; r.image_grid(numpy.eye(4)).savefig('/dev/null', format='png');"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,175 @@
+"""The page: complete, self-contained, accessible, and safe whatever the texts are."""
+
+import base64
+import re
+from dataclasses import asdict, replace
+from html.parser import HTMLParser
+
+import pytest
+
+from harmonium import Config
+from harmonium.errors import InvalidParameter, UnwritableOutput
+from harmonium.report import Page, Picture, Table
+from harmonium.report.method import describe_method, settings_table
+
+EVIL = "<script>alert('x')</script> & \"quoted\""
+VOID = {"meta", "link", "img", "br", "hr"}
+
+
+class Outline(HTMLParser):
+    """The elements of a page, and the errors in their nesting."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.open, self.texts = [], [], []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page(**changes):
+    return replace(
+        Page(
+            title="A title",
+            lead="A lead.",
+            data="some-data",
+            source="From somewhere.",
+            method=("First paragraph.", "Second paragraph."),
+            settings=Table("Settings", ("setting", "value"), [("seed", "7")], numeric=False),
+            scores=Table("Scores", ("data", "score"), [("test", "1.25")]),
+            pictures=(
+                Picture(b"png one", "Caption one.", "Alt one."),
+                Picture(b"png two", "Two.", "Alt two.", False, True),
+            ),
+            made_by="harmonium demo",
+        ),
+        **changes,
+    )
+
+
+def test_everything_is_on_the_page():
+    outline = Outline(page().html())
+    text = "".join(outline.texts)
+    for expected in ("A title", "A lead.", "some-data", "From somewhere.", "First paragraph.", "Second paragraph."):
+        assert expected in text
+    for expected in ("Settings", "seed", "7", "Scores", "1.25", "Caption one.", "harmonium demo"):
+        assert expected in text
+
+
+def test_pictures_are_in_the_page_and_have_alternatives():
+    images = Outline(page().html()).all("img")
+    contents = [base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) for image in images]
+    assert contents == [b"png one", b"png two"]
+    assert [image["alt"] for image in images] == ["Alt one.", "Alt two."]
+
+
+@pytest.mark.parametrize("alt", ["", "  "])
+def test_a_picture_without_an_alternative_is_refused(alt):
+    with pytest.raises(InvalidParameter, match="alt must"):
+        Picture(b"", "caption", alt)
+
+
+def test_nothing_is_fetched_and_nothing_runs():
+    html = page().html()
+    outline = Outline(html)
+    assert not outline.all("script")
+    for _, attributes in outline.elements:
+        for name in ("src", "href", "srcset", "action"):
+            assert attributes.get(name, "data:").startswith("data:")
+        assert not any(name.startswith("on") for name in attributes)
+    assert not re.search(r"@import|url\(|https?:", html)
+
+
+def test_all_text_is_escaped():
+    table = Table(EVIL, (EVIL, EVIL), [(EVIL, EVIL)])
+    evil = page(
+        title=EVIL,
+        lead=EVIL,
+        data=EVIL,
+        source=EVIL,
+        method=(EVIL,),
+        settings=table,
+        scores=table,
+        pictures=(Picture(b"", EVIL, EVIL),),
+        made_by=EVIL,
+    )
+    outline = Outline(evil.html())
+    assert not outline.all("script")
+    assert outline.all("img")[0]["alt"] == EVIL
+    assert "".join(outline.texts).count(EVIL) == 18  # the title twice, and ten in tables
+
+
+def test_the_page_reads_on_phones_in_the_dark_and_aloud():
+    html = page().html()
+    outline = Outline(html)
+    assert outline.all("html") == [{"lang": "en"}]
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in outline.all("meta")
+    assert "prefers-color-scheme: dark" in html
+    assert all(header["scope"] in ("row", "col") for header in outline.all("th"))
+    headings = [tag for tag, _ in outline.elements if re.fullmatch("h[1-6]", tag)]
+    assert headings == ["h1", "h2", "h2", "h2"]
+
+
+def test_the_footer_is_left_out_when_there_is_nothing_to_say():
+    assert not Outline(page(made_by="").html()).all("footer")
+
+
+def test_save(tmp_path):
+    page(title="Zähler").save(tmp_path / "index.html")
+    assert (tmp_path / "index.html").read_text("utf-8") == page(title="Zähler").html()
+    with pytest.raises(UnwritableOutput):
+        page().save(tmp_path / "missing" / "index.html")
+
+
+CONFIGS = [
+    Config(7),
+    Config(7, method="pcd", sweeps=3, chains=11, last_statistic="mean_field", epochs=1, batch_size=13),
+    Config(7, learning_rate=0.123, schedule="cosine", momentum=0.375, weight_decay=0.0625, binarize="sample"),
+    Config(7, schedule="constant", binarize="none", engine="numpy", seed=12345),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_table_of_settings_is_complete(config):
+    rows = dict(settings_table(config).rows)
+    assert list(rows) == list(asdict(config))
+    for name, value in asdict(config).items():
+        assert rows[name] == ("as batch_size" if value is None else str(value))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_method_states_every_number(config):
+    text = " ".join(describe_method(config, 4000, 784))
+    numbers = [config.n_hidden, config.sweeps, config.epochs, config.batch_size, config.momentum, config.weight_decay]
+    for number in [*numbers, config.learning_rate, config.seed, "4,000", "784"]:
+        assert re.search(rf"(?<![\d.]){re.escape(f'{number:g}' if isinstance(number, float) else str(number))}\b", text)
+    assert config.engine in text
+    assert f"{config.method.upper()}-{config.sweeps}" in text
+
+
+def test_the_method_tells_choices_apart():
+    options = [
+        {"method": "cd"},
+        {"method": "pcd"},
+        {"method": "pcd", "chains": 3},
+        {"last_statistic": "mean_field"},
+        {"schedule": "constant"},
+        {"schedule": "cosine"},
+        {"binarize": "sample"},
+        {"binarize": "none"},
+    ]
+    base = {"method": "cd", "schedule": "linear", "binarize": "threshold", "last_statistic": "sampled"}
+    assert len({describe_method(Config(5, **(base | option)), 10, 9) for option in options}) == len(options)

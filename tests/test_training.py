@@ -1,0 +1,493 @@
+"""Training: the gradient it follows, replayed by hand and in expectation; determinism; resuming; that it learns."""
+
+import hashlib
+import itertools
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import threadpoolctl
+from oracles import (
+    Exact,
+    all_states,
+    central_differences,
+    dyadic_parameters,
+    free_energy,
+    logistic,
+    random_parameters,
+    random_states,
+)
+
+import harmonium
+from harmonium import RBM, Config, Key, TrainingRun
+from harmonium.engines import NumpyEngine, Phase, Velocity, make_engine
+from harmonium.errors import InvalidParameter
+from harmonium.training import TrainingState, load_checkpoint, save_checkpoint
+from harmonium.training.negative import run_negative
+
+BARS_AND_STRIPES = harmonium.datasets.load("bars-and-stripes-3x3").train
+
+
+def digest(rbm):
+    """SHA-256 of the parameters."""
+    return hashlib.sha256(b"".join(x.tobytes() for x in (rbm.W, rbm.b, rbm.c))).hexdigest()
+
+
+def finished(X, **options):
+    """The machine at the end of a run, without the monitor's work."""
+    run = TrainingRun(X, Config(**options))
+    for _ in run.steps():
+        pass
+    return run
+
+
+# The gradient --------------------------------------------------------------------------------------------------------
+
+
+def test_the_difference_of_the_phases_is_the_slope_of_the_free_energies(engine):
+    """With the chain held, d/d(W, b, c) of mean F(chain) - mean F(data) is moments(data) - moments(chain)."""
+    parameters = random_parameters(4, 6)
+    data, chain = random_states(9, 6, 1).astype(float), random_states(5, 6, 2).astype(float)
+
+    def surrogate(W, b, c):
+        return free_energy(W, b, c, chain).mean() - free_energy(W, b, c, data).mean()
+
+    slopes = central_differences(surrogate, parameters)
+    engine_ = make_engine(RBM(*parameters), engine)
+    phases = []
+    for v in (data, chain):
+        states = engine_.encode(v)
+        phases.append(Phase(states, engine_.mean(engine_.logits_h(states))))
+    got = engine_.moments(phases[0]) - engine_.moments(phases[1])
+    for part, slope in zip(got, slopes, strict=True):
+        np.testing.assert_allclose(part, slope, atol=3e-6)
+
+
+class Forced(NumpyEngine):
+    """Takes every decision from a script, and keeps the probability of having taken them all."""
+
+    def follow(self, script):
+        self.script, self.probability = list(script), 1.0
+
+    def bernoulli(self, logits, key, beta=1.0):
+        p = logistic(logits.astype(np.float64))
+        states = np.array([self.script.pop(0) for _ in range(p.size)], np.float32).reshape(p.shape)
+        self.probability *= np.prod(np.where(states == 1, p, 1 - p))
+        return states
+
+
+def expected_step(X, state, config, n_decisions):
+    """The mean over all noise of one step's gradient, and the distribution of the chains after it."""
+    rate = config.learning_rate_at(0)
+    gradient, chains, total = [0.0, 0.0, 0.0], {}, 0.0
+    run = TrainingRun(X, config, state=state)
+    for script in itertools.product((0, 1), repeat=n_decisions):
+        run.engine, run._step = Forced(state.rbm), 0
+        run._chains = None if state.chains is None else state.chains.astype(np.float32)
+        run.engine.follow(script)
+        next(run.steps())
+        assert not run.engine.script
+        probability = run.engine.probability
+        total += probability
+        gradient = [g + probability * v / rate for g, v in zip(gradient, run.engine.velocity, strict=True)]
+        if run.state.chains is not None:
+            h = tuple(run.state.chains.ravel().tolist())
+            chains[h] = chains.get(h, 0.0) + probability
+    assert total == pytest.approx(1, abs=1e-6)
+    return gradient, chains
+
+
+def exact_negative(exact, q_h, mean_field):
+    """E[h v'], E[v], E[h] of the negative phase when the hidden states before the last v have distribution `q_h`."""
+    if not mean_field:
+        q_v = exact.p_v_from_h @ q_h
+        return exact.moments_of(q_v[:, None] * exact.p_h_from_v)
+    v = exact.mean_v_from_h
+    h = logistic(v @ exact.W.T + exact.c)
+    return np.einsum("r,ri,rj->ij", q_h, h, v), q_h @ v, q_h @ h
+
+
+@pytest.mark.parametrize("sweeps", [1, 2])
+@pytest.mark.parametrize("last_statistic", ["sampled", "mean_field"])
+@pytest.mark.parametrize("method", ["cd", "pcd"])
+@pytest.mark.parametrize(("n_hidden", "n_visible"), [(2, 2), (1, 3)])
+def test_the_expected_step_is_that_of_the_exact_transition_matrix(method, last_statistic, sweeps, n_hidden, n_visible):
+    """All noise enumerated: the mean CD-k or PCD-k gradient, and where the persistent chains go on."""
+    parameters = [x.astype(np.float32) for x in random_parameters(n_hidden, n_visible, scale=1.5)]
+    exact = Exact(*parameters)
+    exact.W, exact.c = (parameters[k].astype(np.float64) for k in (0, 2))
+    mean_field, X = last_statistic == "mean_field", random_states(1, n_visible, 3)
+    config = Config(
+        n_hidden, method, sweeps, 1, last_statistic, 5, 1, momentum=0.0, weight_decay=0.0, schedule="constant"
+    )
+    chains = np.ones((1, n_hidden), np.uint8) if method == "pcd" else None
+    zero = Velocity(*(np.zeros_like(x) for x in parameters))
+    # h v ... h v: k(n+m) decisions, of which a chain that ends in its mean need not take the last.
+    n_decisions = sweeps * (n_hidden + n_visible)
+    got, ends = expected_step(X, TrainingState(RBM(*parameters), zero, chains, 0), config, n_decisions)
+
+    q_h = exact.joint_with_data(X).sum(axis=0) if method == "cd" else (exact.h == chains).all(axis=1).astype(float)
+    h_sweep = exact.p_v_from_h.T @ exact.p_h_from_v
+    before_last = q_h @ np.linalg.matrix_power(h_sweep, sweeps - 1)
+    negative = exact_negative(exact, before_last, mean_field)
+    positive = exact.moments_of(exact.joint_with_data(X))
+    for part, p, n in zip(got, positive, negative, strict=True):
+        np.testing.assert_allclose(part, p - n, atol=3e-6)
+    if method == "pcd":
+        expected = before_last @ h_sweep
+        np.testing.assert_allclose([ends[tuple(h)] for h in exact.h.astype(int).tolist()], expected, atol=1e-6)
+
+
+def test_with_many_sweeps_cd_follows_the_likelihood():
+    """The bias of CD-k falls to nothing with k: exact transition matrices against the exact gradient."""
+    parameters, X = random_parameters(3, 4), random_states(5, 4)
+    exact = Exact(*parameters)
+    q_v = exact.joint_with_data(X).sum(axis=1)
+    biases = []
+    for sweeps in (1, 10, 100):
+        negative = exact.moments_of((q_v @ np.linalg.matrix_power(exact.sweep, sweeps))[:, None] * exact.p_h_from_v)
+        positive = exact.moments_of(exact.joint_with_data(X))
+        biases.append(
+            max(np.abs(p - n - g).max() for p, n, g in zip(positive, negative, exact.gradient(X), strict=True))
+        )
+    assert biases[0] > 10 * biases[1]
+    assert biases[2] < 1e-9
+
+
+# Replayed by hand ----------------------------------------------------------------------------------------------------
+
+
+def replay(X, config):
+    """The whole of training in float64, written from its documentation: noise layout, order, formulas."""
+    key, n, m = Key(config.seed), config.n_hidden, X.shape[1]
+    positive_key, negative_key, chains_key = (key.derive(name) for name in ("positive", "negative", "chains"))
+    p = (X.sum(axis=0) + 0.5) / (len(X) + 1)
+    W, b, c = 0.01 * key.derive("initial weights").normal(n, m), np.log(p / (1 - p)), np.zeros(n)
+    velocity = [np.zeros_like(x) for x in (W, b, c)]
+    n_chains = config.chains or config.batch_size
+    chains = key.derive("first chains").uniform(n_chains, n) < 0.5 if config.method == "pcd" else None
+
+    def draw(p, key):
+        return (key.uniform(*p.shape) < p).astype(float)
+
+    def statistics(v, h):
+        return h.T @ v / len(v), v.mean(axis=0), h.mean(axis=0)
+
+    n_batches = math.ceil(len(X) / config.batch_size)
+    for step in range(n_batches * config.epochs):
+        epoch, batch = divmod(step, n_batches)
+        data = {"threshold": X > 0.5, "none": X, "sample": draw(X, key.derive("data", epoch))}[config.binarize] * 1.0
+        if np.isin(X, (0, 1)).all():
+            data = X * 1.0
+        order = key.derive("order", epoch).permutation(len(X))
+        v = data[order[batch * config.batch_size : (batch + 1) * config.batch_size]]
+        mean_h = logistic(v @ W.T + c)
+        positive = statistics(v, mean_h)
+        h = chains if chains is not None else draw(mean_h, positive_key.on(0).at(step))
+        for sweep in range(config.sweeps):
+            time = step * config.sweeps + sweep
+            if sweep > 0:
+                h = draw(logistic(v @ W.T + c), negative_key.on(0).at(time - 1))
+            mean_v = logistic(h @ W + b)
+            v = draw(mean_v, negative_key.on(1).at(time))
+        if chains is not None:
+            chains = draw(logistic(v @ W.T + c), chains_key.on(0).at(step))
+        last = mean_v if config.last_statistic == "mean_field" else v
+        negative = statistics(last, logistic(last @ W.T + c))
+        progress = step / (n_batches * config.epochs)
+        cosine = 0.5 + 0.5 * math.cos(math.pi * progress)
+        rate = config.learning_rate * {"constant": 1, "linear": 1 - progress, "cosine": cosine}[config.schedule]
+        slopes = [p - n for p, n in zip(positive, negative, strict=True)]
+        slopes[0] -= config.weight_decay * W
+        velocity = [config.momentum * old + rate * slope for old, slope in zip(velocity, slopes, strict=True)]
+        W, b, c = (x + v for x, v in zip((W, b, c), velocity, strict=True))
+    return (W, b, c), velocity, chains
+
+
+CONFIGS = {
+    "cd-1": {},
+    "cd-3, cosine": {"sweeps": 3, "schedule": "cosine"},
+    "pcd": {"method": "pcd", "schedule": "constant"},
+    "pcd-2 with 7 chains": {"method": "pcd", "sweeps": 2, "chains": 7, "momentum": 0.9},
+    "mean field": {"last_statistic": "mean_field", "weight_decay": 0.1},
+    "mean field pcd-2": {"last_statistic": "mean_field", "method": "pcd", "sweeps": 2},
+    "grey levels drawn each epoch": {"binarize": "sample"},
+    "grey levels as they are": {"binarize": "none"},
+    "one batch": {"batch_size": 1000, "momentum": 0.0},
+    "batches of one": {"batch_size": 1, "learning_rate": 0.02},
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_training_is_the_replay(engine, name):
+    """23 rows in batches of 5: the last batch of each epoch has 3 and is a batch like any other."""
+    options = {"n_hidden": 6, "epochs": 3, "batch_size": 5, "learning_rate": 0.3, "seed": 5, "engine": engine}
+    config = Config(**options | CONFIGS[name])
+    X = np.random.default_rng(0).integers(0, 9, (23, 11)) / 8 if "grey" in name else random_states(23, 11)
+    run = finished(X, **options | CONFIGS[name])
+    parameters, velocity, chains = replay(X, config)
+    for got, expected in zip((run.rbm.W, run.rbm.b, run.rbm.c), parameters, strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-5)
+    for got, expected in zip(run.state.velocity, velocity, strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-5)
+    if chains is not None:
+        np.testing.assert_array_equal(run.state.chains, chains)
+
+
+def test_the_phases_are_normalised_by_their_own_counts(engine):
+    """Fair coins and ten chains against a thousand rows: a shared divisor would drive the biases to 10 in no time."""
+    X = np.random.default_rng(0).permuted(np.tile([[0], [1]], (500, 8)), axis=0)
+    run = finished(X, n_hidden=3, method="pcd", chains=10, batch_size=1000, epochs=200, seed=1, engine=engine)
+    assert np.abs(run.rbm.b).max() < 1
+    assert np.abs(run.rbm.c).max() < 1
+
+
+def test_the_noise_of_no_two_steps_is_shared():
+    """Every key that a run draws with is used once."""
+    used = []
+
+    class Recorder(NumpyEngine):
+        def bernoulli(self, logits, key, beta=1.0):
+            used.append((key, logits.shape))
+            return super().bernoulli(logits, key, beta)
+
+    for method, sweeps in itertools.product(("cd", "pcd"), (1, 3)):
+        used.clear()
+        run = TrainingRun(random_states(10, 4), Config(2, method, sweeps, epochs=4, batch_size=4))
+        run.engine = Recorder(run.rbm)
+        run._chains = None if run._chains is None else np.zeros((4, 2), np.float32)
+        for _ in run.steps():
+            pass
+        assert len(used) == 12 * 2 * sweeps
+        assert len({key for key, _ in used}) == len(used)
+
+
+def test_chains_persist_from_step_to_step(engine):
+    """Without learning, persistent chains are one long Gibbs chain; those of CD begin at the data again."""
+    rbm, X = RBM(*dyadic_parameters(5, 7)), random_states(8, 7)
+    config = Config(5, "pcd", 2, 6, batch_size=8, epochs=4, learning_rate=1e-30, weight_decay=0.0, engine=engine)
+    run = TrainingRun(X, config, initial=rbm)
+    engine_, h = make_engine(rbm, "numpy"), run.state.chains.astype(np.float32)
+    for step in range(4):
+        next(run.steps())
+        _, logits = run_negative(engine_, h, Key(0).derive("negative"), sweeps=2, step=step)
+        h = engine_.bernoulli(logits, Key(0).derive("chains").at(step))
+        np.testing.assert_array_equal(run.state.chains, h)
+
+
+# Data ----------------------------------------------------------------------------------------------------------------
+
+
+def test_every_epoch_visits_every_row_once_in_another_order():
+    seen = []
+
+    class Recorder(NumpyEngine):
+        def logits_h(self, v):
+            seen.append(v)
+            return super().logits_h(v)
+
+    X = all_states(4)[:11]
+    run = TrainingRun(X, Config(2, batch_size=4, epochs=3))
+    run.engine = Recorder(run.rbm)
+    for _ in run.steps():
+        pass
+    epochs = [np.concatenate(seen[6 * k : 6 * (k + 1) : 2]) for k in range(3)]  # every other call is the negative phase
+    for rows in epochs:
+        np.testing.assert_array_equal(rows[np.lexsort(rows.T[::-1])], X)
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert not np.array_equal(epochs[1], epochs[2])
+
+
+def test_sampled_data_are_drawn_anew_each_epoch_and_within_it_stay(engine):
+    X = np.full((6, 50), 0.5)
+    run = TrainingRun(X, Config(2, binarize="sample", batch_size=3, epochs=3, engine=engine, seed=8))
+    draws = []
+    for _ in run.steps():
+        epoch, data, _ = run._epoch_data
+        draws.append((epoch, run.engine.decode(data)))
+    assert [epoch for epoch, _ in draws] == [0, 0, 1, 1, 2, 2]
+    for epoch, data in draws:
+        np.testing.assert_array_equal(data, Key(8).derive("data", epoch).uniform(6, 50) < 0.5)
+    assert (draws[0][1] != draws[2][1]).mean() > 0.3
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32, np.float64])
+def test_the_type_of_binary_data_does_not_matter(engine, dtype):
+    X = random_states(20, 9)
+    options = {"n_hidden": 3, "epochs": 2, "batch_size": 8, "engine": engine}
+    assert digest(finished(X.astype(dtype), **options).rbm) == digest(finished(X, **options).rbm)
+
+
+# Determinism ---------------------------------------------------------------------------------------------------------
+
+OPTIONS = {"n_hidden": 24, "epochs": 3, "batch_size": 16, "seed": 3}
+DATA = random_states(90, 40)
+
+
+def test_seeds_decide_and_nothing_else(engine):
+    digests = [digest(finished(DATA, **OPTIONS | {"seed": s, "engine": engine}).rbm) for s in (3, 3, np.int64(3), 4)]
+    assert digests[0] == digests[1] == digests[2]
+    assert digests[0] != digests[3]
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "pcd", "sweeps": 2}, {"last_statistic": "mean_field"}], ids=str)
+def test_the_native_engine_gives_the_same_bits_for_any_number_of_threads(options):
+    X = random_states(150, 200)
+    options = {"n_hidden": 130, "epochs": 2, "batch_size": 70, "seed": 3, "engine": "native"} | options
+    digests = set()
+    for threads in (1, 2, 3, 4):
+        with threadpoolctl.threadpool_limits(threads):
+            digests.add(digest(finished(X, **options).rbm))
+    assert len(digests) == 1
+
+
+def test_other_processes_give_the_same_bits():
+    """Threads set by the environment, and another hash seed."""
+    code = """
+import hashlib, numpy as np
+from harmonium import Config, TrainingRun
+X = np.random.default_rng([0, 90, 40]).integers(0, 2, (90, 40), dtype=np.uint8)
+run = TrainingRun(X, Config(n_hidden=24, epochs=3, batch_size=16, seed=3, engine="native"))
+for _ in run.steps():
+    pass
+print(hashlib.sha256(b"".join(x.tobytes() for x in (run.rbm.W, run.rbm.b, run.rbm.c))).hexdigest())
+"""
+    expected = digest(finished(DATA, **OPTIONS).rbm)
+    for threads in ("1", "4"):
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONHASHSEED": threads}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"method": "pcd", "sweeps": 2, "chains": 5, "schedule": "cosine"},
+        {"binarize": "sample", "momentum": 0.9},
+        {"binarize": "none", "last_statistic": "mean_field"},
+        {"method": "pcd", "last_statistic": "mean_field"},
+    ],
+    ids=str,
+)
+def test_a_run_continued_from_its_state_is_the_run(engine, tmp_path, options):
+    """Stopped after every single step, through a file, against a run that was never stopped."""
+    options = OPTIONS | {"engine": engine, "n_hidden": 5} | options
+    X = np.random.default_rng(0).random((90, 40)) if "binarize" in options else DATA
+    whole = finished(X, **options)
+    run = TrainingRun(X, Config(**options))
+    for _ in range(run.n_steps):
+        next(run.steps())
+        save_checkpoint(tmp_path / "state", run.state, run.config)
+        state, config, _ = load_checkpoint(tmp_path / "state")
+        run = TrainingRun(X, config, state=state)
+    assert run.step == whole.step == run.n_steps
+    assert digest(run.rbm) == digest(whole.rbm)
+    for one, other in zip(run.state.velocity, whole.state.velocity, strict=True):
+        np.testing.assert_array_equal(one, other)
+    if whole.state.chains is not None:
+        np.testing.assert_array_equal(run.state.chains, whole.state.chains)
+
+
+def test_steps_epochs_and_train_are_the_same_run(engine):
+    by_steps = finished(DATA, **OPTIONS, engine=engine)
+    mixed = TrainingRun(DATA, Config(**OPTIONS, engine=engine))
+    for _ in itertools.islice(mixed.steps(), 4):  # into the first epoch, which the loop below completes
+        pass
+    records = list(mixed.epochs())
+    trained = harmonium.train(DATA, **OPTIONS, engine=engine, valid=DATA[:5])
+    assert digest(by_steps.rbm) == digest(mixed.rbm) == digest(trained.rbm)
+    assert [record.epoch for record in records] == [1, 2, 3]
+    assert [record.step for record in records] == [6, 12, 18]
+    assert trained.config == mixed.config
+    for record, other in zip(records, trained.history, strict=True):
+        assert record.train == other.train
+        assert record.learning_rate == other.learning_rate
+        assert (record.valid, other.valid is None) == (None, False)
+
+
+def test_a_state_handed_out_does_not_change_afterwards(engine):
+    run = TrainingRun(DATA, Config(**OPTIONS, method="pcd", engine=engine))
+    next(run.steps())
+    state = run.state
+    before = digest(state.rbm), state.velocity.W.copy(), state.chains.copy()
+    next(run.steps())
+    assert digest(state.rbm) == before[0]
+    np.testing.assert_array_equal(state.velocity.W, before[1])
+    np.testing.assert_array_equal(state.chains, before[2])
+    assert digest(run.rbm) != before[0]
+
+
+def test_the_monitor_and_the_held_out_data_never_steer():
+    plain = finished(DATA, **OPTIONS)
+    watched = harmonium.train(DATA, **OPTIONS, valid=1 - DATA)
+    assert digest(plain.rbm) == digest(watched.rbm)
+
+
+# Configuration -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("constant", (0.2, 0.2, 0.2)), ("linear", (0.2, 0.1, 0.05)), ("cosine", (0.2, 0.1, 0.1 * (1 - math.sqrt(0.5))))],
+)
+def test_schedules(schedule, expected):
+    config = Config(2, learning_rate=0.2, schedule=schedule)
+    assert [config.learning_rate_at(x) for x in (0, 0.5, 0.75)] == pytest.approx(expected, rel=1e-14)
+
+
+def test_numbers_of_numpy_become_plain_numbers():
+    config = Config(np.int64(3), seed=np.uint64(2**64 - 1), learning_rate=np.float32(0.5), momentum=np.float64(0))
+    assert {type(x) for x in (config.n_hidden, config.seed)} == {int}
+    assert {type(x) for x in (config.learning_rate, config.momentum)} == {float}
+
+
+def test_no_epochs_leave_the_machine_as_it_starts():
+    result = harmonium.train(DATA, 4, epochs=0, seed=9)
+    assert result.history == ()
+    assert digest(result.rbm) == digest(RBM.initialise(DATA, 4, seed=9))
+
+
+def test_an_initial_machine_is_where_training_starts(engine):
+    initial = RBM(*(x.astype(np.float32) for x in random_parameters(4, 40)))
+    assert digest(harmonium.train(DATA, 4, epochs=0, initial=initial, engine=engine).rbm) == digest(initial)
+    for wrong in (RBM(*random_parameters(4, 39)), RBM(*random_parameters(5, 40))):
+        with pytest.raises(harmonium.errors.HarmoniumError, match=r"must have .*\. Got .*\. [A-Z].*\.$"):
+            harmonium.train(DATA, 4, initial=wrong)
+
+
+@pytest.mark.parametrize(("method", "other"), [("cd", "pcd"), ("pcd", "cd")])
+def test_a_state_of_another_method_is_refused(method, other):
+    state = TrainingRun(DATA, Config(4, method)).state
+    with pytest.raises(InvalidParameter, match=r"must hold chains for method pcd.*\. Got .*\. Resume with"):
+        TrainingRun(DATA, Config(4, other), state=state)
+
+
+# Learning ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "at_least"),
+    [
+        ({"engine": "numpy"}, 0.6),
+        ({}, 0.6),
+        ({"sweeps": 5}, 0.6),
+        ({"last_statistic": "mean_field"}, 0.6),
+        ({"method": "pcd"}, 0.6),
+        ({"method": "pcd", "last_statistic": "mean_field"}, 0.6),
+    ],
+    ids=str,
+)
+def test_training_raises_the_exact_likelihood(options, at_least):
+    """Bars and stripes 3x3: a share of the way from fair coins (-6.24 nats) to the best of any model (-2.60)."""
+    X = BARS_AND_STRIPES
+    _, counts = np.unique(X, axis=0, return_counts=True)
+    best, coins = float(np.sum(counts / len(X) * np.log(counts / len(X)))), -9 * math.log(2)
+    recipe = {"n_hidden": 8, "epochs": 2000, "batch_size": 16, "learning_rate": 0.15, "weight_decay": 0.0, "seed": 1}
+    rbm = finished(X, **recipe, **options).rbm
+    exact = Exact(rbm.W, rbm.b, rbm.c)
+    reached = exact.joint_with_data(X).sum(axis=1) @ exact.log_p_v
+    assert (reached - coins) / (best - coins) > at_least
