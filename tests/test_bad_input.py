@@ -119,7 +119,7 @@ PARAMETERS = {
     "n_hidden": (0, *NOT_COUNTS),
     "method": NOT_CHOICES,
     "sweeps": (0, *NOT_COUNTS),
-    "chains": (0, *(x for x in NOT_COUNTS if x is not None)),
+    "chains": (0, *NOT_COUNTS),
     "last_statistic": NOT_CHOICES,
     "epochs": NOT_COUNTS,
     "batch_size": (0, *NOT_COUNTS),

@@ -87,7 +87,7 @@ def test_train_makes_the_same_machine_as_the_library(tmp_path, capsys, splits):
 def test_train_defaults_are_those_of_config(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = result_of(capsys, "train", DATA, "--hidden", 4)
-    assert result["run"] == f"runs/{DATA}-cd-4-0"
+    assert result["run"] == f"runs/{DATA}-pcd-4-0"
     expected = harmonium.train(datasets.load(DATA).train, 4)
     np.testing.assert_array_equal(RBM.load(result["model"]).W, expected.rbm.W)
 

@@ -304,7 +304,16 @@ def test_fit_is_train_of_the_core(method, binarize, engine):
     X = GREY[:200]
     ours = model(random_state=7, engine=engine, **parameters).fit(X)
     core = harmonium.train(
-        X, 8, epochs=2, batch_size=10, learning_rate=0.1, schedule="constant", seed=7, engine=engine, **parameters
+        X,
+        8,
+        epochs=2,
+        batch_size=10,
+        chains=10,
+        learning_rate=0.1,
+        schedule="constant",
+        seed=7,
+        engine=engine,
+        **parameters,
     )
     np.testing.assert_array_equal(ours.components_, core.rbm.W)
     np.testing.assert_array_equal(ours.rbm_.b, core.rbm.b)
@@ -325,6 +334,8 @@ def test_attributes_set_by_hand_are_the_model():
     v = np.array([[1, 0, 1], [0, 0, 0]])
     np.testing.assert_allclose(m.transform(v), [[1, 1], [0, 0]], atol=1e-6)
     np.testing.assert_array_equal(m.gibbs(v), [[True] * 3, [False] * 3])
+    for method in ("cd", "pcd"):
+        assert m.set_params(method=method, n_components=2).partial_fit(v).components_.shape == (2, 3)
 
 
 def test_gibbs_is_one_sweep_of_the_core(fitted):

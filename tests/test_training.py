@@ -120,9 +120,8 @@ def test_the_expected_step_is_that_of_the_exact_transition_matrix(method, last_s
     exact = Exact(*parameters)
     exact.W, exact.c = (parameters[k].astype(np.float64) for k in (0, 2))
     mean_field, X = last_statistic == "mean_field", random_states(1, n_visible, 3)
-    config = Config(
-        n_hidden, method, sweeps, 1, last_statistic, 5, 1, momentum=0.0, weight_decay=0.0, schedule="constant"
-    )
+    rates = {"momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+    config = Config(n_hidden, method, sweeps, 1, last_statistic, epochs=5, batch_size=1, engine="numpy", **rates)
     chains = np.ones((1, n_hidden), np.uint8) if method == "pcd" else None
     zero = Velocity(*(np.zeros_like(x) for x in parameters))
     # h v ... h v: k(n+m) decisions, of which a chain that ends in its mean need not take the last.
@@ -167,8 +166,8 @@ def replay(X, config):
     p = (X.sum(axis=0) + 0.5) / (len(X) + 1)
     W, b, c = 0.01 * key.derive("initial weights").normal(n, m), np.log(p / (1 - p)), np.zeros(n)
     velocity = [np.zeros_like(x) for x in (W, b, c)]
-    n_chains = config.chains or config.batch_size
-    chains = key.derive("first chains").uniform(n_chains, n) < 0.5 if config.method == "pcd" else None
+    first = key.derive("first chains").uniform(config.chains, n) < 0.5
+    chains = first if config.method == "pcd" else None
 
     def draw(p, key):
         return (key.uniform(*p.shape) < p).astype(float)
@@ -225,6 +224,7 @@ CONFIGS = {
 def test_training_is_the_replay(engine, name):
     """23 rows in batches of 5: the last batch of each epoch has 3 and is a batch like any other."""
     options = {"n_hidden": 6, "epochs": 3, "batch_size": 5, "learning_rate": 0.3, "seed": 5, "engine": engine}
+    options |= {"method": "cd", "chains": 4, "momentum": 0.5, "weight_decay": 1e-3, "schedule": "linear"}
     config = Config(**options | CONFIGS[name])
     X = np.random.default_rng(0).integers(0, 9, (23, 11)) / 8 if "grey" in name else random_states(23, 11)
     run = finished(X, **options | CONFIGS[name])
@@ -256,7 +256,7 @@ def test_the_noise_of_no_two_steps_is_shared():
 
     for method, sweeps in itertools.product(("cd", "pcd"), (1, 3)):
         used.clear()
-        run = TrainingRun(random_states(10, 4), Config(2, method, sweeps, epochs=4, batch_size=4))
+        run = TrainingRun(random_states(10, 4), Config(2, method, sweeps, epochs=4, batch_size=4, engine="numpy"))
         run.engine = Recorder(run.rbm)
         run._chains = None if run._chains is None else np.zeros((4, 2), np.float32)
         for _ in run.steps():
@@ -290,7 +290,7 @@ def test_every_epoch_visits_every_row_once_in_another_order():
             return super().logits_h(v)
 
     X = all_states(4)[:11]
-    run = TrainingRun(X, Config(2, batch_size=4, epochs=3))
+    run = TrainingRun(X, Config(2, "cd", batch_size=4, epochs=3, engine="numpy"))
     run.engine = Recorder(run.rbm)
     for _ in run.steps():
         pass
@@ -323,7 +323,7 @@ def test_the_type_of_binary_data_does_not_matter(engine, dtype):
 
 # Determinism ---------------------------------------------------------------------------------------------------------
 
-OPTIONS = {"n_hidden": 24, "epochs": 3, "batch_size": 16, "seed": 3}
+OPTIONS = {"n_hidden": 24, "method": "cd", "epochs": 3, "batch_size": 16, "seed": 3}
 DATA = random_states(90, 40)
 
 
@@ -336,7 +336,7 @@ def test_seeds_decide_and_nothing_else(engine):
 @pytest.mark.parametrize("options", [{}, {"method": "pcd", "sweeps": 2}, {"last_statistic": "mean_field"}], ids=str)
 def test_the_native_engine_gives_the_same_bits_for_any_number_of_threads(options):
     X = random_states(150, 200)
-    options = {"n_hidden": 130, "epochs": 2, "batch_size": 70, "seed": 3, "engine": "native"} | options
+    options = {"n_hidden": 130, "method": "cd", "epochs": 2, "batch_size": 70, "seed": 3, "engine": "native"} | options
     digests = set()
     for threads in (1, 2, 3, 4):
         with threadpoolctl.threadpool_limits(threads):
@@ -350,7 +350,7 @@ def test_other_processes_give_the_same_bits():
 import hashlib, numpy as np
 from harmonium import Config, TrainingRun
 X = np.random.default_rng([0, 90, 40]).integers(0, 2, (90, 40), dtype=np.uint8)
-run = TrainingRun(X, Config(n_hidden=24, epochs=3, batch_size=16, seed=3, engine="native"))
+run = TrainingRun(X, Config(n_hidden=24, method="cd", epochs=3, batch_size=16, seed=3, engine="native"))
 for _ in run.steps():
     pass
 print(hashlib.sha256(b"".join(x.tobytes() for x in (run.rbm.W, run.rbm.b, run.rbm.c))).hexdigest())
@@ -410,7 +410,7 @@ def test_steps_epochs_and_train_are_the_same_run(engine):
 
 
 def test_a_state_handed_out_does_not_change_afterwards(engine):
-    run = TrainingRun(DATA, Config(**OPTIONS, method="pcd", engine=engine))
+    run = TrainingRun(DATA, Config(**OPTIONS | {"method": "pcd"}, engine=engine))
     next(run.steps())
     state = run.state
     before = digest(state.rbm), state.velocity.W.copy(), state.chains.copy()
@@ -487,7 +487,8 @@ def test_training_raises_the_exact_likelihood(options, at_least):
     _, counts = np.unique(X, axis=0, return_counts=True)
     best, coins = float(np.sum(counts / len(X) * np.log(counts / len(X)))), -9 * math.log(2)
     recipe = {"n_hidden": 8, "epochs": 2000, "batch_size": 16, "learning_rate": 0.15, "weight_decay": 0.0, "seed": 1}
-    rbm = finished(X, **recipe, **options).rbm
+    recipe |= {"method": "cd", "chains": 16, "schedule": "linear", "momentum": 0.5}
+    rbm = finished(X, **recipe | options).rbm
     exact = Exact(rbm.W, rbm.b, rbm.c)
     reached = exact.joint_with_data(X).sum(axis=1) @ exact.log_p_v
     assert (reached - coins) / (best - coins) > at_least

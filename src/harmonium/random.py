@@ -18,7 +18,7 @@ Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 20
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,10 +80,12 @@ class Key:
     row: int = 0
 
     def __post_init__(self) -> None:
+        # Keys are made several times a step of training, so the ordinary case is quick.
+        words = (self.stream, self.step, self.row)
+        if type(self.seed) is int and 0 <= self.seed < 2**64 and all(type(x) is int and 0 <= x < 2**32 for x in words):
+            return
         for name, n_bits in (("seed", 64), ("stream", 32), ("step", 32), ("row", 32)):
             value = getattr(self, name)
-            if type(value) is int and 0 <= value < 2**n_bits:
-                continue  # keys are made several times a step of training, so the ordinary case is quick
             value = check_count(value, name, minimum=0)
             if value >= 2**n_bits:
                 raise InvalidParameter(f"{name} must be below 2**{n_bits}. Got {value}. Use a smaller number.")
@@ -91,15 +93,15 @@ class Key:
 
     def at(self, step: int) -> Key:
         """The same noise source at another time step."""
-        return replace(self, step=step)
+        return Key(self.seed, self.stream, step, self.row)
 
     def on(self, stream: int) -> Key:
         """The same seed and step on another stream."""
-        return replace(self, stream=stream)
+        return Key(self.seed, stream, self.step, self.row)
 
     def rows_from(self, row: int) -> Key:
         """The same noise, starting `row` rows further down."""
-        return replace(self, row=self.row + row)
+        return Key(self.seed, self.stream, self.step, self.row + row)
 
     def derive(self, *labels: str | int) -> Key:
         """An independent key for a purpose: its seed is a 64-bit BLAKE2b hash of this seed and `labels`."""

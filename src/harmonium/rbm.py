@@ -105,7 +105,8 @@ class RBM:
             if not all(x.dtype.kind in "buifO" for x in (W, b, c)):
                 raise TypeError("text or complex numbers")
             single = all(x.dtype == np.float32 for x in (W, b, c))
-            W, b, c = (np.array(x, np.float32 if single else np.float64) for x in (W, b, c))
+            dtype = np.dtype(np.float32 if single else np.float64)
+            W, b, c = (np.array(x, dtype) for x in (W, b, c))
         except (TypeError, ValueError):
             raise InvalidParameter(
                 "W, b and c must be numeric arrays. Got something else. Convert them first."

@@ -197,7 +197,7 @@ def test_the_largest_possible_sums_do_not_overflow(engine, n_units, weight):
     np.testing.assert_allclose(tall.logits_v(tall.encode(states)), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", [1e-44, 1e-38, 1e-20, 1e20, 1e36])
+@pytest.mark.parametrize("size", [1e-44, 1e-38, 1e-36, 1e-32, 1e-20, 1e20, 1e36])
 def test_logits_scale_with_the_parameters(engine, size):
     """The whole range of single precision, in units of very different size in one machine."""
     W = np.float32(size) * np.float32([[1, -1, 0.5], [0, 0, 0], [1, 1, 1]])
@@ -206,7 +206,7 @@ def test_logits_scale_with_the_parameters(engine, size):
     v = random_states(10, 3)
     expected = v @ W.astype(np.float64).T
     got = engine_.logits_h(engine_.encode(v))
-    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-37)  # below that a logit is zero to any sigmoid
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-36)  # below that a logit is zero to any sigmoid
 
 
 def test_states_and_their_float_array_give_the_same_logits(engine):
@@ -671,6 +671,28 @@ def test_logits_follow_the_parameters_after_a_step(engine):
     h = engine_.encode(random_states(20, 9))
     np.testing.assert_array_equal(engine_.logits_h(v), fresh.logits_h(fresh.encode(random_states(20, 14))))
     np.testing.assert_array_equal(engine_.logits_v(h), fresh.logits_v(fresh.encode(random_states(20, 9))))
+
+
+def test_every_instruction_set_computes_the_same_bits():
+    """Products, samples, moments and an update of a machine with units of all sizes."""
+    W, b, c = (x.astype(np.float32) for x in random_parameters(70, 150))
+    W *= np.float32(10.0) ** np.linspace(-40, 2, 70, dtype=np.float32)[:, None]
+    v, h, fastest, results = random_states(40, 150), random_states(40, 70), _kernels.instruction_set(), []
+    for name in instruction_sets():
+        _kernels.use(name)
+        engine = make_engine(RBM(W, b, c), "native")
+        bits_v, bits_h = engine.encode(v), engine.encode(h)
+        logits = engine.logits_h(bits_v)
+        phases = [Phase(x, engine.mean(engine.logits_h(x))) for x in (bits_v, engine.sample_v(bits_h, Key(1), 0.5))]
+        result = [logits, engine.logits_v(bits_h), engine.mean(logits), *engine.moments(phases[0])]
+        result += [engine.decode(engine.sample_h(bits_v, Key(2))), engine.softplus_sum(logits)]
+        result += [engine.pseudo_log_likelihood(bits_v)]
+        engine.ascend(*phases, 0.1, 0.5, 0.01)
+        results.append([*result, engine.rbm.W, engine.rbm.b, engine.rbm.c, engine.logits_h(bits_v)])
+    _kernels.use(fastest)
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 def test_the_protocol_is_complete():

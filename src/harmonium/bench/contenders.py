@@ -62,7 +62,13 @@ def cd_harmonium(shape: Shape, engine: str) -> Call:
     """A step of training as `harmonium.train` does it: gathering, sampling, gradient, momentum, decay."""
     n_rows = max(2000, 4 * shape.batch)
     config = Config(
-        shape.n_hidden, batch_size=shape.batch, sweeps=shape.sweeps, epochs=10**6, learning_rate=0.01, engine=engine
+        shape.n_hidden,
+        method="cd",
+        batch_size=shape.batch,
+        sweeps=shape.sweeps,
+        epochs=10**6,
+        learning_rate=0.01,
+        engine=engine,
     )
     steps = TrainingRun(shape.binary(shape.n_visible, n_rows), config).steps()
     return lambda: next(steps)

@@ -48,10 +48,10 @@ def command(
     ] = None,
     hidden: Annotated[int | None, integer("Number of hidden units; needed.", show_default=False)] = None,
     method: Annotated[
-        str, typer.Option(metavar="cd|pcd", help="Negative chains start at the data, or go on where they ended.")
+        str, typer.Option(metavar="pcd|cd", help="Negative chains go on where they ended, or start at the data.")
     ] = DEFAULTS["method"],
     sweeps: Annotated[int, integer("Gibbs sweeps a step: k of CD-k.")] = DEFAULTS["sweeps"],
-    chains: Annotated[int | None, integer("Persistent chains of pcd. [default: the batch size]")] = DEFAULTS["chains"],
+    chains: Annotated[int, integer("Persistent chains of pcd.")] = DEFAULTS["chains"],
     statistic: Annotated[
         str, typer.Option(metavar="sampled|mean-field", help="The last v of a chain, or its expectation.")
     ] = DEFAULTS["last_statistic"],

@@ -223,7 +223,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         config = self._config(1, self._key("partial_fit").seed)
         if fresh:
             run = TrainingRun(as_dense(X), config)
-        elif self.method == "pcd" and len(self.h_samples_) == 0:  # the method was changed: there are no chains yet
+        elif self.method == "pcd" and len(getattr(self, "h_samples_", ())) == 0:  # method or attributes set since
             run = TrainingRun(as_dense(X), config, initial=self.rbm_)
         else:
             run = TrainingRun(as_dense(X), config, state=self._state())
@@ -237,6 +237,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             n_hidden=self.n_components,
             method=self.method,
             sweeps=self.sweeps,
+            chains=self.batch_size,
             epochs=epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -250,7 +251,9 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _state(self) -> TrainingState:
         rbm = self.rbm_
-        velocity = self._velocity or Velocity(*(np.zeros_like(x, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
+        velocity = getattr(self, "_velocity", None)
+        if velocity is None:
+            velocity = Velocity(*(np.zeros_like(x, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
         chains = self.h_samples_.astype(np.uint8) if self.method == "pcd" else None
         return TrainingState(rbm, velocity, chains, 0)
 

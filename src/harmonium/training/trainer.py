@@ -129,7 +129,7 @@ class TrainingRun:
         zero = Velocity(*(np.zeros(x.shape, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
         chains = None
         if config.method == "pcd":
-            shape = (config.chains or config.batch_size, config.n_hidden)
+            shape = (config.chains, config.n_hidden)
             chains = (self._key.derive("first chains").uniform(*shape) < 0.5).astype(np.uint8)
         if rbm.n_visible != n_visible:
             raise InvalidData(

@@ -44,6 +44,7 @@ void Packed::shape(const Kernels& kernels, size_t n_sums, size_t units) {
 bool Packed::fit(size_t unit, float largest) {
     int exponent = 0;
     if (largest > 0) frexpf(largest, &exponent);  // largest < 2^exponent
+    if (exponent < -100) exponent = -100;         // 1/scale must be finite; such weights are nothing to a sigmoid
     const float before = scale[unit];
     scale[unit] = ldexpf(1, exponent - 23);
     inverse[unit] = ldexpf(1, 23 - exponent);
@@ -100,23 +101,28 @@ void Machine::repack() {
 // Calls use(first row, rows, column block, tile) for every tile of bits @ packed, tiles being disjoint.
 template <class Use>
 static void for_tiles(const Kernels& k, Bits states, const Packed& packed, Use use) {
-    const int n_chunks = int((states.rows + k.max_rows - 1) / k.max_rows);
+    // Rows that are made ready together share one pass over the packed columns, which may have to come from far away.
+    const size_t chunk_rows = size_t(4) * k.max_rows;
+    const int n_chunks = int((states.rows + chunk_rows - 1) / chunk_rows);
     const int threads = threads_for(double(states.rows) * packed.n_units * packed.n_blocks);
-    const size_t prepared_bytes = k.prepared_bytes(k.max_rows, packed.n_blocks);
-    const auto rows_of = [&](int chunk) { return int(std::min(states.rows - size_t(chunk) * k.max_rows, size_t(k.max_rows))); };
+    const size_t part_bytes = k.prepared_bytes(k.max_rows, packed.n_blocks);
+    const auto rows_of = [&](int chunk) { return int(std::min(states.rows - chunk * chunk_rows, chunk_rows)); };
     const auto run = [&](int chunk, int column, const char* prepared) {
         alignas(64) float tile[128 * 32];
-        k.product(prepared, rows_of(chunk), packed.n_blocks, packed.column(k, column), &packed.scale[column * 32], tile);
-        use(size_t(chunk) * k.max_rows, rows_of(chunk), column, tile);
+        for (int first = 0; first < rows_of(chunk); first += k.max_rows, prepared += part_bytes) {
+            const int rows = std::min(k.max_rows, rows_of(chunk) - first);
+            k.product(prepared, rows, packed.n_blocks, packed.column(k, column), &packed.scale[column * 32], tile);
+            use(chunk * chunk_rows + first, rows, column, tile);
+        }
     };
     const auto prepare = [&](int chunk, int first, int last, char* prepared) {
-        k.prepare(states.words + size_t(chunk) * k.max_rows * states.stride, states.stride, first, last, packed.n_blocks, prepared);
+        k.prepare(states.words + chunk * chunk_rows * states.stride, states.stride, first, last, packed.n_blocks, prepared);
     };
     if (n_chunks >= 2 * threads) {
 #pragma omp parallel num_threads(threads)
         {
             static thread_local Buffer<char> prepared;
-            prepared.reserve(prepared_bytes);
+            prepared.reserve(4 * part_bytes);
 #pragma omp for schedule(dynamic)
             for (int chunk = 0; chunk < n_chunks; chunk++) {
                 prepare(chunk, 0, rows_of(chunk), prepared.get());
@@ -126,7 +132,7 @@ static void for_tiles(const Kernels& k, Bits states, const Packed& packed, Use u
         return;
     }
     static thread_local Buffer<char> shared;
-    char* prepared = shared.reserve(prepared_bytes);
+    char* prepared = shared.reserve(4 * part_bytes);
 #pragma omp parallel num_threads(threads)
     for (int chunk = 0; chunk < n_chunks; chunk++) {
         const int rows = rows_of(chunk);

@@ -6,10 +6,14 @@
 #include <nanobind/stl/tuple.h>
 #include <omp.h>
 
-#include <memory>
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
+#include <vector>
 
 #include "machine.hpp"
 
@@ -42,17 +46,65 @@ static const float* beta_of(const MaybeBeta& beta, size_t rows) {
 }
 static size_t words_for(size_t n) { return (n + 63) / 64; }
 
+// Memory of arrays that have been let go, for the next array of the same size: a step of training makes the same few
+// arrays again and again, and fresh pages from the system cost as much as filling them.
+class Pool {
+  public:
+    void* take(size_t bytes) {
+        bytes = std::max<size_t>(bytes, 64);
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            for (auto it = free_.rbegin(); it != free_.rend(); ++it)
+                if (it->bytes == bytes) {
+                    void* data = it->data;
+                    free_.erase(std::next(it).base());
+                    return data;
+                }
+        }
+        char* block = static_cast<char*>(std::aligned_alloc(64, (bytes + HEADER + 63) / 64 * 64));
+        if (!block) throw std::bad_alloc();
+        *reinterpret_cast<size_t*>(block) = bytes;
+        return block + HEADER;
+    }
+    void give_back(void* data) noexcept {
+        char* block = static_cast<char*>(data) - HEADER;
+        std::lock_guard<std::mutex> lock(mutex_);
+        free_.push_back({*reinterpret_cast<size_t*>(block), data});
+        if (free_.size() > KEPT || free_.back().bytes > LARGEST) {
+            const auto victim = free_.back().bytes > LARGEST ? std::prev(free_.end()) : free_.begin();
+            std::free(static_cast<char*>(victim->data) - HEADER);
+            free_.erase(victim);
+        }
+    }
+
+  private:
+    static constexpr size_t HEADER = 64, KEPT = 16, LARGEST = 4 << 20;
+    struct Block {
+        size_t bytes;
+        void* data;
+    };
+    std::mutex mutex_;
+    std::vector<Block> free_;
+};
+static Pool& pool() {
+    static Pool* const instance = new Pool;  // outlives every array
+    return *instance;
+}
+
 template <class T>
 static T* output(size_t n) {
-    return new T[n];
+    return static_cast<T*>(pool().take(n * sizeof(T)));
+}
+static nb::capsule owner(void* data) {
+    return nb::capsule(data, [](void* p) noexcept { pool().give_back(p); });
 }
 template <class T>
 static View<T, 2> wrap(T* data, size_t rows, size_t columns) {
-    return {data, {rows, columns}, nb::capsule(data, [](void* p) noexcept { delete[] static_cast<T*>(p); })};
+    return {data, {rows, columns}, owner(data)};
 }
 template <class T>
 static View<T, 1> wrap(T* data, size_t n) {
-    return {data, {n}, nb::capsule(data, [](void* p) noexcept { delete[] static_cast<T*>(p); })};
+    return {data, {n}, owner(data)};
 }
 
 static View<float, 2> logits(const Machine& machine, bool hidden, Words states) {

@@ -1,0 +1,101 @@
+"""The input contract for what goes into Keras' methods, checked where the values are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import scipy.sparse
+
+from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.inputs import check_matrix
+
+
+def is_array(x: Any) -> bool:
+    """Whether `x` holds its values here and now, so that looking at them costs no synchronisation with a device."""
+    return isinstance(x, (np.ndarray, list)) or scipy.sparse.issparse(x) or type(x).__module__.startswith("pandas")
+
+
+def check_input(x: Any, n_visible: int | None, name: str = "x") -> Any:
+    """Return what to hand to Keras for the argument `x` of `fit`, `evaluate` or `predict`.
+
+    An array is checked whole; of a data set that can be read again (``tf.data``, ``PyDataset``, ``DataLoader``) the
+    first batch is; a tensor's and a generator's values are not looked at.
+
+    Raises
+    ------
+    InvalidData
+        Not numeric, not 2-D, empty, wrong width, NaN, infinite, or outside [0, 1].
+    """
+    if is_array(x):
+        return _narrow(check_matrix(x, n_columns=n_visible, name=name))
+    if isinstance(x, keras.utils.PyDataset):
+        _check_batch(x[0], n_visible, name)
+    elif hasattr(x, "__iter__") and not hasattr(x, "__next__") and not hasattr(x, "dtype"):
+        for batch in x:
+            _check_batch(batch, n_visible, name)
+            break
+    elif hasattr(x, "shape"):
+        check_width(x, n_visible, name)
+    return x
+
+
+def check_width(x: Any, n_visible: int | None, name: str = "v") -> None:
+    """Refuse anything with a shape other than (batch, n_visible).
+
+    Raises
+    ------
+    InvalidData
+        Another number of axes or columns.
+    """
+    shape = tuple(getattr(x, "shape", ()))
+    if len(shape) != 2:
+        raise InvalidData(
+            f"{name} must be 2-D (batch, n_visible). Got shape {shape}. "
+            f"Flatten images first: keras.ops.reshape({name}, (len({name}), -1))."
+        )
+    if n_visible is not None and shape[1] is not None and shape[1] != n_visible:
+        raise InvalidData(
+            f"{name} must have {n_visible} columns, as many as the model has visible units. Got {shape[1]}. "
+            "Use the data the model was built for, or make a new model."
+        )
+
+
+def batches_of(data: Any, n_visible: int | None) -> Iterator[np.ndarray[Any, Any]]:
+    """The batches of an array, or of anything that yields batches, checked.
+
+    Raises
+    ------
+    InvalidData
+    """
+    if is_array(data) or (hasattr(data, "dtype") and hasattr(data, "shape")):
+        yield check_matrix(keras.ops.convert_to_numpy(data) if not is_array(data) else data, n_columns=n_visible)
+        return
+    batches = (data[i] for i in range(len(data))) if isinstance(data, keras.utils.PyDataset) else iter(data)
+    for batch in batches:
+        yield _check_batch(batch, n_visible, "data")
+
+
+def check_sample_weight(sample_weight: Any) -> None:
+    """Refuse negative or unusable sample weights, where they are an array.
+
+    Raises
+    ------
+    InvalidParameter
+    """
+    if isinstance(sample_weight, np.ndarray) and not (np.isfinite(sample_weight).all() and sample_weight.min() >= 0):
+        raise InvalidParameter(
+            "sample_weight must be finite and not negative. Got other values. Leave unwanted samples out instead."
+        )
+
+
+def _check_batch(batch: Any, n_visible: int | None, name: str) -> np.ndarray[Any, Any]:
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    return check_matrix(keras.ops.convert_to_numpy(x), n_columns=n_visible, name=f"a batch of {name}")
+
+
+def _narrow(X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Float64 as float32, which is what Keras would make of it a batch at a time."""
+    return X.astype(np.float32) if X.dtype == np.float64 and keras.config.floatx() != "float64" else X

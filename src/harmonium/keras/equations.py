@@ -1,0 +1,57 @@
+"""The equations of `harmonium.rbm` in `keras.ops`: what a graph needs of them, and no more."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+
+class Parameters(NamedTuple):
+    """W (n_hidden, n_visible), b (n_visible,) and c (n_hidden,), and the type in which products with W are computed."""
+
+    W: Any
+    b: Any
+    c: Any
+    product_dtype: str
+
+    def constant(self) -> Parameters:
+        """The same numbers, through which no gradient flows."""
+        W, b, c = (ops.stop_gradient(x) for x in (self.W, self.b, self.c))
+        return Parameters(W, b, c, self.product_dtype)
+
+
+def _product(x: Any, matrix: Any, parameters: Parameters) -> Any:
+    """Only the product itself is done in the type of a mixed-precision policy; what comes of it is as fine as W."""
+    dtype = parameters.product_dtype
+    return ops.cast(ops.matmul(ops.cast(x, dtype), ops.cast(matrix, dtype)), parameters.W.dtype)
+
+
+def logits_h(v: Any, parameters: Parameters) -> Any:
+    """Wv + c, shape (batch, n_hidden)."""
+    return _product(v, ops.transpose(parameters.W), parameters) + parameters.c
+
+
+def logits_v(h: Any, parameters: Parameters) -> Any:
+    """W'h + b, shape (batch, n_visible)."""
+    return _product(h, parameters.W, parameters) + parameters.b
+
+
+def free_energy(v: Any, logits: Any, parameters: Parameters) -> Any:
+    """F(v) = -b'v - sum of softplus(Wv + c), shape (batch,); `logits` are Wv + c."""
+    return -ops.matmul(v, parameters.b) - ops.sum(ops.softplus(logits), axis=1)
+
+
+def pseudo_log_likelihood(v: Any, logits: Any, u: Any, parameters: Parameters) -> Any:
+    """An unbiased estimate of the pseudo-log-likelihood from one unit a row, shape (batch,); NaN for grey rows.
+
+    `u` is uniform in [0, 1), shape (batch,), and chooses the unit j; the estimate is m log p(v_j | the others).
+    """
+    n_visible = v.shape[1]
+    j = ops.minimum(ops.cast(u * n_visible, "int32"), n_visible - 1)
+    turn = 1 - 2 * ops.take_along_axis(v, j[:, None], axis=1)
+    flipped = logits + turn * ops.transpose(ops.take(parameters.W, j, axis=1))
+    # F(v) - F(v with unit j flipped)
+    difference = turn[:, 0] * ops.take(parameters.b, j) + ops.sum(ops.softplus(flipped) - ops.softplus(logits), axis=1)
+    binary = ops.all(ops.logical_or(v == 0, v == 1), axis=1)
+    return ops.where(binary, -n_visible * ops.softplus(difference), float("nan"))

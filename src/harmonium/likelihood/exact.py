@@ -1,0 +1,285 @@
+"""Exact moments, gradients, samples and probabilities, by walking all states of the smaller layer in blocks.
+
+The machine is turned so that its smaller layer is the hidden one. Its 2**n states are walked in runs whose low bits
+vary and whose high bits do not: the logits of the low bits are computed once, and each run adds one vector. Memory is a
+few MB for any n. A first pass by the engine finds the mass of each block of 4096 states; blocks whose mass is below
+1e-30 of the whole cannot move any result and are not visited again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logsumexp
+
+from harmonium.engines import ENGINES
+from harmonium.errors import OutOfReach
+from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.random import Key, as_key
+from harmonium.rbm import RBM, Statistics, all_states
+
+Float64Array = npt.NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+_BLOCK_BITS = 12  # a block: 4096 states, whose mass the engine finds
+_CELLS = 1 << 17  # logits held at a time
+_NEGLIGIBLE = 1e-30
+_COLUMNS = 1000  # factors in (1, 2] whose product cannot overflow
+_ROWS = 2000  # data or samples at a time
+_NANOSECONDS = 8  # for one state and one unit of the larger layer, on one core of 2025
+STATE, UNITS = 0, 1  # noise streams of exact samples
+
+
+class ProbabilityTable(NamedTuple):
+    """The distribution of the smaller layer, state by state.
+
+    Attributes
+    ----------
+    layer : {"hidden", "visible"}
+        The smaller layer; the hidden one if both are equal.
+    p : ndarray of shape (2**n_units,)
+        Probabilities in the order of `harmonium.rbm.all_states`: unit 0 is the lowest bit of the index.
+    log_p : ndarray of shape (2**n_units,)
+        Their logarithms, finite where `p` underflows.
+    """
+
+    layer: str
+    p: Float64Array
+    log_p: Float64Array
+
+
+def exact_statistics(
+    rbm: RBM, *, max_units: int = 25, engine: str = "native", progress: Progress | None = None
+) -> Statistics:
+    """E[h v'], E[v] and E[h] under the model, in float64 and bounded memory.
+
+    Parameters
+    ----------
+    rbm : RBM
+    max_units : int
+        The largest smaller layer that is attempted; each further unit doubles the time.
+    engine : {"native", "numpy"}
+        What finds the masses of blocks.
+    progress : callable, optional
+        Called with the numbers of blocks done and of all blocks.
+
+    Returns
+    -------
+    Statistics
+
+    Raises
+    ------
+    OutOfReach
+        The smaller layer has more than `max_units` units.
+
+    Notes
+    -----
+    E[h v'] = sum_h p(h) h E[v | h]', and with the layers exchanged where the visible one is smaller.
+    """
+    walk = _Walk(rbm, max_units)
+    masses = walk.block_masses(engine)
+    n, m, n_low = walk.n_units, walk.machine.n_visible, walk.n_low
+    hv, v, h, total = np.zeros((n, m)), np.zeros(m), np.zeros(n), 0.0
+    log_z = float(logsumexp(masses))
+    for block, log_mass in enumerate(masses):
+        if log_mass - log_z > np.log(_NEGLIGIBLE):
+            for high, minus_f in walk.runs(block):
+                w = np.exp(minus_f - log_z)
+                mass = w.sum()
+                if mass > _NEGLIGIBLE:
+                    mean = walk.mean()
+                    mean_sum = mean @ w
+                    hv[:n_low] += (walk.low * w[:, None]).T @ mean.T
+                    hv[n_low:] += high[:, None] * mean_sum
+                    h[:n_low] += w @ walk.low
+                    h[n_low:] += high * mass
+                    v += mean_sum
+                    total += mass
+        if progress is not None:
+            progress(block + 1, len(masses))
+    hv, v, h = hv / total, v / total, h / total
+    return Statistics(hv.T, h, v) if walk.mirrored else Statistics(hv, v, h)
+
+
+def exact_gradient(
+    rbm: RBM, X: Any, *, max_units: int = 25, engine: str = "native", progress: Progress | None = None
+) -> Statistics:
+    """The exact gradient of the mean log-likelihood of `X` in W (`hv`), b (`v`) and c (`h`), in float64.
+
+    Parameters
+    ----------
+    rbm : RBM
+    X : array-like of shape (n_samples, n_visible), values in [0, 1]
+    max_units, engine, progress
+        As in `exact_statistics`.
+
+    Returns
+    -------
+    Statistics
+
+    Raises
+    ------
+    InvalidData, OutOfReach
+    """
+    X = check_matrix(X, n_columns=rbm.n_visible)
+    negative = exact_statistics(rbm, max_units=max_units, engine=engine, progress=progress)
+    rbm = _float64(rbm)
+    positive = Statistics(np.zeros_like(rbm.W), np.zeros_like(rbm.b), np.zeros_like(rbm.c))
+    for first in range(0, len(X), _ROWS):
+        chunk = X[first : first + _ROWS]
+        part = rbm.expected_statistics(chunk)
+        positive = Statistics(*(x + y * (len(chunk) / len(X)) for x, y in zip(positive, part, strict=True)))
+    return positive - negative
+
+
+def exact_sample(
+    rbm: RBM, n: int, *, seed: int | Key = 0, max_units: int = 25, engine: str = "native"
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Independent pairs (v, h) drawn from p(v, h) itself: no chain, no equilibration.
+
+    Parameters
+    ----------
+    rbm : RBM
+    n : int
+        Number of pairs. The first rows of a larger sample of the same seed are the smaller sample.
+    seed : int or Key
+    max_units : int
+        The largest smaller layer that is attempted; each further unit doubles the time.
+    engine : {"native", "numpy"}
+        What finds the masses of blocks.
+
+    Returns
+    -------
+    v : ndarray of shape (n, n_visible), uint8
+    h : ndarray of shape (n, n_hidden), uint8
+
+    Raises
+    ------
+    OutOfReach
+        The smaller layer has more than `max_units` units.
+
+    Notes
+    -----
+    The smaller layer's state by inverse distribution function, in two steps with 52-bit noise each: its block, then
+    its place in the block; the larger layer from its conditional distribution.
+    """
+    n, key = check_count(n, "n"), as_key(seed).derive("exact sample")
+    walk = _Walk(rbm, max_units)
+    masses = walk.block_masses(engine)
+    u = np.concatenate([_uniform52(key.on(STATE).rows_from(i), min(_ROWS, n - i)) for i in range(0, n, _ROWS)])
+    chosen = _invert(np.exp(masses - masses.max()), u[:, 0])
+    order = np.argsort(chosen, kind="stable")
+    index = np.empty(n, np.int64)
+    for rows in np.split(order, np.flatnonzero(np.diff(chosen[order])) + 1):
+        block = int(chosen[rows[0]])
+        minus_f = np.concatenate([x for _, x in walk.runs(block)])
+        index[rows] = block * len(minus_f) + _invert(np.exp(minus_f - minus_f.max()), u[rows, 1])
+    small = np.empty((n, walk.n_units), np.uint8)
+    large = np.empty((n, walk.machine.n_visible), np.uint8)
+    for i in range(0, n, _ROWS):
+        small[i : i + _ROWS] = (index[i : i + _ROWS, None] >> np.arange(walk.n_units)) & 1
+        p = expit(small[i : i + _ROWS] @ walk.machine.W + walk.machine.b)
+        large[i : i + _ROWS] = key.on(UNITS).rows_from(i).uniform(*p.shape) < p
+    return (small, large) if walk.mirrored else (large, small)
+
+
+def probability_table(rbm: RBM, *, max_units: int = 20) -> ProbabilityTable:
+    """The exact probability of every state of the smaller layer.
+
+    Parameters
+    ----------
+    rbm : RBM
+    max_units : int
+        The largest smaller layer that is attempted: the table has 2**units entries of 16 bytes.
+
+    Returns
+    -------
+    ProbabilityTable
+
+    Raises
+    ------
+    OutOfReach
+        The smaller layer has more than `max_units` units.
+    """
+    walk = _Walk(rbm, max_units)
+    minus_f = np.concatenate([x for block in range(walk.n_blocks) for _, x in walk.runs(block)])
+    log_p = minus_f - logsumexp(minus_f)
+    return ProbabilityTable("visible" if walk.mirrored else "hidden", np.exp(log_p), log_p)
+
+
+class _Walk:
+    """The states of the smaller layer, in runs of 2**n_low states; arrays of logits are (units, states) here."""
+
+    def __init__(self, rbm: RBM, max_units: int) -> None:
+        max_units = check_count(max_units, "max_units", minimum=0)
+        self.mirrored = rbm.n_visible < rbm.n_hidden
+        self.machine = _float64(rbm.mirror() if self.mirrored else rbm)
+        self.n_units, m = self.machine.n_hidden, self.machine.n_visible
+        if self.n_units > max_units:
+            seconds = 2.0**self.n_units * m * _NANOSECONDS * 1e-9
+            raise OutOfReach(
+                f"The smaller layer must have at most {max_units} units to walk through all of its states. Got "
+                f"{self.n_units} (2**{self.n_units} states, up to {_in_words(seconds)}). Raise max_units if you have "
+                "the time."
+            )
+        self.n_low = min(self.n_units, _BLOCK_BITS, max(0, (_CELLS // m).bit_length() - 1))
+        self.low = all_states(self.n_low)
+        self._low_logits = (self.low @ self.machine.W[: self.n_low] + self.machine.b).T.copy()
+        # Reused by every run: fresh arrays of this size would cost more than the arithmetic.
+        self._logits, self._exp, self._factors = (np.empty_like(self._low_logits) for _ in range(3))
+        self._low_bias = self.low @ self.machine.c[: self.n_low]
+        self._block = 2 ** min(self.n_units, _BLOCK_BITS)
+        self.n_blocks = 2**self.n_units // self._block
+
+    def block_masses(self, engine: str) -> Float64Array:
+        """The log of each block's sum of exp(-F(h)), shape (n_blocks,)."""
+        log_block = ENGINES[check_choice(engine, "engine", tuple(ENGINES))].log_partition_block
+        return np.array([log_block(self.machine, i * self._block, self._block) for i in range(self.n_blocks)])
+
+    def runs(self, block: int) -> Iterator[tuple[Float64Array, Float64Array]]:
+        """For each run of a block: its high bits, shape (n_units - n_low,), and -F(h), shape (states,)."""
+        n_high, n_runs = self.n_units - self.n_low, self._block >> self.n_low
+        for run in range(block * n_runs, (block + 1) * n_runs):
+            high = ((run >> np.arange(n_high)) & 1).astype(np.float64)
+            np.add(self._low_logits, (high @ self.machine.W[self.n_low :])[:, None], out=self._logits)
+            yield high, self._low_bias + float(high @ self.machine.c[self.n_low :]) + self._softplus_sum()
+
+    def mean(self) -> Float64Array:
+        """The logistic function e^min(a, 0) / (1 + e^-|a|) of the last run's logits a, shape (units, states)."""
+        np.exp(np.minimum(self._logits, 0, out=self._exp), out=self._exp)
+        return np.divide(self._exp, self._factors, out=self._exp)
+
+    def _softplus_sum(self) -> Float64Array:
+        """Sum over the units of log(1 + exp(logit)): one logarithm for the product of up to 1000 factors."""
+        np.exp(np.negative(np.abs(self._logits, out=self._exp), out=self._exp), out=self._exp)
+        total: Float64Array = np.maximum(self._logits, 0, out=self._factors).sum(axis=0)
+        np.add(self._exp, 1, out=self._factors)
+        for first in range(0, len(self._factors), _COLUMNS):
+            total += np.log(np.multiply.reduce(self._factors[first : first + _COLUMNS], axis=0))
+        return total
+
+
+def _invert(weights: Float64Array, u: Float64Array) -> npt.NDArray[np.intp]:
+    """The index at which the running share of `weights` first exceeds `u`; an index of weight zero is never taken."""
+    share = np.cumsum(weights)
+    return np.minimum(np.searchsorted(share, u * share[-1], side="right"), int(np.flatnonzero(weights)[-1]))
+
+
+def _uniform52(key: Key, n_rows: int) -> Float64Array:
+    """Two uniform numbers of 52 bits a row, strictly inside (0, 1): 32 bits would not reach all of 2**25 states."""
+    words = key.bits(n_rows, 4).astype(np.float64)
+    return (words[:, 0::2] * 2.0**20 + np.floor(words[:, 1::2] * 2.0**-12) + 0.5) * 2.0**-52
+
+
+def _float64(rbm: RBM) -> RBM:
+    return RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+
+
+def _in_words(seconds: float) -> str:
+    for size, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {max(seconds, 1):.0f} seconds"

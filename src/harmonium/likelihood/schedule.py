@@ -1,0 +1,196 @@
+"""Where along the road the temperatures stand, and where the road begins.
+
+Short runs with few chains measure how much variance each stretch of temperatures adds to the log weights. If a stretch
+adds A_s / k_s with k_s temperatures in it, the total is smallest for k_s proportional to sqrt(A_s): every temperature
+then adds the same variance ("equal thermodynamic length"). The same runs give the base its biases where no data do.
+All of this uses noise of its own and ends before the first weight counts, so that it cannot bias the estimate.
+
+References
+----------
+Salakhutdinov, Murray, "On the quantitative analysis of deep belief networks", ICML 2008 (the 14,503 temperatures).
+Grosse, Maddison, Salakhutdinov, "Annealing between distributions by averaging moments", NIPS 2013 (optimal spacing).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.engines import States
+from harmonium.errors import InvalidParameter
+from harmonium.inputs import check_count
+from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, Tick
+from harmonium.random import Key
+from harmonium.rbm import RBM
+
+SALAKHUTDINOV = "salakhutdinov"
+ADAPTIVE = "adaptive"
+Temperatures = int | str | npt.ArrayLike
+
+_CHAINS = 64
+_LENGTHS = (100, 200, 500)  # temperatures of the three short runs
+_LAST = len(_LENGTHS) - 1
+_STRETCHES = 50
+_VARIANCE = 0.2  # of the log weights that "adaptive" aims at: an effective sample size of about 80 %
+_FEWEST, _MOST = 100, 20_000
+_SETTLE = 30  # sweeps at beta = 1 whose means become the base
+_LARGEST_BIAS = 15.0
+
+
+def check_temperatures(temperatures: Any) -> int | str | Float64Array:
+    """A number of temperatures, a name, or the temperatures themselves, rising from 0 to 1.
+
+    Raises
+    ------
+    InvalidParameter
+        None of these.
+    """
+    if isinstance(temperatures, str):
+        if temperatures in (ADAPTIVE, SALAKHUTDINOV):
+            return temperatures
+    elif np.ndim(temperatures) == 0:
+        return check_count(temperatures, "temperatures", minimum=2)
+    else:
+        try:
+            betas = np.asarray(temperatures, np.float64)
+        except (TypeError, ValueError):
+            betas = np.empty(0)
+        if betas.ndim == 1 and len(betas) > 1 and betas[0] == 0 and betas[-1] == 1 and np.all(np.diff(betas) >= 0):
+            return betas
+    got = repr(temperatures) if np.size(temperatures) < 6 else f"{np.size(temperatures)} values"
+    raise InvalidParameter(
+        f"temperatures must be a number, {ADAPTIVE!r}, {SALAKHUTDINOV!r}, or inverse temperatures that rise from 0 to 1. "
+        f"Got {got}. Pass one of those."
+    )
+
+
+def salakhutdinov() -> Float64Array:
+    """The 14,503 inverse temperatures of Salakhutdinov and Murray (0.5 and 0.9 stand there twice)."""
+    return np.concatenate([np.linspace(0, 0.5, 501), np.linspace(0.5, 0.9, 4001), np.linspace(0.9, 1, 10001)])
+
+
+def bias_of_means(total: npt.NDArray[Any], n: int) -> Float64Array:
+    """log(p / (1 - p)) with p = (total + 1/2) / (n + 1), finite for columns that never change."""
+    p = (np.asarray(total, np.float64) + 0.5) / (n + 1)
+    biases: Float64Array = np.log(p / (1 - p))
+    return biases
+
+
+class Plan(NamedTuple):
+    """What a main run needs to know.
+
+    Attributes
+    ----------
+    path : Path
+    betas : float64 array
+        From 0 to 1.
+    """
+
+    path: Path
+    betas: Float64Array
+
+
+def plan(
+    rbm: RBM,
+    temperatures: int | str | Float64Array,
+    X: npt.NDArray[Any] | None,
+    key: Key,
+    engine: str,
+    tick: Tick = lambda: None,
+) -> Plan:
+    """Fit the base and place the temperatures.
+
+    Parameters
+    ----------
+    rbm : RBM
+    temperatures : int, str or array
+        As `check_temperatures` returns them.
+    X : array of shape (n_samples, n_visible), optional
+        Data whose means become the base. Without, the means of the machine's own states after short runs: of all bases
+        of independent units, the one with the means of p(v) itself is the closest to p(v).
+    key : Key
+    engine : str
+    tick : callable
+        Called `n_planning_steps` times.
+    """
+    base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if X is None else bias_of_means(X.sum(axis=0), len(X))
+    path, spacing = Path(rbm, base, engine), _Spacing(np.array([0.0, 1.0]), np.array([0.0, 1.0]), math.inf)
+    for number in _short_runs(temperatures, X is None):
+        betas, key_ = spacing.place(_LENGTHS[number]), key.derive("short run", number)
+        ratios, v = np.empty((len(betas) - 1, _CHAINS)), path.start(_CHAINS, key_)
+        for k, step in enumerate(path.anneal(v, betas, key_)):
+            ratios[k], v = step.log_ratio, step.v
+            tick()
+        spacing = _Spacing.measured(ratios, betas)
+        if X is None and number < _LAST:
+            path = Path(rbm, _own_means(path, v, key_.derive("settle"), tick), engine)
+    if isinstance(temperatures, np.ndarray):
+        return Plan(path, temperatures)
+    if temperatures == SALAKHUTDINOV:
+        return Plan(path, salakhutdinov())
+    n = temperatures if isinstance(temperatures, int) else spacing.enough
+    return Plan(path, spacing.place(n))
+
+
+def n_planning_steps(temperatures: int | str | Float64Array, has_data: bool) -> int:
+    """How often `plan` ticks."""
+    runs = _short_runs(temperatures, not has_data)
+    return sum(_LENGTHS[number] - 1 + (0 if has_data or number == _LAST else _SETTLE) for number in runs)
+
+
+def _short_runs(temperatures: int | str | Float64Array, fit_base: bool) -> range:
+    """The first and second fit the base, the second and third the spacing."""
+    given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
+    return range(0 if fit_base else _LAST if given else 1, _LAST if given else _LAST + 1)
+
+
+def _own_means(path: Path, v: States, key: Key, tick: Tick) -> Float64Array:
+    """Biases with the means of E[v | h] over the second half of a few sweeps at beta = 1."""
+    total, n = np.zeros(path.rbm.n_visible), 0
+    for sweep in range(_SETTLE):
+        h = path.engine.bernoulli(path.engine.logits_h(v), key.at(sweep).on(HIDDEN))
+        logits = path.engine.logits_v(h)
+        if sweep >= _SETTLE // 2:
+            total, n = total + path.engine.mean(logits).sum(axis=0, dtype=np.float64), n + len(logits)
+        v = path.engine.bernoulli(logits, key.at(sweep).on(VISIBLE))
+        tick()
+    return bias_of_means(total, n)
+
+
+class _Spacing(NamedTuple):
+    """Temperatures by their distance from beta = 0 in units of the deviation that the log weights gather on the way."""
+
+    betas: Float64Array
+    distance: Float64Array
+    variance_times_n: float
+
+    @classmethod
+    def measured(cls, ratios: Float64Array, betas: Float64Array) -> _Spacing:
+        """From the log ratios of a short run, shape (temperatures - 1, chains)."""
+        edges = np.linspace(0, len(ratios), _STRETCHES + 1).astype(int)
+        sums = np.add.reduceat(ratios, edges[:-1], axis=0)
+        variances = sums.var(axis=1, ddof=1)
+        lengths = np.sqrt(np.diff(edges) * variances)
+        if not np.isfinite(lengths).all():
+            return cls(np.array([0.0, 1.0]), np.array([0.0, 1.0]), math.inf)
+        # Stretches are correlated where the chains lag behind, and then add up to more than the sum of their variances.
+        together = ratios.sum(axis=0).var(ddof=1) / max(variances.sum(), np.finfo(float).tiny)
+        total = max(together, 1.0) * lengths.sum() ** 2
+        # No stretch is left almost empty on the word of a few chains.
+        lengths = np.maximum(lengths, 0.05 * lengths.mean()) if lengths.any() else np.ones_like(lengths)
+        distance = np.concatenate([[0.0], np.cumsum(lengths)])
+        return cls(betas[edges], distance / distance[-1], float(total))
+
+    def place(self, n: int) -> Float64Array:
+        """`n` temperatures at equal distances, from exactly 0 to exactly 1."""
+        betas = np.interp(np.linspace(0, 1, n), self.distance, self.betas)
+        betas[0], betas[-1] = 0, 1
+        return betas
+
+    @property
+    def enough(self) -> int:
+        """The number of temperatures that "adaptive" takes."""
+        return int(np.clip(self.variance_times_n / _VARIANCE, _FEWEST, _MOST))

@@ -1,0 +1,140 @@
+"""Where reverse chains start: spread-out states that are brought to equilibrium, and the check that they got there.
+
+Nobody can prove that chains have forgotten their start, but two groups with nothing in common can fail to agree. One
+group starts from the ends of annealing runs, the other from states spread as far as the machine reaches: data where
+there are any, the directions that its weights single out, and noise of every density. Both run at beta = 1; then
+
+* free energies, the two leading directions of the weights and the reverse works must be distributed alike in both
+  groups (R-hat of the ranks, plain and folded), and the free energy must have stopped drifting;
+* no reverse chain may come from a state that outweighs what all forward chains together have seen: such a chain sits
+  in a part of the distribution that annealing does not find, and how much there is of it is unknown.
+
+Where the check fails the chains are refreshed from new annealing runs by a kernel that leaves p(v) invariant, and it is
+made again after twice as many sweeps.
+
+References
+----------
+Andrieu, Doucet, Holenstein, "Particle Markov chain Monte Carlo methods", J. R. Stat. Soc. B 72, 2010 (the kernel).
+Vehtari, Gelman, Simpson, Carpenter, Burkner, "Rank-normalization, folding, and localization: an improved R-hat",
+Bayesian Analysis 16, 2021.
+Grosse, Ancha, Roy, "Measuring the reliability of MCMC inference with bidirectional Monte Carlo", NIPS 2016.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from harmonium.likelihood.annealed import Float64Array, log_mean
+from harmonium.random import Key
+from harmonium.rbm import RBM
+
+States01 = npt.NDArray[np.uint8]
+
+_FALSE_ALARM_Z = 3.3  # two-sided, once in a thousand
+_UNSEEN = 0.1  # the share of Z that one state unseen by the forward chains may stand for
+PICK, PATTERN, CHOICE = 0, 1, 2  # noise streams
+
+
+def leading_directions(rbm: RBM) -> Float64Array:
+    """The right singular vectors of W, strongest first, shape (min(n_hidden, n_visible), n_visible)."""
+    vectors: Float64Array = np.linalg.svd(rbm.W.astype(np.float64), full_matrices=False)[2]
+    return vectors
+
+
+def spread_out(rbm: RBM, directions: Float64Array, X: npt.NDArray[Any] | None, n: int, key: Key) -> States01:
+    """`n` states as different as the machine knows of; half of them rows of `X` if there are any.
+
+    A machine's modes lie along the leading directions of W, on either side; the signs of W'z for random z mix them.
+    """
+    m, rows = rbm.n_visible, []
+    if X is not None:
+        rows.append(X[key.on(PICK).permutation(len(X))[: n // 2]] > 0.5)
+    left = n - sum(len(x) for x in rows)
+    along = directions[: -(-left // 6)]
+    rows.append(np.concatenate([along > 0, along < 0])[: left // 3])
+    left = n - sum(len(x) for x in rows)
+    rows.append(key.on(PATTERN).normal(left // 2, rbm.n_hidden) @ rbm.W > 0)
+    left = n - sum(len(x) for x in rows)
+    density = np.linspace(0, 1, left)[:, None] if left > 1 else np.full((left, 1), 0.5)
+    rows.append(key.on(PATTERN).rows_from(n).uniform(left, m) < density)
+    return np.concatenate(rows).astype(np.uint8)
+
+
+def pick(log_w: Float64Array, n: int, key: Key) -> npt.NDArray[np.intp]:
+    """`n` places in `log_w`, each with probability proportional to its weight."""
+    share = np.cumsum(np.exp(log_w - log_w.max()))
+    chosen = np.searchsorted(share, key.on(CHOICE).uniform(n, 1)[:, 0] * share[-1], side="right")
+    return np.minimum(chosen, len(log_w) - 1)
+
+
+def refresh(reverse: Float64Array, forward: Float64Array, key: Key) -> npt.NDArray[np.intp]:
+    """For each chain the forward run whose end it moves to, or -1 where it stays.
+
+    A chain at v whose reverse work reads `reverse` stands for a forward run that ended in v with that work; it and the
+    new runs are chosen among in proportion to their weights, which leaves p(v) invariant ("iterated sampling
+    importance resampling").
+    """
+    high = max(forward.max(), reverse.max())
+    pool = np.cumsum(np.exp(forward - high))
+    u = key.on(CHOICE).uniform(len(reverse), 1)[:, 0] * (pool[-1] + np.exp(reverse - high))
+    return np.where(u < pool[-1], np.searchsorted(pool, np.minimum(u, pool[-1]), side="right"), -1)
+
+
+def disagreement(
+    features: dict[str, Float64Array], first: int, drift: Float64Array, reverse: Float64Array, forward: Float64Array
+) -> str:
+    """What speaks against equilibrium, in words; empty if nothing does.
+
+    Parameters
+    ----------
+    features : dict of float64 arrays of shape (chains,)
+        What the two groups are compared by; equal groups differ in one of them once in a thousand times.
+    first : int
+        The number of chains of the first group; they come first.
+    drift : float64 array of shape (chains,)
+        What each chain's free energy changed by over the second half of its sweeps.
+    reverse, forward : float64 arrays
+        log Z as each chain of either direction sees it.
+    """
+    n = len(drift)
+    for name, x in features.items():
+        r, limit = r_hat(x, first), math.sqrt(1 + _FALSE_ALARM_Z**2 / (min(first, n - first) + 1e-9))
+        if r > limit:
+            return f"chains from different starts differ in {name} (R-hat {r:.2f})"
+    error = drift.std(ddof=1) / math.sqrt(n) if n > 1 else 0.0
+    if abs(drift.mean()) > _FALSE_ALARM_Z * error + 1e-3:
+        return f"the free energy still drifts ({drift.mean():+.2f} nats)"
+    unseen = float(reverse.max() - log_mean(forward) - math.log(len(forward)))
+    if unseen > math.log(_UNSEEN):
+        return "a chain sits where annealing from the base does not come"
+    return ""
+
+
+def r_hat(x: Float64Array, first: int) -> float:
+    """R-hat of two groups of independent chains, the larger of that of normal scores and of folded ones."""
+    return max(_r_hat(_normal_scores(x), first), _r_hat(_normal_scores(np.abs(x - np.median(x))), first))
+
+
+def _r_hat(z: Float64Array, first: int) -> float:
+    groups = z[:first], z[first:]
+    if min(len(g) for g in groups) < 2:
+        return 1.0
+    within = sum(g.var(ddof=1) for g in groups) / 2
+    # Half the squared difference is the variance of two means, as R-hat has it for any number of groups.
+    between = (groups[0].mean() - groups[1].mean()) ** 2 / 2
+    if within == 0:
+        return 1.0 if between == 0 else math.inf
+    return math.sqrt(1 + between / within)
+
+
+def _normal_scores(x: Float64Array) -> Float64Array:
+    """Ranks as quantiles of a normal distribution; equal values share their mean rank."""
+    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    scores: Float64Array = ndtri((ranks[place] - 3 / 8) / (len(x) + 1 / 4))
+    return scores
