@@ -264,9 +264,9 @@ def test_unsound_parameters_are_refused(W, b, c):
 
 
 def test_enumeration_out_of_reach_is_refused():
-    rbm = RBM(np.zeros((21, 21)), np.zeros(21), np.zeros(21))
+    rbm = RBM(np.zeros((17, 17)), np.zeros(17), np.zeros(17))
     for method in (rbm.log_z, rbm.model_statistics):
-        with pytest.raises(OutOfReach, match=r"at most 20 units .* Got 21\. Use "):
+        with pytest.raises(OutOfReach, match=r"at most 16 units .* Got 17\. Use "):
             method()
 
 

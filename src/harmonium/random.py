@@ -65,6 +65,9 @@ def philox4x32(counter: npt.NDArray[np.uint32], seed: int) -> npt.NDArray[np.uin
 class Key:
     """The address of a block of noise. Immutable: a new purpose or a new step is a new key.
 
+    Algorithms that are given a key number its streams and steps themselves; separate uses need separate keys, by
+    `derive`.
+
     Parameters
     ----------
     seed : int in [0, 2**64)

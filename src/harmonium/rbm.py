@@ -26,7 +26,7 @@ from harmonium.random import Key, as_key
 Array = npt.NDArray[np.floating[Any]]
 
 # The plain enumeration below keeps all states of the smaller layer in memory at once.
-ENUMERABLE_UNITS = 20
+ENUMERABLE_UNITS = 16
 
 
 class Statistics(NamedTuple):
@@ -220,7 +220,7 @@ class RBM:
         Raises
         ------
         OutOfReach
-            Both layers have more than 20 units; `harmonium.log_partition` goes further.
+            Both layers have more than 16 units; `harmonium.log_partition` goes further.
         """
         return float(logsumexp(-self._free_energies_of_smaller_layer()[1]))
 

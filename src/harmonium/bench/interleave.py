@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 # A run shorter than this is repeated within a round, for the clock and the scheduler not to matter.
-_ROUND_SECONDS = 0.02
+_ROUND_SECONDS = 0.03
+# The threads of a pool stay awake for a while after their last work (OpenBLAS's for tens of milliseconds) and would take
+# the cores from the next contender's.
+_REST_SECONDS = 0.08
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Timing:
 
 
 def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
-    """Time every contender `rounds` times, in turn A B C A B C ..., after a warm-up of each.
+    """Time every contender `rounds` times, in turn A B C A B C ..., each after a rest and a warm-up.
 
     Parameters
     ----------
@@ -54,6 +57,8 @@ def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int) -> d
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, call in contenders.items():
+            time.sleep(_REST_SECONDS)
+            call()
             start = time.perf_counter()
             for _ in range(repeats[name]):
                 call()

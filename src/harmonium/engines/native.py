@@ -44,20 +44,21 @@ class NativeEngine(Engine):
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
         self._n_visible, self._n_hidden = rbm.n_visible, rbm.n_hidden
-        self._machine = _kernels.Machine(*(np.ascontiguousarray(x, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
+        self._machine = _kernels.Machine(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
+        self._dense_W: FloatArray | None = None  # W' as an array, for real data, while it is current
         if velocity is not None:
-            self._machine.weight_velocity[:] = velocity.W.T
+            self._machine.set_weight_velocity(_contiguous(velocity.W.T))
             self._machine.b_velocity[:] = velocity.b
             self._machine.c_velocity[:] = velocity.c
 
     @property
     def rbm(self) -> RBM:
-        return RBM(self._machine.weights.T, self._machine.b, self._machine.c)
+        return RBM(self._machine.weights().T, self._machine.b, self._machine.c)
 
     @property
     def velocity(self) -> Velocity:
         m = self._machine
-        return Velocity(m.weight_velocity.T.copy(), m.b_velocity.copy(), m.c_velocity.copy())
+        return Velocity(m.weight_velocity().T, m.b_velocity.copy(), m.c_velocity.copy())
 
     def encode(self, X: npt.NDArray[Any]) -> Bits:
         return Bits(_kernels.encode(np.ascontiguousarray(X, np.uint8)), X.shape[1])
@@ -76,7 +77,9 @@ class NativeEngine(Engine):
         if isinstance(v, Bits):
             logits: FloatArray = self._machine.logits_h(v.words)
             return logits
-        return np.asarray(v, np.float32) @ self._machine.weights + self._machine.c
+        if self._dense_W is None:
+            self._dense_W = self._machine.weights()
+        return np.asarray(v, np.float32) @ self._dense_W + self._machine.c
 
     def logits_v(self, h: Bits) -> FloatArray:
         logits: FloatArray = self._machine.logits_v(h.words)
@@ -119,10 +122,10 @@ class NativeEngine(Engine):
         return float(_kernels.log_partition_block(W, b, c, first, count))
 
     def moments(self, phase: Phase) -> Statistics:
-        w = phase.normalised_weights()
         if isinstance(phase.v, Bits):
-            hv, v, h = self._machine.moments(phase.v.words, _contiguous(phase.mean_h), w)
+            hv, v, h = self._machine.moments(*_side(phase))
             return Statistics(hv.T, v, h)
+        w = phase.normalised_weights()
         weighted_h = w[:, None] * phase.mean_h
         return Statistics(weighted_h.T @ phase.v, w @ phase.v, weighted_h.sum(axis=0))
 
@@ -130,9 +133,9 @@ class NativeEngine(Engine):
         self, positive: Phase, negative: Phase, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
     ) -> None:
         rates = (learning_rate, momentum, weight_decay)
+        self._dense_W = None
         if isinstance(positive.v, Bits) and isinstance(negative.v, Bits):
-            sides = ((p.v.words, _contiguous(p.mean_h), p.normalised_weights()) for p in (positive, negative))
-            self._machine.ascend(*next(sides), *next(sides), *rates)
+            self._machine.ascend(*_side(positive), *_side(negative), *rates)
         else:
             gradient = self.moments(positive) - self.moments(negative)
             self._machine.ascend_along(_contiguous(gradient.hv.T), gradient.v, gradient.h, *rates)
@@ -146,6 +149,11 @@ def description() -> str:
 def instruction_set() -> str:
     """The instruction set in use: amx, avx512, avx2 or portable."""
     return str(_kernels.instruction_set())
+
+
+def _side(phase: Phase) -> tuple[Any, ...]:
+    weights = None if phase.weights is None else phase.normalised_weights()
+    return phase.v.words, _contiguous(phase.mean_h), weights
 
 
 def _contiguous(x: npt.NDArray[Any]) -> FloatArray:

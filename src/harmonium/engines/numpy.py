@@ -12,6 +12,9 @@ from harmonium.engines.engine import Beta, Engine, FloatArray, Phase, Velocity
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics, softplus
 
+# Hidden states that are enumerated at a time, so that memory stays small.
+_STATES = 4096
+
 
 class NumpyEngine(Engine):
     """States are float arrays of 0 and 1; see `harmonium.engines.engine.Engine` for the verbs."""
@@ -36,7 +39,7 @@ class NumpyEngine(Engine):
         return np.asarray(X, np.float32)
 
     def draw(self, p: npt.NDArray[Any], key: Key) -> FloatArray:
-        return (key.uniform(*p.shape) < p).astype(np.float32)
+        return (key.uniform(*p.shape) < np.asarray(p, np.float32)).astype(np.float32)
 
     def decode(self, states: FloatArray) -> npt.NDArray[np.uint8]:
         return states.astype(np.uint8)
@@ -89,8 +92,12 @@ class NumpyEngine(Engine):
     @staticmethod
     def log_partition_block(rbm: RBM, first: int, count: int) -> float:
         W, b, c = (x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c))
-        h = ((np.arange(first, first + count)[:, None] >> np.arange(rbm.n_hidden)) & 1).astype(np.float64)
-        return float(logsumexp(h @ c + softplus(h @ W + b).sum(axis=1)))
+        log_p = np.empty(count)
+        for start in range(0, count, _STATES):
+            states = np.arange(first + start, first + min(start + _STATES, count))
+            h = ((states[:, None] >> np.arange(rbm.n_hidden)) & 1).astype(np.float64)
+            log_p[start : start + _STATES] = h @ c + softplus(h @ W + b).sum(axis=1)
+        return float(logsumexp(log_p))
 
     def moments(self, phase: Phase) -> Statistics:
         w = phase.normalised_weights()

@@ -8,7 +8,6 @@ import os
 from harmonium.errors import InvalidParameter, MissingExtra
 
 BACKENDS = ("tensorflow", "jax", "torch")
-KERAS_3 = 3
 
 
 def check_backend() -> str:
@@ -33,9 +32,10 @@ def check_backend() -> str:
             f"harmonium.keras needs Keras and {extra}. Got: {error}. "
             f'Install them with: pip install "harmonium[{extra}]"'
         ) from error
-    if int(keras.__version__.partition(".")[0]) < KERAS_3:
+    version = getattr(keras, "__version__", "something else of that name")
+    if not version.startswith("3."):
         raise MissingExtra(
-            f"harmonium.keras needs Keras 3. Got {keras.__version__}. "
+            f"harmonium.keras needs Keras 3. Got {version}. "
             f'Install it with: pip install --upgrade "harmonium[{wanted}]"'
         )
     name: str = keras.backend.backend()

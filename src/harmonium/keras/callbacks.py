@@ -33,6 +33,6 @@ class FreeEnergyGap(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 (Keras' signature)
         """Add the gap; list this callback before those that shall see it."""
-        train, valid = (float(keras.ops.mean(self.model.free_energy(x))) for x in (self._train, self._valid))
+        train, valid = (keras.ops.convert_to_numpy(self.model.free_energy(x)).mean() for x in (self._train, self._valid))
         if logs is not None:
-            logs["free_energy_gap"] = train - valid
+            logs["free_energy_gap"] = float(train - valid)

@@ -85,6 +85,8 @@ class RBM(keras.Model):  # type: ignore[misc]
     >>> model.fit(X, batch_size=50, epochs=20, validation_data=(X_valid,))            # doctest: +SKIP
     """
 
+    built: bool  # Keras'
+
     def __init__(
         self,
         n_hidden: int,
@@ -124,24 +126,18 @@ class RBM(keras.Model):  # type: ignore[misc]
             return
         n, m, key = self.n_hidden, int(input_shape[-1]), Key(self.seed)
         # The first weights and chains of `harmonium.train` with this seed, on every backend and every process.
-        weights, first_chains = 0.01 * key.derive("initial weights").normal(n, m), None
-        self.W = self.add_weight(shape=(n, m), initializer=_constant(weights), name="W")
-        self.b = self.add_weight(shape=(m,), initializer="zeros", name="b")
-        self.c = self.add_weight(shape=(n,), initializer="zeros", name="c")
+        weights = 0.01 * key.derive("initial weights").normal(n, m)
+        self.W = self._add("W", (n, m), weights)
+        self.b = self._add("b", (m,), 0.0)
+        self.c = self._add("c", (n,), 0.0)
         self.chain_states = None
         if self.method == "pcd":
             first_chains = key.derive("first chains").uniform(self.chains, n) < 0.5
             # Each replica adds its rows to zeros elsewhere, so that the sum is the whole, everywhere.
-            self.chain_states = self.add_weight(
-                shape=(self.chains, n),
-                initializer=_constant(first_chains),
-                trainable=False,
-                aggregation="sum",
-                name="chains",
-            )
+            self.chain_states = self._add("chains", (self.chains, n), first_chains, trainable=False, aggregation="sum")
         if self.centred:
-            self.v_offset = self.add_weight(shape=(m,), initializer=_constant(0.5), trainable=False, name="v_offset")
-            self.h_offset = self.add_weight(shape=(n,), initializer=_constant(0.5), trainable=False, name="h_offset")
+            self.v_offset = self._add("v_offset", (m,), 0.5, trainable=False)
+            self.h_offset = self._add("h_offset", (n,), 0.5, trainable=False)
         self.built = True
 
     @property
@@ -213,10 +209,6 @@ class RBM(keras.Model):  # type: ignore[misc]
         """E[h | v], shape (batch, n_hidden), in the type of the variables under every precision policy."""
         checks.check_width(v, self.n_visible)
         return ops.sigmoid(equations.logits_h(self._cast(v), self._tensors()))
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
-        """The shape of E[h | v]."""
-        return (*tuple(input_shape)[:-1], self.n_hidden)
 
     def free_energy(self, v: Any) -> Any:
         """F(v), shape (batch,)."""
@@ -301,7 +293,24 @@ class RBM(keras.Model):  # type: ignore[misc]
         mean_v = ops.sigmoid(equations.logits_v(self._bernoulli(logits), parameters))
         self.reconstruction_error_monitor.update_state(ops.mean(ops.square(v - mean_v), axis=1))
 
+    # Files ------------------------------------------------------------------------------------------------------------
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write the variables, and the state of the noise, which Keras would leave out."""
+        super().save_own_variables(store)
+        store["noise"] = ops.convert_to_numpy(self.noise.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Read what `save_own_variables` wrote."""
+        values = {name: store[name] for name in store.keys()}  # noqa: SIM118 (not a dict)
+        self.noise.state.assign(np.asarray(values.pop("noise")))
+        super().load_own_variables(values)
+
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _add(self, name: str, shape: tuple[int, ...], value: Any, **options: Any) -> Any:
+        """A variable that starts at `value`; never cast behind our back, as only products may be done in low precision."""
+        return self.add_weight(shape=shape, initializer=_constant(value), name=name, autocast=False, **options)
 
     def _tensors(self) -> Parameters:
         W, b, c = (ops.convert_to_tensor(x) for x in (self.W, self.b, self.c))
@@ -311,15 +320,15 @@ class RBM(keras.Model):  # type: ignore[misc]
 
     def _bernoulli(self, logits: Any) -> Any:
         """States that are on with probability sigmoid(logits)."""
-        u = uniform(ops.shape(logits), self.noise, logits.dtype)
-        return ops.cast(u < ops.sigmoid(logits), logits.dtype)
+        u = uniform(ops.shape(logits), self.noise, self.variable_dtype)
+        return self._cast(u < ops.sigmoid(logits))
 
     def _binarized(self, x: Any) -> Any:
         v = self._cast(x)
         if self.binarize == "threshold":
-            return ops.cast(v > 0.5, v.dtype)
+            return self._cast(v > 0.5)
         if self.binarize == "sample":
-            return ops.cast(uniform(ops.shape(v), self.noise, v.dtype) < v, v.dtype)
+            return self._cast(uniform(ops.shape(v), self.noise, self.variable_dtype) < v)
         return v
 
     def _cast(self, v: Any) -> Any:

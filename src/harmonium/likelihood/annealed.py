@@ -4,9 +4,9 @@ Between a machine of independent visible units with biases b_A (beta = 0) and th
 
     f_beta(v) = exp((1 - beta) b_A'v + beta b'v + sum_i softplus(beta (c_i + W_i v))),
 
-unnormalised distributions of v with the hidden units summed out. The chains move by full sweeps v -> h -> v, which leave
-f_beta invariant and satisfy detailed balance, so that a run from 1 to 0 is the exact reversal of a run from 0 to 1: the
-two are tied by the work relation on which `harmonium.likelihood.bracket` rests.
+unnormalised distributions of v with the hidden units summed out. The chains move by full sweeps v -> h -> v, which
+leave f_beta invariant and satisfy detailed balance, so that a run from 1 to 0 is the exact reversal of a run from 0 to
+1: the two are tied by the work relation on which `harmonium.likelihood.bracket` rests.
 
 References
 ----------
@@ -17,6 +17,7 @@ Salakhutdinov, Murray, "On the quantitative analysis of deep belief networks", I
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,14 +108,14 @@ class Path:
         """
         betas = betas.astype(np.float32).astype(np.float64)  # the ratios must be of the f that are sampled
         last = len(betas) - 2
-        for k, (beta, after) in enumerate(zip(betas[:-1], betas[1:], strict=True)):
+        for k, (beta, after) in enumerate(pairwise(betas.tolist())):
             logits = self.engine.logits_h(v)
             log_ratio = (after - beta) * self._tilt.logits_h(v)[:, 0].astype(np.float64)
             log_ratio += self.engine.softplus_sum(np.float32(after) * logits)
             log_ratio -= self.engine.softplus_sum(np.float32(beta) * logits)
             yield Step(v, log_ratio)
             if k < last:
-                v = self.sweep(v, float(after), key.at(k), logits)
+                v = self.sweep(v, after, key.at(k), logits)
 
     def run(self, v: States, betas: Float64Array, key: Key, tick: Tick = lambda: None) -> Works:
         """The works of all chains along `betas`, in either direction; `tick` is called after every temperature."""

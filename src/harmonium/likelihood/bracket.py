@@ -9,7 +9,8 @@ References
 Bennett, "Efficient estimation of free energy differences from Monte Carlo data", J. Comput. Phys. 22, 1976.
 Burda, Grosse, Salakhutdinov, "Accurate and conservative estimates of MRF log-likelihood using reverse annealing",
 AISTATS 2015.
-Grosse, Ghahramani, Adams, "Sandwiching the marginal likelihood using bidirectional Monte Carlo", arXiv 1511.02543, 2015.
+Grosse, Ghahramani, Adams, "Sandwiching the marginal likelihood using bidirectional Monte Carlo", arXiv 1511.02543,
+2015.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def standard_error(log_w: Float64Array) -> float:
 
 
 def margin(log_w: Float64Array) -> float:
-    """By how much log mean exp(log_w) may exceed its expectation's logarithm, with probability below (1 - COVERAGE) / 2.
+    """By how much log mean exp(log_w) may exceed the log of its expectation in all but (1 - COVERAGE) / 2 of the runs.
 
     Student's t with as many degrees of freedom as there are effective chains, less one. It never exceeds
     log(2 / (1 - COVERAGE)) = 3.7 nats: by Markov's inequality the mean of positive weights exceeds k times its
@@ -110,7 +111,7 @@ def margin(log_w: Float64Array) -> float:
 
 
 def acceptance_ratio(forward: Float64Array, reverse: Float64Array) -> float:
-    """Bennett's estimate: the L with sum_F sigmoid(L - x + M) ... balanced between both directions.
+    """Bennett's estimate: the L at which neither direction contradicts the other.
 
     The densities of the works are tied by p_R(x) = p_F(x) exp(x - L), so L is the offset of a logistic regression
     that tells the two directions apart; this is its maximum-likelihood value, and of all bridges the one of least

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logsumexp
 
 from harmonium.datasets import binarize
 from harmonium.engines import make_engine
-from harmonium.errors import OutOfReach
-from harmonium.inputs import check_matrix, is_binary
-from harmonium.likelihood.partition import LogPartition, log_partition
+from harmonium.errors import OutOfReach, Unreliable
+from harmonium.inputs import check_choice, check_matrix, is_binary
+from harmonium.likelihood.partition import LogPartition, Progress, log_partition
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
+from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -22,11 +24,58 @@ _ROWS = 2000
 
 @dataclass(frozen=True)
 class LogLikelihood:
-    """Mean log p(v) over samples, in nats, under both ends of log Z (None where log Z is unknown)."""
+    """Mean log p(v) over samples, in nats, under both ends of log Z (None where log Z is unknown).
+
+    ``float(record)`` is the mean, and raises `harmonium.errors.Unreliable` where that is no number to rely on.
+
+    Attributes
+    ----------
+    mean, lower, upper : float or None
+        Under the value, the upper end and the lower end of log Z.
+    verdict : str
+        That of log Z.
+    sanity : str
+        "ok", or how the probabilities of the distinct samples add up to more than 1 even under the upper end of log Z,
+        which proves that end too low.
+    convention : str, optional
+        How grey levels had become states, where that is known.
+    per_sample : ndarray of shape (n_samples,), optional
+        log p of each sample under the value of log Z.
+    """
 
     mean: float | None
     lower: float | None
     upper: float | None
+    verdict: str = "ok"
+    sanity: str = "ok"
+    convention: str | None = field(default=None, compare=False)
+    per_sample: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+
+    def number(self, *, accept_unreliable: bool = False) -> float:
+        """The mean as a bare number.
+
+        Raises
+        ------
+        Unreliable
+            There is none, or log Z is unreliable or proved too low and `accept_unreliable` is not set.
+        """
+        if self.mean is None:
+            raise Unreliable(f"log Z must be known for a log-likelihood. Got none: {self.verdict}")
+        if not accept_unreliable and (self.verdict == "unreliable" or self.sanity != "ok"):
+            why = self.sanity if self.sanity != "ok" else "log Z is unreliable"
+            raise Unreliable(
+                f"A log-likelihood must be reliable to be used as a number. Got {self.mean:.2f}, but {why}. Bracket "
+                "log Z with more temperatures or chains, or call number(accept_unreliable=True)."
+            )
+        return self.mean
+
+    def __float__(self) -> float:
+        return self.number()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields ready for JSON, less the single samples; ``sanity`` only where it is violated."""
+        sanity = {} if self.sanity == "ok" else {"sanity": self.sanity}
+        return {"mean": self.mean, "lower": self.lower, "upper": self.upper, **sanity}
 
 
 @dataclass(frozen=True)
@@ -44,7 +93,8 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionaries and numbers, ready for JSON."""
-        return asdict(self)
+        items = {x.name: getattr(self, x.name) for x in fields(self)}
+        return {name: x.as_dict() if isinstance(x, LogPartition | LogLikelihood) else x for name, x in items.items()}
 
 
 def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> npt.NDArray[np.float64]:
@@ -55,7 +105,9 @@ def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> npt.NDArray[np.f
     return np.concatenate([-engine_.dot(v, b) - engine_.softplus_sum(engine_.logits_h(v)) for v in chunks])
 
 
-def log_likelihood(rbm: RBM, X: Any, log_z: LogPartition | None = None, *, engine: str = "native") -> LogLikelihood:
+def log_likelihood(
+    rbm: RBM, X: Any, log_z: LogPartition | None = None, *, convention: str | None = None, engine: str = "native"
+) -> LogLikelihood:
     """Mean log-likelihood of the rows of `X` in nats.
 
     Parameters
@@ -64,22 +116,56 @@ def log_likelihood(rbm: RBM, X: Any, log_z: LogPartition | None = None, *, engin
     X : array-like of shape (n_samples, n_visible), values in [0, 1]
     log_z : LogPartition, optional
         Computed exactly if left out.
+    convention : str, optional
+        How `X` was made binary, to be noted in the record.
     engine : {"native", "numpy"}
 
     Raises
     ------
     OutOfReach
-        `log_z` is left out and too expensive to enumerate.
+        `log_z` is left out and too expensive to enumerate: pass ``log_partition(rbm, "ais")``.
+
+    Notes
+    -----
+    The probabilities of distinct binary samples sum to at most 1, so log Z is at least the log of the sum of exp(-F)
+    over them; `LogLikelihood.sanity` says so where even the upper end of `log_z` is less.
     """
     log_z = log_partition(rbm, engine=engine) if log_z is None else log_z
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
-        return LogLikelihood(None, None, None)
-    mean = float(-free_energy(rbm, X, engine=engine).mean())
-    return LogLikelihood(mean - log_z.value, mean - log_z.upper, mean - log_z.lower)
+        return LogLikelihood(None, None, None, log_z.verdict, convention=convention)
+    X = check_matrix(X, n_columns=rbm.n_visible)
+    minus_f = -free_energy(rbm, X, engine=engine)
+    mean = float(minus_f.mean())
+    return LogLikelihood(
+        mean - log_z.value,
+        mean - log_z.upper,
+        mean - log_z.lower,
+        log_z.verdict,
+        _sanity(X, minus_f, log_z.upper) if is_binary(X) else "ok",
+        convention,
+        minus_f - log_z.value,
+    )
+
+
+def _sanity(X: npt.NDArray[Any], minus_f: npt.NDArray[np.float64], upper: float) -> str:
+    _, rows = np.unique(np.packbits(X > 0, axis=1), axis=0, return_index=True)
+    excess = float(logsumexp(minus_f[rows])) - upper
+    if excess <= 1e-3 + 1e-6 * float(np.abs(minus_f).max()):  # float32 logits
+        return "ok"
+    return f"the probabilities of {len(rows)} distinct samples sum to exp({excess:.2f}): log Z is too low"
 
 
 def evaluate(
-    rbm: RBM, X: Any, *, convention: str = "threshold", seed: int | Key = 0, engine: str = "native"
+    rbm: RBM,
+    X: Any,
+    *,
+    convention: str = "threshold",
+    log_z: str | LogPartition = "auto",
+    chains: int = 100,
+    temperatures: Temperatures = ADAPTIVE,
+    seed: int | Key = 0,
+    engine: str = "native",
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Every score of a machine on data.
 
@@ -89,6 +175,10 @@ def evaluate(
     X : array-like of shape (n_samples, n_visible), values in [0, 1]
     convention : {"threshold", "sample", "none"}
         How grey levels become states; likelihoods under different conventions cannot be compared.
+    log_z : {"auto", "exact", "ais"} or LogPartition
+        How log Z is to be found, or what it is known to be. An annealed estimate uses `X` as its data.
+    chains, temperatures, progress
+        As in `log_partition`.
     seed : int or Key
     engine : {"native", "numpy"}
 
@@ -100,18 +190,34 @@ def evaluate(
     """
     key = as_key(seed)
     X = binarize(check_matrix(X, n_columns=rbm.n_visible), convention, key.derive("binarize"))
-    try:
-        log_z = log_partition(rbm, engine=engine)
-    except OutOfReach as error:
-        log_z = LogPartition(None, None, None, "exact", str(error))
+    if not isinstance(log_z, LogPartition):
+        log_z = _log_z(rbm, log_z, X, chains, temperatures, key, engine, progress)
     return Evaluation(
         n_visible=rbm.n_visible,
         n_hidden=rbm.n_hidden,
         n_samples=len(X),
         convention=convention,
         log_z=log_z,
-        log_likelihood=log_likelihood(rbm, X, log_z, engine=engine),
+        log_likelihood=log_likelihood(rbm, X, log_z, convention=convention, engine=engine),
         pseudo_log_likelihood=float(pseudo_log_likelihood(rbm, X, engine=engine).mean()) if is_binary(X) else None,
         reconstruction_error=reconstruction_error(rbm, X, seed=key, engine=engine),
     )
 
+
+def _log_z(
+    rbm: RBM,
+    method: str,
+    X: npt.NDArray[Any],
+    chains: int,
+    temperatures: Temperatures,
+    key: Key,
+    engine: str,
+    progress: Progress | None,
+) -> LogPartition:
+    """`log_partition`, with what is out of reach put in words instead of raised."""
+    check_choice(method, "log_z", ("auto", "exact", "ais"))
+    how: dict[str, Any] = {"data": X, "chains": chains, "temperatures": temperatures, "start": "auto", "seed": key}
+    try:
+        return log_partition(rbm, method, **how, engine=engine, progress=progress)
+    except OutOfReach as error:
+        return LogPartition(None, None, None, "exact", str(error))

@@ -62,8 +62,8 @@ def check_temperatures(temperatures: Any) -> int | str | Float64Array:
             return betas
     got = repr(temperatures) if np.size(temperatures) < 6 else f"{np.size(temperatures)} values"
     raise InvalidParameter(
-        f"temperatures must be a number, {ADAPTIVE!r}, {SALAKHUTDINOV!r}, or inverse temperatures that rise from 0 to 1. "
-        f"Got {got}. Pass one of those."
+        f"temperatures must be a number, {ADAPTIVE!r}, {SALAKHUTDINOV!r}, or inverse temperatures that rise from 0 to "
+        f"1. Got {got}. Pass one of those."
     )
 
 

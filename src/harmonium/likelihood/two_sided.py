@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ Progress = Callable[[int, int], None]
 EXACT, CHAINS = "exact samples", "tempered chains"
 _ROUNDS = 4
 _SWEEPS = 100  # at beta = 1 in the first round; twice as many in each round after it
+_BASE_SAMPLES = 500  # exact samples whose means become the base
 _FLOOR_ROWS = 5000  # rows of data that are added up to a lower bound
 
 
@@ -43,12 +43,15 @@ class Settings(NamedTuple):
         In each direction.
     exact_starts : bool
         Whether reverse chains start from exact samples.
+    max_units : int
+        The largest smaller layer that exact samples are drawn from.
     engine : str
     """
 
     temperatures: int | str | Float64Array
     chains: int
     exact_starts: bool
+    max_units: int
     engine: str
 
 
@@ -56,14 +59,21 @@ def anneal_both_ways(
     rbm: RBM, X: npt.NDArray[Any] | None, settings: Settings, key: Key, progress: Progress | None = None
 ) -> Bracket:
     """A bracket of log Z; `X` gives the base its biases and the chains some of their starts."""
+
+    def exact(n: int, purpose: str) -> npt.NDArray[np.uint8]:
+        seed = key.derive(purpose)
+        return exact_sample(rbm, n, seed=seed, max_units=settings.max_units, engine=settings.engine)[0]
+
+    visited = [] if X is None else [(X[:_FLOOR_ROWS] > 0.5).astype(np.uint8)]
+    if X is None and settings.exact_starts:
+        X = exact(_BASE_SAMPLES, "base")
     meter = _Meter(progress, n_planning_steps(settings.temperatures, X is not None))
     path, betas = plan(rbm, settings.temperatures, X, key.derive("plan"), settings.engine, meter.tick)
     run = _Runs(path, betas, settings.chains, key, meter)
-    visited = [] if X is None else [(X[:_FLOOR_ROWS] > 0.5).astype(np.uint8)]
     meter.expect(2 * (len(betas) - 1))
     if settings.exact_starts:
         forward, ends = run.forward(0)
-        start, _ = exact_sample(rbm, settings.chains, seed=key.derive("start"), engine=settings.engine)
+        start = exact(settings.chains, "start")
         reverse, doubt = run.reverse(start, 0), ""
         visited += [ends, start]
     else:
@@ -120,9 +130,7 @@ class _Runs:
             visited.append(ends)
         return forward, reverse, doubt, visited
 
-    def _settle(
-        self, v: npt.NDArray[np.uint8], sweeps: int, key: Key
-    ) -> tuple[npt.NDArray[np.uint8], Float64Array]:
+    def _settle(self, v: npt.NDArray[np.uint8], sweeps: int, key: Key) -> tuple[npt.NDArray[np.uint8], Float64Array]:
         """The chains after some sweeps at beta = 1, and what -F(v) gained over the second half."""
         states, middle = self.path.engine.encode(v), np.zeros(len(v))
         self.meter.expect(sweeps)

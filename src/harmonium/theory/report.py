@@ -93,7 +93,7 @@ def cd_bias_bounds(rbm: RBM, k: int = 1, *, distance: float = 1.0) -> CDBiasBoun
     >>> from harmonium import RBM
     >>> found = cd_bias_bounds(RBM(W=[[0.5, -0.5]], b=[0.0, 0.0], c=[0.0]), k=2)
     >>> found.tightest, round(found.value, 6)
-    ('coupling_bias', 0.000945)
+    ('coupling_bias', 0.000928)
     """
     parts = coupling_bias(rbm, k, distance=distance)
     found = {

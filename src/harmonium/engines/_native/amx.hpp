@@ -109,7 +109,8 @@ static inline void sum_tiles(const char* a, const char* f, int n_blocks, int32_t
     if (wide) _tile_stored(3, out + 16 * 32 + 16, 128);
 }
 
-static void product(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, float* out) {
+static void product(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
+                    float* out, size_t out_stride) {
     alignas(64) int32_t sums[3][MAX_ROWS][32];
     const TileConfig config;
     _tile_loadconfig(&config);
@@ -127,12 +128,21 @@ static void product(const void* prepared, int rows, int n_blocks, const void* co
         }
     }
     _tile_release();
-    for (int r = 0; r < rows; r++)
-        for (int part = 0; part < 32; part += LANES) {
-            const vi s0 = load<vi>(&sums[0][r][part]), s1 = load<vi>(&sums[1][r][part]) + (s0 >> 8);
-            const vi high = load<vi>(&sums[2][r][part]) + (s1 >> 8), low = (s1 & 255) << 8 | (s0 & 255);
-            store(out + r * 32 + part, (to_float(high) * 65536.0f + to_float(low)) * load<vf>(scale + part));
+    const bool short_sums = n_blocks <= 4;  // 256 numbers of 24 bits
+    for (int part = 0; part < 32; part += LANES) {
+        const vf factor = load<vf>(scale + part), offset = load<vf>(bias + part);
+        for (int r = 0; r < rows; r++) {
+            const vi s0 = load<vi>(&sums[0][r][part]), s1 = load<vi>(&sums[1][r][part]), s2 = load<vi>(&sums[2][r][part]);
+            vf total;
+            if (short_sums) {
+                total = to_float((s2 << 16) + (s1 << 8) + s0);
+            } else {
+                const vi middle = s1 + (s0 >> 8), low = (middle & 255) << 8 | (s0 & 255);
+                total = to_float(s2 + (middle >> 8)) * 65536.0f + to_float(low);
+            }
+            store(out + r * out_stride + part, total * factor + offset);
         }
+    }
 }
 
 }  // namespace HARMONIUM_ISA

@@ -16,17 +16,16 @@ namespace HARMONIUM_ISA {
 
 using harmonium::NoiseKey;
 
-static void quantise(const float* x, int n, float row_factor, const float* column_factor, int32_t* q) {
-    for (int i = 0; i < n; i += LANES) {
-        vf y = load<vf>(x + i) * row_factor;
-        if (column_factor) y *= load<vf>(column_factor + i);
-        const vi rounded = to_nearest(y), over = rounded > 8388607;
-        store(q + i, (rounded & ~over) | (over & 8388607));
-    }
-}
-
-static void add_bias(float* tile, int rows, const float* bias) {
-    for (int i = 0; i < rows * 32; i += LANES) store(tile + i, load<vf>(tile + i) + load<vf>(bias + i % 32));
+static void quantise(const float* x, int rows, const float* row_factors, const float* column_factors, int32_t* q,
+                     size_t q_stride) {
+    for (int r = 0; r < rows; r++, x += 32, q += q_stride)
+        for (int i = 0; i < 32; i += LANES) {
+            vf y = load<vf>(x + i);
+            if (row_factors) y *= row_factors[r];
+            if (column_factors) y *= load<vf>(column_factors + i);
+            const vi rounded = to_nearest(y), over = rounded > 8388607;
+            store(q + i, (rounded & ~over) | (over & 8388607));
+        }
 }
 
 static double uniform(uint32_t word) { return (word + 0.5) * 0x1p-32; }
@@ -110,25 +109,26 @@ static double softplus_sum(const float* logits, size_t n) {
     return total;
 }
 
-static void update(float* w, float* velocity, const float* gradient, int n, float rate, float momentum, float decay) {
+static void update(float* w, float* velocity, const float* gradient, int n, harmonium::Rates rates) {
     for (int i = 0; i < n; i += LANES) {
-        const vf x = load<vf>(w + i);
-        const vf speed = load<vf>(velocity + i) * momentum + (load<vf>(gradient + i) - x * decay) * rate;
+        const vf x = load<vf>(w + i), slope = load<vf>(gradient + i) - x * rates.weight_decay;
+        const vf speed = load<vf>(velocity + i) * rates.momentum + slope * rates.learning_rate;
         store(velocity + i, speed);
         store(w + i, x + speed);
     }
 }
 
-static float maxima(const float* w, int n, float* column_max) {
-    vf row = {};
-    for (int i = 0; i < n; i += LANES) {
-        const vf x = absolute(load<vf>(w + i));
-        row = larger(row, x);
-        store(column_max + i, larger(load<vf>(column_max + i), x));
+static void maxima(const float* w, int rows, float* column_max, float* row_max) {
+    for (int i = 0; i < 32; i += LANES) {
+        vf column = load<vf>(column_max + i);
+        for (int r = 0; r < rows; r++) {
+            const vf x = absolute(load<vf>(w + r * 32 + i));
+            float* part = row_max + 16 * r + i % 16;
+            column = larger(column, x);
+            store(part, larger(load<vf>(part), x));
+        }
+        store(column_max + i, column);
     }
-    float result = 0;
-    for (int i = 0; i < LANES; i++) result = row[i] > result ? row[i] : result;
-    return result;
 }
 
 static void transpose_bits(uint64_t block[64]) {
@@ -177,7 +177,7 @@ static void log_products(const double* high, const double* low, size_t count, si
 
 static const harmonium::Kernels kernels = {
     HARMONIUM_ISA_NAME, MAX_ROWS, PACKED_BYTES_PER_BLOCK, pack_kn, pack_nk, prepared_bytes, prepare, product, quantise,
-    add_bias, sample, draw, random, mean, softplus_sum, update, maxima, transpose_bits, log_mixture, log_products,
+    sample, draw, random, mean, softplus_sum, update, maxima, transpose_bits, log_mixture, log_products,
 };
 
 }  // namespace HARMONIUM_ISA

@@ -10,6 +10,10 @@ struct NoiseKey {
     uint32_t seed_low, seed_high, step, stream, row;
 };
 
+struct Rates {
+    float learning_rate, momentum, weight_decay;
+};
+
 // Products work on columns in blocks of 32 and on sums in blocks of 64, for at most `max_rows` rows of bits at a time.
 struct Kernels {
     const char* name;
@@ -24,14 +28,14 @@ struct Kernels {
     size_t (*prepared_bytes)(int rows, int n_blocks);
     void (*prepare)(const uint64_t* bits, size_t stride, int first, int last, int n_blocks, void* prepared);
 
-    // out[r * 32 + n] = scale[n] * sum over k of bit[r, k] * q[k, n], rounded once.
-    void (*product)(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, float* out);
+    // out[r * out_stride + n] = scale[n] * (sum over k of bit[r, k] * q[k, n]), rounded once, + bias[n].
+    void (*product)(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
+                    float* out, size_t out_stride);
 
-    // q = x * row_factor * column_factor (or without the last) to the nearest integer of 24 bits; n is a multiple of 16.
-    void (*quantise)(const float* x, int n, float row_factor, const float* column_factor, int32_t* q);
-
-    // Adds 32 biases to each row of a tile.
-    void (*add_bias)(float* tile, int rows, const float* bias);
+    // q[r * q_stride + i] = x[r * 32 + i] * row_factors[r] * column_factors[i] to the nearest integer of 24 bits, for
+    // i < 32; without either factor where it is null.
+    void (*quantise)(const float* x, int rows, const float* row_factors, const float* column_factors, int32_t* q,
+                     size_t q_stride);
 
     // Bits for `rows` x 32 logits at columns `column`, ...: row r's word goes to out[r * stride], masked by `valid`.
     void (*sample)(const float* tile, int rows, NoiseKey key, uint32_t column, const float* beta, uint32_t valid,
@@ -45,10 +49,10 @@ struct Kernels {
     double (*softplus_sum)(const float* logits, size_t n);
 
     // velocity = momentum * velocity + rate * (gradient - decay * w); w += velocity; n is a multiple of 16.
-    void (*update)(float* w, float* velocity, const float* gradient, int n, float rate, float momentum, float decay);
+    void (*update)(float* w, float* velocity, const float* gradient, int n, Rates rates);
 
-    // column_max[i] = max(column_max[i], |w[i]|); returns max |w[i]|; n is a multiple of 16.
-    float (*maxima)(const float* w, int n, float* column_max);
+    // The largest |w| so far of each of 32 columns, and of each row of 32 in 16 parts: row_max[16 * r], ...
+    void (*maxima)(const float* w, int rows, float* column_max, float* row_max);
 
     // Turns 64 rows of 64 bits into 64 columns.
     void (*transpose_bits)(uint64_t block[64]);

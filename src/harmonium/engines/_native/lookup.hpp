@@ -52,7 +52,8 @@ static void build_tables(const int32_t* f, char* tables) {
         }
 }
 
-static void product(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, float* out) {
+static void product(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
+                    float* out, size_t out_stride) {
     constexpr int PARTS = 32 / LANES;
     alignas(64) char tables[8 * TABLE_BYTES];
     alignas(64) int32_t high[MAX_ROWS][32], low[MAX_ROWS][32], partial[MAX_ROWS][32];
@@ -82,7 +83,8 @@ static void product(const void* prepared, int rows, int n_blocks, const void* co
     }
     for (int i = 0; i < rows * 32; i += LANES) {
         const vi l = load<vi>(&low[0][i]), h = load<vi>(&high[0][i]) + (l >> 16);
-        store(out + i, (to_float(h) * 65536.0f + to_float(l & 0xffff)) * load<vf>(scale + i % 32));
+        const vf total = to_float(h) * 65536.0f + to_float(l & 0xffff);
+        store(out + i / 32 * out_stride + i % 32, total * load<vf>(scale + i % 32) + load<vf>(bias + i % 32));
     }
 }
 

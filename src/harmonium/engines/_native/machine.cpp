@@ -3,20 +3,31 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include <algorithm>
 #include <new>
 
 namespace harmonium {
 
+static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
 template <class T>
 T* Buffer<T>::reserve(size_t n) {
     if (n > size_) {
         std::free(data_);
         size_ = 0;
-        const size_t bytes = (n * sizeof(T) + 127) / 64 * 64;
-        data_ = static_cast<T*>(std::aligned_alloc(64, bytes));
+        // Large buffers ask for large pages: a step walks through all of them, and misses in the page tables are slow.
+        constexpr size_t HUGE = 2 << 20;
+        const size_t alignment = n * sizeof(T) >= HUGE / 2 ? HUGE : 64;
+        const size_t bytes = round_up(n * sizeof(T) + 64, alignment);
+        data_ = static_cast<T*>(std::aligned_alloc(alignment, bytes));
         if (!data_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        if (alignment == HUGE) madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: no harm if it is refused
+#endif
         memset(static_cast<void*>(data_), 0, bytes);
         size_ = n;
     }
@@ -24,8 +35,7 @@ T* Buffer<T>::reserve(size_t n) {
 }
 template class Buffer<float>;
 template class Buffer<char>;
-
-static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+template class Buffer<uint64_t>;
 
 int threads_for(double work) {
     // Waking a thread costs a few microseconds; below that much work for each, one thread is faster.
@@ -41,24 +51,42 @@ void Packed::shape(const Kernels& kernels, size_t n_sums, size_t units) {
     inverse.reserve(round_up(units, 64));
 }
 
+// 2^e for -126 <= e <= 127.
+static float power_of_two(int e) {
+    const uint32_t bits = uint32_t(e + 127) << 23;
+    float result;
+    memcpy(&result, &bits, sizeof result);
+    return result;
+}
+
 bool Packed::fit(size_t unit, float largest) {
-    int exponent = 0;
-    if (largest > 0) frexpf(largest, &exponent);  // largest < 2^exponent
-    if (exponent < -100) exponent = -100;         // 1/scale must be finite; such weights are nothing to a sigmoid
+    uint32_t bits;
+    memcpy(&bits, &largest, sizeof bits);
+    // largest < 2^exponent. The inverse of the scale must be finite, too: smaller weights are nothing to a sigmoid.
+    const int exponent = largest > 0 ? std::max(int(bits >> 23) - 126, -100) : 0;
     const float before = scale[unit];
-    scale[unit] = ldexpf(1, exponent - 23);
-    inverse[unit] = ldexpf(1, 23 - exponent);
+    scale[unit] = power_of_two(exponent - 23);
+    inverse[unit] = power_of_two(23 - exponent);
     return scale[unit] != before;
 }
 
+void Tiles::read(const float* array) {
+    for (size_t j = 0; j < n_visible_; j++)
+        for (size_t i = 0; i < n_hidden_; i += 32)
+            std::copy_n(array + j * n_hidden_ + i, std::min(size_t(32), n_hidden_ - i), &at(j, i));
+}
+
+void Tiles::write(float* array) const {
+    for (size_t j = 0; j < n_visible_; j++)
+        for (size_t i = 0; i < n_hidden_; i += 32)
+            std::copy_n(&at(j, i), std::min(size_t(32), n_hidden_ - i), array + j * n_hidden_ + i);
+}
+
 Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c)
-    : kernels_(kernels), m_(n_visible), n_(n_hidden), stride_(round_up(n_hidden, 64) + 16) {
-    const size_t rows = round_up(m_, 64);  // rows and columns beyond the machine stay zero
-    for (Buffer<float>* x : {&W_, &dW_}) x->reserve(rows * stride_);
-    for (Buffer<float>* x : {&b_, &db_}) x->reserve(rows);
-    for (Buffer<float>* x : {&c_, &dc_}) x->reserve(stride_);
-    for (size_t i = 0; i < n_; i++)
-        for (size_t j = 0; j < m_; j++) W_[j * stride_ + i] = W[i * m_ + j];
+    : kernels_(kernels), m_(n_visible), n_(n_hidden), W_(m_, n_), dW_(m_, n_) {
+    for (Buffer<float>* x : {&b_, &db_}) x->reserve(round_up(m_, 64));
+    for (Buffer<float>* x : {&c_, &dc_}) x->reserve(round_up(n_, 64));
+    W_.read(W);
     std::copy(b, b + m_, b_.get());
     std::copy(c, c + n_, c_.get());
     to_hidden_.shape(kernels_, m_, n_);
@@ -68,24 +96,25 @@ Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, cons
 
 void Machine::pack_to_hidden(int visible_block, int column) {
     alignas(64) int32_t q[64 * 32];
-    const float* tile = &W_[size_t(visible_block) * 64 * stride_ + column * 32];
-    for (int r = 0; r < 64; r++) kernels_.quantise(tile + r * stride_, 32, 1, &to_hidden_.inverse[column * 32], q + r * 32);
+    kernels_.quantise(W_.tile(visible_block, column), 64, nullptr, &to_hidden_.inverse[column * 32], q, 32);
     kernels_.pack_kn(q, 32, to_hidden_.column(kernels_, column), to_hidden_.n_blocks, visible_block);
 }
 
 void Machine::pack_to_visible(int column, int hidden_block) {
     alignas(64) int32_t q[32 * 64];
-    const float* tile = &W_[size_t(column) * 32 * stride_ + hidden_block * 64];
-    for (int r = 0; r < 32; r++)
-        kernels_.quantise(tile + r * stride_, 64, to_visible_.inverse[column * 32 + r], nullptr, q + r * 64);
+    for (int half = 0; half < 2; half++) {
+        const float* tile = W_.tile(column / 2, 2 * hidden_block + half) + column % 2 * 1024;
+        kernels_.quantise(tile, 32, &to_visible_.inverse[column * 32], nullptr, q + 32 * half, 64);
+    }
     kernels_.pack_nk(q, 64, to_visible_.column(kernels_, column), to_visible_.n_blocks, hidden_block);
 }
 
 // Everything anew, with the scales that the weights demand.
 void Machine::repack() {
-    const int width = int(round_up(n_, 64));
-    Buffer<float> column_max(width);
-    for (size_t j = 0; j < m_; j++) to_visible_.fit(j, kernels_.maxima(&W_[j * stride_], width, column_max.get()));
+    Buffer<float> column_max(round_up(n_, 64)), row_max(round_up(m_, 64) * 16);
+    for (size_t j = 0; j < m_; j += 64)
+        for (size_t i = 0; i < n_; i += 32) kernels_.maxima(W_.tile(j / 64, i / 32), 64, &column_max[i], &row_max[j * 16]);
+    for (size_t j = 0; j < m_; j++) to_visible_.fit(j, *std::max_element(&row_max[j * 16], &row_max[j * 16] + 16));
     for (size_t i = 0; i < n_; i++) to_hidden_.fit(i, column_max[i]);
 #pragma omp parallel num_threads(threads_for(double(m_) * n_))
     {
@@ -98,9 +127,10 @@ void Machine::repack() {
     }
 }
 
-// Calls use(first row, rows, column block, tile) for every tile of bits @ packed, tiles being disjoint.
+// Calls use(first row, rows, column block, prepared) for every block of at most max_rows x 32 of bits @ packed, the blocks
+// being disjoint, with the bits made ready for a product.
 template <class Use>
-static void for_tiles(const Kernels& k, Bits states, const Packed& packed, Use use) {
+static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use use) {
     // Rows that are made ready together share one pass over the packed columns, which may have to come from far away.
     const size_t chunk_rows = size_t(4) * k.max_rows;
     const int n_chunks = int((states.rows + chunk_rows - 1) / chunk_rows);
@@ -108,12 +138,8 @@ static void for_tiles(const Kernels& k, Bits states, const Packed& packed, Use u
     const size_t part_bytes = k.prepared_bytes(k.max_rows, packed.n_blocks);
     const auto rows_of = [&](int chunk) { return int(std::min(states.rows - chunk * chunk_rows, chunk_rows)); };
     const auto run = [&](int chunk, int column, const char* prepared) {
-        alignas(64) float tile[128 * 32];
-        for (int first = 0; first < rows_of(chunk); first += k.max_rows, prepared += part_bytes) {
-            const int rows = std::min(k.max_rows, rows_of(chunk) - first);
-            k.product(prepared, rows, packed.n_blocks, packed.column(k, column), &packed.scale[column * 32], tile);
-            use(chunk * chunk_rows + first, rows, column, tile);
-        }
+        for (int first = 0; first < rows_of(chunk); first += k.max_rows, prepared += part_bytes)
+            use(chunk * chunk_rows + first, std::min(k.max_rows, rows_of(chunk) - first), column, prepared);
     };
     const auto prepare = [&](int chunk, int first, int last, char* prepared) {
         k.prepare(states.words + chunk * chunk_rows * states.stride, states.stride, first, last, packed.n_blocks, prepared);
@@ -152,10 +178,13 @@ void Machine::logits(bool hidden, Bits states, float* out) const {
     const Packed& packed = hidden ? to_hidden_ : to_visible_;
     const Buffer<float>& bias = hidden ? c_ : b_;
     const size_t n = hidden ? n_ : m_;
-    for_tiles(kernels_, states, packed, [&](size_t first, int rows, int column, float* tile) {
-        kernels_.add_bias(tile, rows, &bias[column * 32]);
+    for_blocks(kernels_, states, packed, [&](size_t first, int rows, int column, const char* prepared) {
+        alignas(64) float tile[128 * 32];
         const size_t width = std::min(size_t(32), n - column * 32);
-        for (int r = 0; r < rows; r++) memcpy(out + (first + r) * n + column * 32, tile + r * 32, width * sizeof(float));
+        float* to = out + first * n + column * 32;
+        kernels_.product(prepared, rows, packed.n_blocks, packed.column(kernels_, column), &packed.scale[column * 32],
+                         &bias[column * 32], width == 32 ? to : tile, width == 32 ? n : 32);
+        for (int r = 0; r < rows && width < 32; r++) memcpy(to + r * n, tile + r * 32, width * sizeof(float));
     });
 }
 
@@ -170,8 +199,10 @@ void Machine::sample(bool hidden, Bits states, NoiseKey key, const float* beta, 
     const size_t n = hidden ? n_ : m_;
     clear_last_half(out, states.rows, out_stride, n);
     uint32_t* half_words = reinterpret_cast<uint32_t*>(out);
-    for_tiles(kernels_, states, packed, [&](size_t first, int rows, int column, float* tile) {
-        kernels_.add_bias(tile, rows, &bias[column * 32]);
+    for_blocks(kernels_, states, packed, [&](size_t first, int rows, int column, const char* prepared) {
+        alignas(64) float tile[128 * 32];
+        kernels_.product(prepared, rows, packed.n_blocks, packed.column(kernels_, column), &packed.scale[column * 32],
+                         &bias[column * 32], tile, 32);
         NoiseKey at = key;
         at.row += uint32_t(first);
         kernels_.sample(tile, rows, at, column * 32, beta ? beta + first : nullptr, valid_columns(n, column),
@@ -191,20 +222,21 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
         for (size_t r = 0; r < sides[s].v.rows; r++) {
             bits.push_back(sides[s].v.words + r * sides[s].v.stride);
             means.push_back(sides[s].mean_h + r * n_);
-            weights.push_back(s == 0 ? sides[s].weights[r] : -sides[s].weights[r]);
-            largest = std::max(largest, fabsf(sides[s].weights[r]));
+            const float weight = sides[s].weights ? sides[s].weights[r] : 1.0f / float(sides[s].v.rows);
+            weights.push_back(s == 0 ? weight : -weight);
+            largest = std::max(largest, fabsf(weight));
         }
+    // A unit that is always on is added to both layers: its sums are those of h, and of v.
     const size_t n_terms = bits.size();
-    const int n_words = int(round_up(m_, 64) / 64);
-    static thread_local Packed packed_means, packed_weights;
+    const int n_words = int(m_ / 64 + 1);
+    static thread_local Packed packed_means;
     static thread_local Buffer<uint64_t> columns;
-    Packed &P = packed_means, &Q = packed_weights;
-    P.shape(k, n_terms, n_);
-    Q.shape(k, n_terms, 32);
+    Packed& P = packed_means;
+    P.shape(k, n_terms, n_ + 1);
     for (int i = 0; i < P.n_columns * 32; i++) P.fit(i, largest);
-    for (int i = 0; i < 32; i++) Q.fit(i, largest);
-    const float inverse = Q.inverse[0], unit = Q.scale[0];
     const int blocks = P.n_blocks;
+    const float inverse = P.inverse[0];
+    alignas(64) const float no_bias[32] = {};
     uint64_t* transposed = columns.reserve(size_t(n_words) * 64 * blocks);
 #pragma omp parallel num_threads(threads_for(double(m_) * n_ * blocks))
     {
@@ -213,54 +245,60 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
         for (int word = 0; word < n_words; word++)
             for (int block = 0; block < blocks; block++) {
                 uint64_t square[64];
-                for (size_t r = 0; r < 64; r++) square[r] = block * 64 + r < n_terms ? bits[block * 64 + r][word] : 0;
+                for (size_t r = 0; r < 64; r++) {
+                    const bool exists = block * 64 + r < n_terms;
+                    square[r] = exists && size_t(word) * 64 < m_ ? bits[block * 64 + r][word] : 0;
+                    if (exists && size_t(word) == m_ / 64) square[r] |= uint64_t(1) << m_ % 64;
+                }
                 k.transpose_bits(square);
                 for (size_t r = 0; r < 64; r++) transposed[(size_t(word) * 64 + r) * blocks + block] = square[r];
             }
-        // The weighted expectations become fixed-point numbers; one column more holds the weights themselves.
+        // The weighted expectations become fixed-point numbers.
         alignas(64) int32_t q[64 * 32];
-        alignas(64) float row[32];
+        alignas(64) float rows[64 * 32];
+        float factors[64];
 #pragma omp for schedule(static)
-        for (int column = 0; column <= P.n_columns; column++) {
-            const bool last = column == P.n_columns;
-            const size_t width = last ? 1 : std::min(size_t(32), n_ - column * 32);
-            int64_t sums[32] = {};
-            memset(row, 0, sizeof row);
+        for (int column = 0; column < P.n_columns; column++) {
+            const size_t first = size_t(column) * 32, width = std::min(size_t(32), n_ - first);
             for (int block = 0; block < blocks; block++) {
-                memset(q, 0, sizeof q);
-                for (size_t r = 0; r < 64 && block * 64 + r < n_terms; r++) {
-                    const size_t term = block * 64 + r;
-                    if (last)
-                        row[0] = 1;
-                    else
-                        memcpy(row, means[term] + column * 32, width * sizeof(float));
-                    k.quantise(row, 32, weights[term] * inverse, nullptr, q + r * 32);
-                    for (int i = 0; i < 32; i++) sums[i] += q[r * 32 + i];
+                memset(rows, 0, sizeof rows);
+                for (size_t r = 0; r < 64; r++) {
+                    const size_t term = size_t(block) * 64 + r;
+                    factors[r] = 0;
+                    if (term >= n_terms) continue;
+                    factors[r] = weights[term] * inverse;
+                    memcpy(rows + r * 32, means[term] + first, width * sizeof(float));
+                    if (width < 32) rows[r * 32 + width] = 1;
                 }
-                k.pack_kn(q, 32, last ? Q.column(k, 0) : P.column(k, column), blocks, block);
+                k.quantise(rows, 64, factors, nullptr, q, 32);
+                k.pack_kn(q, 32, P.column(k, column), blocks, block);
             }
-            for (size_t i = 0; i < width && !last; i++) h[column * 32 + i] = float(double(sums[i]) * unit);
         }
         static thread_local Buffer<char> prepared_buffer;
         char* prepared = prepared_buffer.reserve(k.prepared_bytes(64, blocks));
         alignas(64) float tiles[2][64 * 32];
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(static)
         for (int word = 0; word < n_words; word++) {
             const size_t first = size_t(word) * 64;
-            const int rows = int(std::min(size_t(64), m_ - first));
-            k.prepare(transposed + first * blocks, blocks, 0, rows, blocks, prepared);
-            k.product(prepared, rows, blocks, Q.column(k, 0), Q.scale.get(), tiles[0]);
-            for (int r = 0; r < rows; r++) v[first + r] = tiles[0][r * 32];
+            const int n_rows = int(std::min(size_t(64), m_ + 1 - first)), own = int(std::min(size_t(64), m_ - first));
+            k.prepare(transposed + first * blocks, blocks, 0, n_rows, blocks, prepared);
             for (int pair = 0; 2 * pair < P.n_columns; pair++) {
-                for (int half = 0; half < 2 && 2 * pair + half < P.n_columns; half++)
-                    k.product(prepared, rows, blocks, P.column(k, 2 * pair + half), P.scale.get(), tiles[half]);
-                use(word, rows, pair, tiles);
+                for (int half = 0; half < 2 && 2 * pair + half < P.n_columns; half++) {
+                    float* tile = tiles[half];
+                    const size_t column = size_t(2 * pair + half) * 32, width = std::min(size_t(32), n_ - column);
+                    k.product(prepared, n_rows, blocks, P.column(k, 2 * pair + half), P.scale.get(), no_bias, tile, 32);
+                    if (n_rows > own) memcpy(h + column, tile + own * 32, width * sizeof(float));
+                    for (int r = 0; r < own && width < 32; r++) {
+                        v[first + r] = tile[r * 32 + width];
+                        tile[r * 32 + width] = 0;
+                    }
+                }
+                if (own > 0 && size_t(pair) * 64 < n_) use(word, own, pair, tiles);
             }
-            done(word);
+            if (own > 0) done(word);
         }
     }
 }
-template class Buffer<uint64_t>;
 
 void Machine::moments(const Side& side, float* hv, float* v, float* h) const {
     const auto copy = [&](int word, int rows, int pair, const float (*tiles)[64 * 32]) {
@@ -277,19 +315,17 @@ void Machine::ascend(Side positive, Side negative, Rates rates) {
     const Side sides[] = {positive, negative};
     const Kernels& k = kernels_;
     static thread_local Buffer<float> gb, gc;
-    float *v = gb.reserve(round_up(m_, 64)), *h = gc.reserve(stride_);
+    float *v = gb.reserve(round_up(m_, 64)), *h = gc.reserve(round_up(n_, 64));
     std::vector<Buffer<float>> column_max(omp_get_max_threads());
-    Buffer<float> row_max(round_up(m_, 64));
+    Buffer<float> row_max(round_up(m_, 64) * 16);
     // The tile that has been updated is packed at once, while it is in the cache, with the scales of the weights as they
     // were. A unit's scale changes when its largest weight passes a power of two; then its weights are packed again.
     const auto update = [&](int word, int rows, int pair, const float (*tiles)[64 * 32]) {
-        float* column = column_max[omp_get_thread_num()].reserve(stride_);
-        for (int r = 0; r < rows; r++) {
-            const size_t j = size_t(word) * 64 + r, at = j * stride_ + pair * 64;
-            for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++)
-                k.update(&W_[at + half * 32], &dW_[at + half * 32], tiles[half] + r * 32, 32, rates.learning_rate, rates.momentum,
-                         rates.weight_decay);
-            row_max[j] = std::max(row_max[j], k.maxima(&W_[at], 64, column + pair * 64));
+        float* largest = column_max[omp_get_thread_num()].reserve(round_up(n_, 64));
+        for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {
+            float* tile = W_.tile(word, 2 * pair + half);
+            k.update(tile, dW_.tile(word, 2 * pair + half), tiles[half], rows * 32, rates);
+            k.maxima(tile, rows, largest + pair * 64 + half * 32, &row_max[size_t(word) * 64 * 16]);
         }
         for (int half = 0; half < 2; half++) {
             if (2 * pair + half < to_hidden_.n_columns) pack_to_hidden(word, 2 * pair + half);
@@ -300,7 +336,7 @@ void Machine::ascend(Side positive, Side negative, Rates rates) {
         for (int column = 2 * word; column < 2 * word + 2 && column < to_visible_.n_columns; column++) {
             bool changed = false;
             for (size_t j = size_t(column) * 32; j < std::min(m_, size_t(column + 1) * 32); j++)
-                changed |= to_visible_.fit(j, row_max[j]);
+                changed |= to_visible_.fit(j, *std::max_element(&row_max[j * 16], &row_max[j * 16] + 16));
             for (int block = 0; changed && block < to_visible_.n_blocks; block++) pack_to_visible(column, block);
         }
     };
@@ -316,21 +352,21 @@ void Machine::ascend(Side positive, Side negative, Rates rates) {
     }
     std::fill(v + m_, v + round_up(m_, 16), 0.0f);
     std::fill(h + n_, h + round_up(n_, 16), 0.0f);
-    k.update(b_.get(), db_.get(), v, int(round_up(m_, 16)), rates.learning_rate, rates.momentum, 0);
-    k.update(c_.get(), dc_.get(), h, int(round_up(n_, 16)), rates.learning_rate, rates.momentum, 0);
+    rates.weight_decay = 0;
+    k.update(b_.get(), db_.get(), v, int(round_up(m_, 16)), rates);
+    k.update(c_.get(), dc_.get(), h, int(round_up(n_, 16)), rates);
 }
 
-void Machine::ascend_along(const float* gW, size_t gW_stride, const float* gb, const float* gc, Rates rates) {
-    const auto update = [&](float* x, float* velocity, const float* gradient, size_t n, float decay) {
-        for (size_t i = 0; i < n; i++) {
-            velocity[i] = velocity[i] * rates.momentum + (gradient[i] - x[i] * decay) * rates.learning_rate;
-            x[i] += velocity[i];
-        }
+void Machine::ascend_along(const float* gW, const float* gb, const float* gc, Rates rates) {
+    const auto update = [&](float& x, float& velocity, float gradient, float decay) {
+        velocity = velocity * rates.momentum + (gradient - x * decay) * rates.learning_rate;
+        x += velocity;
     };
 #pragma omp parallel for num_threads(threads_for(double(m_) * n_)) schedule(static)
-    for (size_t j = 0; j < m_; j++) update(&W_[j * stride_], &dW_[j * stride_], gW + j * gW_stride, n_, rates.weight_decay);
-    update(b_.get(), db_.get(), gb, m_, 0);
-    update(c_.get(), dc_.get(), gc, n_, 0);
+    for (size_t j = 0; j < m_; j++)
+        for (size_t i = 0; i < n_; i++) update(W_.at(j, i), dW_.at(j, i), gW[j * n_ + i], rates.weight_decay);
+    for (size_t j = 0; j < m_; j++) update(b_[j], db_[j], gb[j], 0);
+    for (size_t i = 0; i < n_; i++) update(c_[i], dc_[i], gc[i], 0);
     repack();
 }
 
@@ -342,7 +378,7 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
     float largest = 0;
     for (size_t j = 0; j < m_; j++)
         for (size_t i = 0; i < n; i++) {
-            const double w = W_[j * stride_ + i];
+            const double w = W_.at(j, i);
             largest = std::max(largest, fabsf(float(w)));
             tables[j * n + i] = exp(w);
             tables[(m_ + j) * n + i] = exp(-w);
@@ -354,7 +390,7 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
         std::copy(c_.get(), c_.get() + n, x);
         for (size_t j = 0; j < m_; j++)
             if (v.words[r * v.stride + j / 64] >> (j % 64) & 1)
-                for (size_t i = 0; i < n; i++) x[i] += W_[j * stride_ + i];
+                for (size_t i = 0; i < n; i++) x[i] += W_.at(j, i);
         for (size_t i = 0; i < n; i++) extreme = std::max(extreme, fabs(x[i]));
     }
     // Within these bounds nothing over- or underflows; beyond them the plain difference of softplus is taken.
@@ -377,7 +413,7 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
                     change += kernels_.log_mixture(off.data(), on.data(), &tables[(is_on ? m_ + j : j) * n], n, safe);
                 } else {
                     for (size_t i = 0; i < n; i++) {
-                        const double x = a[r * n + i], y = x + (is_on ? -1 : 1) * double(W_[j * stride_ + i]);
+                        const double x = a[r * n + i], y = x + (is_on ? -1 : 1) * double(W_.at(j, i));
                         change += fmax(y, 0) + log1p(exp(-fabs(y))) - fmax(x, 0) - log1p(exp(-fabs(x)));
                     }
                 }

@@ -49,28 +49,38 @@ struct Packed {
     char* column(const Kernels& kernels, int i) const { return data.get() + i * kernels.packed_bytes_per_block * n_blocks; }
 };
 
-struct Rates {
-    float learning_rate, momentum, weight_decay;
-};
-
-// One side of a gradient: bits, expectations of the hidden units (rows x n_hidden), and a weight for each row.
+// One side of a gradient: bits, expectations of the hidden units (rows x n_hidden), and weights of the rows that sum to 1.
 struct Side {
     Bits v;
     const float* mean_h;
-    const float* weights;
+    const float* weights;  // null for equal ones
+};
+
+// An (n_visible, n_hidden) matrix in tiles of 64 x 32, so that a step walks through memory in order.
+class Tiles {
+  public:
+    Tiles(size_t n_visible, size_t n_hidden)
+        : n_visible_(n_visible), n_hidden_(n_hidden), n_columns_((n_hidden + 63) / 64 * 2), data_((n_visible + 63) / 64 * n_columns_ * 2048) {}
+    float* tile(size_t visible_block, size_t column) const { return data_.get() + (visible_block * n_columns_ + column) * 2048; }
+    float& at(size_t j, size_t i) const { return tile(j / 64, i / 32)[j % 64 * 32 + i % 32]; }
+    // From and to an array of shape (n_visible, n_hidden).
+    void read(const float* array);
+    void write(float* array) const;
+
+  private:
+    size_t n_visible_, n_hidden_, n_columns_;
+    Buffer<float> data_;
 };
 
 class Machine {
   public:
-    // W is (n_hidden, n_visible); both are copied.
+    // W is (n_visible, n_hidden); all are copied.
     Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c);
 
     size_t n_visible() const { return m_; }
     size_t n_hidden() const { return n_; }
-    size_t stride() const { return stride_; }
-    // Transposed weights and velocity, (n_visible, stride), and biases.
-    float* weights() { return W_.get(); }
-    float* weight_velocity() { return dW_.get(); }
+    Tiles& weights() { return W_; }
+    Tiles& weight_velocity() { return dW_; }
     float* b() { return b_.get(); }
     float* c() { return c_.get(); }
     float* b_velocity() { return db_.get(); }
@@ -81,8 +91,8 @@ class Machine {
     // Sums of v (weighted h)', weighted v and weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void moments(const Side& side, float* hv, float* v, float* h) const;
     void ascend(Side positive, Side negative, Rates rates);
-    // One step along a gradient given as arrays: (n_visible, n_hidden) with its row stride, (n_visible,), (n_hidden,).
-    void ascend_along(const float* gW, size_t gW_stride, const float* gb, const float* gc, Rates rates);
+    // One step along a gradient given as arrays: (n_visible, n_hidden), (n_visible,), (n_hidden,).
+    void ascend_along(const float* gW, const float* gb, const float* gc, Rates rates);
     void pseudo_log_likelihood(Bits v, double* out) const;
 
   private:
@@ -90,14 +100,15 @@ class Machine {
     // of 64 x 32). All tiles of 64 visible units come in order to one thread, which then calls done(first / 64).
     template <class Use, class Done>
     void gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use, Done done) const;
-    // Rounds a 64 x 64 tile of the weights to fixed point and packs it, for one or the other direction.
+    // Rounds 64 x 32 or 32 x 64 weights to fixed point and packs them, for one or the other direction.
     void pack_to_hidden(int visible_block, int column);
     void pack_to_visible(int column, int hidden_block);
     void repack();
 
     const Kernels& kernels_;
-    size_t m_, n_, stride_;
-    Buffer<float> W_, dW_, b_, db_, c_, dc_;
+    size_t m_, n_;
+    Tiles W_, dW_;
+    Buffer<float> b_, db_, c_, dc_;
     Packed to_hidden_, to_visible_;
 };
 

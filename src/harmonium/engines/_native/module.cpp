@@ -26,7 +26,7 @@ template <class T, int N>
 using View = nb::ndarray<nb::numpy, T, nb::ndim<N>>;
 using Words = Array<const uint64_t, 2>;
 using Floats = Array<const float, 2>;
-using MaybeBeta = std::optional<Array<const float, 1>>;
+using PerRow = std::optional<Array<const float, 1>>;
 using KeyTuple = std::tuple<uint64_t, uint32_t, uint32_t, uint32_t>;  // seed, stream, step, row
 
 static const Kernels* chosen = find_kernels(nullptr);
@@ -39,7 +39,7 @@ static NoiseKey noise_key(const KeyTuple& key) {
 static void require(bool holds, const char* what) {
     if (!holds) throw std::invalid_argument(what);
 }
-static const float* beta_of(const MaybeBeta& beta, size_t rows) {
+static const float* beta_of(const PerRow& beta, size_t rows) {
     if (!beta) return nullptr;
     require(beta->shape(0) == rows, "beta must have one entry a row");
     return beta->data();
@@ -107,6 +107,12 @@ static View<T, 1> wrap(T* data, size_t n) {
     return {data, {n}, owner(data)};
 }
 
+static View<float, 2> matrix(const Machine& machine, const Tiles& tiles) {
+    float* out = output<float>(machine.n_visible() * machine.n_hidden());
+    tiles.write(out);
+    return wrap(out, machine.n_visible(), machine.n_hidden());
+}
+
 static View<float, 2> logits(const Machine& machine, bool hidden, Words states) {
     const size_t n = hidden ? machine.n_hidden() : machine.n_visible();
     require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
@@ -118,7 +124,7 @@ static View<float, 2> logits(const Machine& machine, bool hidden, Words states) 
     return wrap(out, states.shape(0), n);
 }
 
-static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words states, KeyTuple key, MaybeBeta beta) {
+static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words states, KeyTuple key, PerRow beta) {
     const size_t stride = words_for(hidden ? machine.n_hidden() : machine.n_visible()), rows = states.shape(0);
     require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
     const float* b = beta_of(beta, rows);
@@ -130,42 +136,39 @@ static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words state
     return wrap(out, rows, stride);
 }
 
-static Side side(const Machine& machine, const Words& v, const Floats& mean_h, const Array<const float, 1>& weights) {
+static Side side(const Machine& machine, const Words& v, const Floats& mean_h, const PerRow& weights) {
     require(v.shape(1) == words_for(machine.n_visible()), "v must fit the visible layer");
     require(mean_h.shape(0) == v.shape(0) && mean_h.shape(1) == machine.n_hidden(), "mean_h must fit v and the hidden layer");
-    require(weights.shape(0) == v.shape(0), "weights must have one entry a row");
-    return {bits(v), mean_h.data(), weights.data()};
+    require(!weights || weights->shape(0) == v.shape(0), "weights must have one entry a row");
+    return {bits(v), mean_h.data(), weights ? weights->data() : nullptr};
 }
 
 NB_MODULE(_kernels, m) {
     nb::class_<Machine>(m, "Machine")
         .def("__init__",
              [](Machine* self, Floats W, Array<const float, 1> b, Array<const float, 1> c) {
-                 require(b.shape(0) == W.shape(1) && c.shape(0) == W.shape(0), "b and c must fit W");
-                 new (self) Machine(*chosen, W.shape(1), W.shape(0), W.data(), b.data(), c.data());
+                 require(b.shape(0) == W.shape(0) && c.shape(0) == W.shape(1), "b and c must fit W");
+                 new (self) Machine(*chosen, W.shape(0), W.shape(1), W.data(), b.data(), c.data());
              })
-        .def_prop_ro("weights",
-                     [](nb::handle self) {
-                         Machine& x = nb::cast<Machine&>(self);
-                         return View<float, 2>(x.weights(), {x.n_visible(), x.n_hidden()}, self, {int64_t(x.stride()), 1});
-                     })
-        .def_prop_ro("weight_velocity",
-                     [](nb::handle self) {
-                         Machine& x = nb::cast<Machine&>(self);
-                         return View<float, 2>(x.weight_velocity(), {x.n_visible(), x.n_hidden()}, self, {int64_t(x.stride()), 1});
-                     })
+        .def("weights", [](Machine& self) { return matrix(self, self.weights()); })
+        .def("weight_velocity", [](Machine& self) { return matrix(self, self.weight_velocity()); })
+        .def("set_weight_velocity",
+             [](Machine& self, Floats array) {
+                 require(array.shape(0) == self.n_visible() && array.shape(1) == self.n_hidden(), "the velocity must fit W");
+                 self.weight_velocity().read(array.data());
+             })
         .def_prop_ro("b", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b(), {x.n_visible()}, self); })
         .def_prop_ro("c", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c(), {x.n_hidden()}, self); })
         .def_prop_ro("b_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b_velocity(), {x.n_visible()}, self); })
         .def_prop_ro("c_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c_velocity(), {x.n_hidden()}, self); })
         .def("logits_h", [](const Machine& self, Words v) { return logits(self, true, v); })
         .def("logits_v", [](const Machine& self, Words h) { return logits(self, false, h); })
-        .def("sample_h", [](const Machine& self, Words v, KeyTuple key, MaybeBeta beta) { return sample(self, true, v, key, beta); },
+        .def("sample_h", [](const Machine& self, Words v, KeyTuple key, PerRow beta) { return sample(self, true, v, key, beta); },
              nb::arg(), nb::arg(), nb::arg().none())
-        .def("sample_v", [](const Machine& self, Words h, KeyTuple key, MaybeBeta beta) { return sample(self, false, h, key, beta); },
+        .def("sample_v", [](const Machine& self, Words h, KeyTuple key, PerRow beta) { return sample(self, false, h, key, beta); },
              nb::arg(), nb::arg(), nb::arg().none())
         .def("moments",
-             [](const Machine& self, Words v, Floats mean_h, Array<const float, 1> weights) {
+             [](const Machine& self, Words v, Floats mean_h, PerRow weights) {
                  const Side s = side(self, v, mean_h, weights);
                  float *hv = output<float>(self.n_visible() * self.n_hidden()), *ev = output<float>(self.n_visible()),
                        *eh = output<float>(self.n_hidden());
@@ -174,20 +177,22 @@ NB_MODULE(_kernels, m) {
                      self.moments(s, hv, ev, eh);
                  }
                  return nb::make_tuple(wrap(hv, self.n_visible(), self.n_hidden()), wrap(ev, self.n_visible()), wrap(eh, self.n_hidden()));
-             })
+             },
+             nb::arg(), nb::arg(), nb::arg().none())
         .def("ascend",
-             [](Machine& self, Words v0, Floats h0, Array<const float, 1> w0, Words v1, Floats h1, Array<const float, 1> w1, float rate,
+             [](Machine& self, Words v0, Floats h0, PerRow w0, Words v1, Floats h1, PerRow w1, float rate,
                 float momentum, float decay) {
                  const Side positive = side(self, v0, h0, w0), negative = side(self, v1, h1, w1);
                  nb::gil_scoped_release release;
                  self.ascend(positive, negative, {rate, momentum, decay});
-             })
+             },
+             nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg())
         .def("ascend_along",
              [](Machine& self, Floats gW, Array<const float, 1> gb, Array<const float, 1> gc, float rate, float momentum, float decay) {
                  require(gW.shape(0) == self.n_visible() && gW.shape(1) == self.n_hidden(), "the gradient must fit W");
                  require(gb.shape(0) == self.n_visible() && gc.shape(0) == self.n_hidden(), "the gradient must fit b and c");
                  nb::gil_scoped_release release;
-                 self.ascend_along(gW.data(), gW.shape(1), gb.data(), gc.data(), {rate, momentum, decay});
+                 self.ascend_along(gW.data(), gb.data(), gc.data(), {rate, momentum, decay});
              })
         .def("pseudo_log_likelihood", [](const Machine& self, Words v) {
             require(v.shape(1) == words_for(self.n_visible()), "v must fit the visible layer");
@@ -199,7 +204,7 @@ NB_MODULE(_kernels, m) {
             return wrap(out, v.shape(0));
         });
 
-    m.def("bernoulli", [](Floats logits, KeyTuple key, MaybeBeta beta) {
+    m.def("bernoulli", [](Floats logits, KeyTuple key, PerRow beta) {
         const size_t rows = logits.shape(0), n = logits.shape(1), stride = words_for(n);
         const float* b = beta_of(beta, rows);
         uint64_t* out = output<uint64_t>(rows * stride);

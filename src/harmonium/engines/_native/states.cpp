@@ -16,7 +16,7 @@ static void for_noisy_tiles(const float* x, size_t rows, size_t n, NoiseKey key,
     constexpr size_t CHUNK = 64;
     const int n_chunks = int((rows + CHUNK - 1) / CHUNK);
     uint32_t* half_words = reinterpret_cast<uint32_t*>(out);
-#pragma omp parallel for num_threads(threads_for(double(rows) * n / 4)) schedule(static)
+#pragma omp parallel for num_threads(threads_for(double(rows) * n * 8)) schedule(static)
     for (int chunk = 0; chunk < n_chunks; chunk++) {
         const size_t first = chunk * CHUNK, count = std::min(CHUNK, rows - first);
         NoiseKey at = key;
@@ -53,7 +53,7 @@ void draw(const Kernels& k, const float* p, size_t rows, size_t n, NoiseKey key,
 void mean(const Kernels& k, const float* logits, size_t n, float* out) {
     constexpr size_t CHUNK = 8192;
     const int n_chunks = int((n + CHUNK - 1) / CHUNK);
-#pragma omp parallel for num_threads(threads_for(double(n) / 4)) schedule(static)
+#pragma omp parallel for num_threads(threads_for(double(n) * 3)) schedule(static)
     for (int chunk = 0; chunk < n_chunks; chunk++) {
         const size_t first = chunk * CHUNK;
         k.mean(logits + first, std::min(CHUNK, n - first), out + first);
@@ -61,12 +61,12 @@ void mean(const Kernels& k, const float* logits, size_t n, float* out) {
 }
 
 void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, double* out) {
-#pragma omp parallel for num_threads(threads_for(double(rows) * n / 4)) schedule(static)
+#pragma omp parallel for num_threads(threads_for(double(rows) * n * 8)) schedule(static)
     for (size_t r = 0; r < rows; r++) out[r] = k.softplus_sum(logits + r * n, n);
 }
 
 void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_stride) {
-#pragma omp parallel for num_threads(threads_for(double(rows) * n / 4)) schedule(static)
+#pragma omp parallel for num_threads(threads_for(double(rows) * n * 8)) schedule(static)
     for (size_t r = 0; r < rows; r++)
         for (size_t w = 0; w < out_stride; w++) {
             uint64_t word = 0;
@@ -77,13 +77,13 @@ void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_s
 }
 
 void decode(Bits states, size_t n, uint8_t* out) {
-#pragma omp parallel for num_threads(threads_for(double(states.rows) * n / 4)) schedule(static)
+#pragma omp parallel for num_threads(threads_for(double(states.rows) * n)) schedule(static)
     for (size_t r = 0; r < states.rows; r++)
         for (size_t i = 0; i < n; i++) out[r * n + i] = states.words[r * states.stride + i / 64] >> (i % 64) & 1;
 }
 
 void dot(Bits states, size_t n, const float* x, double* out) {
-#pragma omp parallel for num_threads(threads_for(double(states.rows) * n / 4)) schedule(static)
+#pragma omp parallel for num_threads(threads_for(double(states.rows) * n)) schedule(static)
     for (size_t r = 0; r < states.rows; r++) {
         double total = 0;
         for (size_t i = 0; i < n; i++)
