@@ -84,9 +84,11 @@ class Key:
 
     def __post_init__(self) -> None:
         # Keys are made several times a step of training, so the ordinary case is quick.
-        words = (self.stream, self.step, self.row)
-        if type(self.seed) is int and 0 <= self.seed < 2**64 and all(type(x) is int and 0 <= x < 2**32 for x in words):
-            return
+        seed, stream, step, row = self.seed, self.stream, self.step, self.row
+        if type(seed) is type(stream) is type(step) is type(row) is int:
+            top = 2**32
+            if 0 <= seed < 2**64 and 0 <= stream < top and 0 <= step < top and 0 <= row < top:
+                return
         for name, n_bits in (("seed", 64), ("stream", 32), ("step", 32), ("row", 32)):
             value = getattr(self, name)
             value = check_count(value, name, minimum=0)

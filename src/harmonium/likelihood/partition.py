@@ -173,8 +173,8 @@ def log_partition(
     exact = start == "exact" or (start == "auto" and n_units <= _EXACT_STARTS[0] and seconds <= _EXACT_STARTS[1])
     settings = Settings(temperatures, chains, exact, max_units, engine)
     found = anneal_both_ways(rbm, X, settings, key.derive("ais"), progress)
-    ends = (found.value, found.lower, found.upper)
-    value, lower, upper = ends if math.isfinite(found.value) else (None, None, None)
+    nothing = not math.isfinite(found.value)
+    value, lower, upper = (None if nothing else x for x in (found.value, found.lower, found.upper))
     origin = EXACT if exact else CHAINS
     return LogPartition(value, lower, upper, "ais", found.verdict, found.ess, chains, origin, found.reason)
 

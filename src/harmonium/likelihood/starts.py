@@ -49,7 +49,8 @@ def leading_directions(rbm: RBM) -> Float64Array:
 def spread_out(rbm: RBM, directions: Float64Array, X: npt.NDArray[Any] | None, n: int, key: Key) -> States01:
     """`n` states as different as the machine knows of; half of them rows of `X` if there are any.
 
-    A machine's modes lie along the leading directions of W, on either side; the signs of W'z for random z mix them.
+    A machine's modes lie along the leading directions of W, on either side; the signs of W'z mix what hidden units want,
+    for random z of one, some or all units.
     """
     m, rows = rbm.n_visible, []
     if X is not None:
@@ -58,7 +59,11 @@ def spread_out(rbm: RBM, directions: Float64Array, X: npt.NDArray[Any] | None, n
     along = directions[: -(-left // 6)]
     rows.append(np.concatenate([along > 0, along < 0])[: left // 3])
     left = n - sum(len(x) for x in rows)
-    rows.append(key.on(PATTERN).normal(left // 2, rbm.n_hidden) @ rbm.W > 0)
+    z = key.on(PATTERN).normal(left // 2, rbm.n_hidden)
+    if z.size:  # from a single hidden unit to all of them
+        kept = np.linspace(0, rbm.n_hidden, len(z)).astype(int)[:, None]
+        z[np.argsort(np.argsort(np.abs(z), axis=1), axis=1) < rbm.n_hidden - np.maximum(kept, 1)] = 0
+    rows.append(z @ rbm.W > 0)
     left = n - sum(len(x) for x in rows)
     density = np.linspace(0, 1, left)[:, None] if left > 1 else np.full((left, 1), 0.5)
     rows.append(key.on(PATTERN).rows_from(n).uniform(left, m) < density)

@@ -19,12 +19,17 @@ static inline char* plane_at(void* columns, int n_blocks, int block, int plane) 
 // The bits of `a` under the mask and those of `b` elsewhere.
 static inline vu merge(vu a, vu b, uint32_t mask) { return (a & mask) | (b & ~mask); }
 
-// Packs block `block` of `n_blocks`, given as q[k * stride + n], k < 64, n < 32.
-static void pack_kn(const int32_t* q, size_t stride, void* columns, int n_blocks, int block) {
+static void pack_kn(const float* x, const float* k_factors, const float* n_factors, void* columns, int n_blocks, int block) {
     for (int tile = 0; tile < 2; tile++)
         for (int k = 0; k < 64; k += 4) {
-            const vu a = load<vu>(q + k * stride + 16 * tile), b = load<vu>(q + (k + 1) * stride + 16 * tile);
-            const vu c = load<vu>(q + (k + 2) * stride + 16 * tile), d = load<vu>(q + (k + 3) * stride + 16 * tile);
+            vu q[4];
+            for (int i = 0; i < 4; i++) {
+                vf y = load<vf>(x + (k + i) * 32 + 16 * tile);
+                if (k_factors) y *= k_factors[k + i];
+                if (n_factors) y *= load<vf>(n_factors + 16 * tile);
+                q[i] = (vu)quantised(y);
+            }
+            const vu a = q[0], b = q[1], c = q[2], d = q[3];
             // Byte p of each of the four, side by side.
             char* out = plane_at(columns, n_blocks, block, 0) + 1024 * tile + 16 * k;
             const size_t next = size_t(n_blocks) * 2048;
@@ -42,8 +47,7 @@ static inline void store_rows(char* out, __m512i x) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 192), _mm512_extracti32x4_epi32(x, 3));
 }
 
-// The same, given as q[n * stride + k].
-static void pack_nk(const int32_t* q, size_t stride, void* columns, int n_blocks, int block) {
+static void pack_nk(const float* low, const float* high, const float* n_factors, void* columns, int n_blocks, int block) {
     // In each group of four numbers, gathers their lowest bytes, then their second, then their third.
     const __m512i by_plane = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
     const size_t next = size_t(n_blocks) * 2048;
@@ -51,8 +55,11 @@ static void pack_nk(const int32_t* q, size_t stride, void* columns, int n_blocks
         for (int k = 0; k < 64; k += 16)
             for (int n = 0; n < 16; n += 4) {
                 __m512i x[4];
-                for (int i = 0; i < 4; i++)
-                    x[i] = _mm512_shuffle_epi8((__m512i)load<vi>(q + (16 * tile + n + i) * stride + k), by_plane);
+                for (int i = 0; i < 4; i++) {
+                    const int column = 16 * tile + n + i;
+                    const vf y = load<vf>((k < 32 ? low : high) + column * 32 + k % 32);
+                    x[i] = _mm512_shuffle_epi8((__m512i)quantised(y * n_factors[column]), by_plane);
+                }
                 const __m512i ab = _mm512_unpacklo_epi32(x[0], x[1]), cd = _mm512_unpacklo_epi32(x[2], x[3]);
                 const __m512i AB = _mm512_unpackhi_epi32(x[0], x[1]), CD = _mm512_unpackhi_epi32(x[2], x[3]);
                 char* out = plane_at(columns, n_blocks, block, 0) + 1024 * tile + 16 * k + 4 * n;

@@ -16,18 +16,6 @@ namespace HARMONIUM_ISA {
 
 using harmonium::NoiseKey;
 
-static void quantise(const float* x, int rows, const float* row_factors, const float* column_factors, int32_t* q,
-                     size_t q_stride) {
-    for (int r = 0; r < rows; r++, x += 32, q += q_stride)
-        for (int i = 0; i < 32; i += LANES) {
-            vf y = load<vf>(x + i);
-            if (row_factors) y *= row_factors[r];
-            if (column_factors) y *= load<vf>(column_factors + i);
-            const vi rounded = to_nearest(y), over = rounded > 8388607;
-            store(q + i, (rounded & ~over) | (over & 8388607));
-        }
-}
-
 static double uniform(uint32_t word) { return (word + 0.5) * 0x1p-32; }
 
 // A single-precision comparison decides, and where it is too close to call, a double-precision one: the decision is
@@ -109,26 +97,36 @@ static double softplus_sum(const float* logits, size_t n) {
     return total;
 }
 
-static void update(float* w, float* velocity, const float* gradient, int n, harmonium::Rates rates) {
-    for (int i = 0; i < n; i += LANES) {
-        const vf x = load<vf>(w + i), slope = load<vf>(gradient + i) - x * rates.weight_decay;
-        const vf speed = load<vf>(velocity + i) * rates.momentum + slope * rates.learning_rate;
-        store(velocity + i, speed);
-        store(w + i, x + speed);
-    }
-}
-
-static void maxima(const float* w, int rows, float* column_max, float* row_max) {
+template <bool learn>
+static inline void walk(float* w, float* velocity, const float* gradient, int rows, harmonium::Rates rates, float* column_max,
+                        float* row_max) {
     for (int i = 0; i < 32; i += LANES) {
         vf column = load<vf>(column_max + i);
         for (int r = 0; r < rows; r++) {
-            const vf x = absolute(load<vf>(w + r * 32 + i));
+            const int at = r * 32 + i;
+            vf x = load<vf>(w + at);
+            if (learn) {
+                const vf slope = load<vf>(gradient + at) - x * rates.weight_decay;
+                const vf speed = load<vf>(velocity + at) * rates.momentum + slope * rates.learning_rate;
+                x += speed;
+                store(velocity + at, speed);
+                store(w + at, x);
+            }
             float* part = row_max + 16 * r + i % 16;
-            column = larger(column, x);
-            store(part, larger(load<vf>(part), x));
+            column = larger(column, absolute(x));
+            store(part, larger(load<vf>(part), absolute(x)));
         }
         store(column_max + i, column);
     }
+}
+
+static void update(float* w, float* velocity, const float* gradient, int rows, harmonium::Rates rates, float* column_max,
+                   float* row_max) {
+    walk<true>(w, velocity, gradient, rows, rates, column_max, row_max);
+}
+
+static void maxima(const float* w, int rows, float* column_max, float* row_max) {
+    walk<false>(const_cast<float*>(w), nullptr, nullptr, rows, {}, column_max, row_max);
 }
 
 static void transpose_bits(uint64_t block[64]) {
@@ -176,7 +174,7 @@ static void log_products(const double* high, const double* low, size_t count, si
 }
 
 static const harmonium::Kernels kernels = {
-    HARMONIUM_ISA_NAME, MAX_ROWS, PACKED_BYTES_PER_BLOCK, pack_kn, pack_nk, prepared_bytes, prepare, product, quantise,
+    HARMONIUM_ISA_NAME, MAX_ROWS, PACKED_BYTES_PER_BLOCK, pack_kn, pack_nk, prepared_bytes, prepare, product,
     sample, draw, random, mean, softplus_sum, update, maxima, transpose_bits, log_mixture, log_products,
 };
 

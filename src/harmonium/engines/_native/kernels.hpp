@@ -20,9 +20,11 @@ struct Kernels {
     int max_rows;
     size_t packed_bytes_per_block;
 
-    // Packing of 64 x 32 fixed-point integers, q[k * stride + n] or q[n * stride + k], as block `block` of `n_blocks`.
-    void (*pack_kn)(const int32_t* q, size_t stride, void* columns, int n_blocks, int block);
-    void (*pack_nk)(const int32_t* q, size_t stride, void* columns, int n_blocks, int block);
+    // Packing of 64 x 32 numbers as block `block` of `n_blocks`: they are scaled and rounded to integers of 24 bits.
+    // Either x[k * 32 + n] * k_factors[k] * n_factors[n], without the factors that are null, or, for k < 32,
+    // low[n * 32 + k] * n_factors[n] and, for the other k, high[n * 32 + k - 32] * n_factors[n].
+    void (*pack_kn)(const float* x, const float* k_factors, const float* n_factors, void* columns, int n_blocks, int block);
+    void (*pack_nk)(const float* low, const float* high, const float* n_factors, void* columns, int n_blocks, int block);
 
     // Rows first .. last - 1 of bits (`stride` 64-bit words a row) made ready for `product`.
     size_t (*prepared_bytes)(int rows, int n_blocks);
@@ -31,11 +33,6 @@ struct Kernels {
     // out[r * out_stride + n] = scale[n] * (sum over k of bit[r, k] * q[k, n]), rounded once, + bias[n].
     void (*product)(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
                     float* out, size_t out_stride);
-
-    // q[r * q_stride + i] = x[r * 32 + i] * row_factors[r] * column_factors[i] to the nearest integer of 24 bits, for
-    // i < 32; without either factor where it is null.
-    void (*quantise)(const float* x, int rows, const float* row_factors, const float* column_factors, int32_t* q,
-                     size_t q_stride);
 
     // Bits for `rows` x 32 logits at columns `column`, ...: row r's word goes to out[r * stride], masked by `valid`.
     void (*sample)(const float* tile, int rows, NoiseKey key, uint32_t column, const float* beta, uint32_t valid,
@@ -48,10 +45,11 @@ struct Kernels {
     void (*mean)(const float* logits, size_t n, float* out);
     double (*softplus_sum)(const float* logits, size_t n);
 
-    // velocity = momentum * velocity + rate * (gradient - decay * w); w += velocity; n is a multiple of 16.
-    void (*update)(float* w, float* velocity, const float* gradient, int n, Rates rates);
+    // velocity = momentum * velocity + rate * (gradient - decay * w); w += velocity; for `rows` rows of 32. Keeps the largest
+    // |w| of each column, and of each row in 16 parts: row_max[16 * r], ...
+    void (*update)(float* w, float* velocity, const float* gradient, int rows, Rates rates, float* column_max, float* row_max);
 
-    // The largest |w| so far of each of 32 columns, and of each row of 32 in 16 parts: row_max[16 * r], ...
+    // The maxima alone.
     void (*maxima)(const float* w, int rows, float* column_max, float* row_max);
 
     // Turns 64 rows of 64 bits into 64 columns.

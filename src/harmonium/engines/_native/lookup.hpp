@@ -12,21 +12,24 @@ namespace HARMONIUM_ISA {
 constexpr size_t PACKED_BYTES_PER_BLOCK = 64 * 32 * sizeof(int32_t);
 constexpr int MAX_ROWS = 128;
 
-static inline void* block_at(void* columns, int, int block) {
-    return static_cast<char*>(columns) + block * PACKED_BYTES_PER_BLOCK;
+static void pack_kn(const float* x, const float* k_factors, const float* n_factors, void* columns, int, int block) {
+    int32_t* out = static_cast<int32_t*>(columns) + size_t(block) * 64 * 32;
+    for (int k = 0; k < 64; k++)
+        for (int n = 0; n < 32; n += LANES) {
+            vf y = load<vf>(x + k * 32 + n);
+            if (k_factors) y *= k_factors[k];
+            if (n_factors) y *= load<vf>(n_factors + n);
+            store(out + k * 32 + n, quantised(y));
+        }
 }
 
-// Packs block `block` of `n_blocks`, given as q[k * stride + n], k < 64, n < 32.
-static void pack_kn(const int32_t* q, size_t stride, void* columns, int n_blocks, int block) {
-    char* out = static_cast<char*>(block_at(columns, n_blocks, block));
-    for (int k = 0; k < 64; k++) memcpy(out + k * 128, q + k * stride, 128);
-}
-
-// The same, given as q[n * stride + k].
-static void pack_nk(const int32_t* q, size_t stride, void* columns, int n_blocks, int block) {
-    int32_t* out = static_cast<int32_t*>(block_at(columns, n_blocks, block));
+static void pack_nk(const float* low, const float* high, const float* n_factors, void* columns, int, int block) {
+    int32_t* out = static_cast<int32_t*>(columns) + size_t(block) * 64 * 32;
     for (int n = 0; n < 32; n++)
-        for (int k = 0; k < 64; k++) out[k * 32 + n] = q[n * stride + k];
+        for (int k = 0; k < 64; k += LANES) {
+            const vi y = quantised(load<vf>((k < 32 ? low : high) + n * 32 + k % 32) * n_factors[n]);
+            for (int i = 0; i < LANES; i++) out[(k + i) * 32 + n] = y[i];
+        }
 }
 
 // Bits are made ready as the byte offsets of table entries: eight for each row and 32 columns.

@@ -95,18 +95,14 @@ Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, cons
 }
 
 void Machine::pack_to_hidden(int visible_block, int column) {
-    alignas(64) int32_t q[64 * 32];
-    kernels_.quantise(W_.tile(visible_block, column), 64, nullptr, &to_hidden_.inverse[column * 32], q, 32);
-    kernels_.pack_kn(q, 32, to_hidden_.column(kernels_, column), to_hidden_.n_blocks, visible_block);
+    kernels_.pack_kn(W_.tile(visible_block, column), nullptr, &to_hidden_.inverse[column * 32], to_hidden_.column(kernels_, column),
+                     to_hidden_.n_blocks, visible_block);
 }
 
 void Machine::pack_to_visible(int column, int hidden_block) {
-    alignas(64) int32_t q[32 * 64];
-    for (int half = 0; half < 2; half++) {
-        const float* tile = W_.tile(column / 2, 2 * hidden_block + half) + column % 2 * 1024;
-        kernels_.quantise(tile, 32, &to_visible_.inverse[column * 32], nullptr, q + 32 * half, 64);
-    }
-    kernels_.pack_nk(q, 64, to_visible_.column(kernels_, column), to_visible_.n_blocks, hidden_block);
+    const int half = column % 2 * 1024;
+    kernels_.pack_nk(W_.tile(column / 2, 2 * hidden_block) + half, W_.tile(column / 2, 2 * hidden_block + 1) + half,
+                     &to_visible_.inverse[column * 32], to_visible_.column(kernels_, column), to_visible_.n_blocks, hidden_block);
 }
 
 // Everything anew, with the scales that the weights demand.
@@ -254,7 +250,6 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
                 for (size_t r = 0; r < 64; r++) transposed[(size_t(word) * 64 + r) * blocks + block] = square[r];
             }
         // The weighted expectations become fixed-point numbers.
-        alignas(64) int32_t q[64 * 32];
         alignas(64) float rows[64 * 32];
         float factors[64];
 #pragma omp for schedule(static)
@@ -270,8 +265,7 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
                     memcpy(rows + r * 32, means[term] + first, width * sizeof(float));
                     if (width < 32) rows[r * 32 + width] = 1;
                 }
-                k.quantise(rows, 64, factors, nullptr, q, 32);
-                k.pack_kn(q, 32, P.column(k, column), blocks, block);
+                k.pack_kn(rows, factors, nullptr, P.column(k, column), blocks, block);
             }
         }
         static thread_local Buffer<char> prepared_buffer;
@@ -311,6 +305,11 @@ void Machine::moments(const Side& side, float* hv, float* v, float* h) const {
     gradient_tiles(&side, 1, v, h, copy, [](int) {});
 }
 
+static inline void follow(float& x, float& velocity, float gradient, Rates rates) {
+    velocity = velocity * rates.momentum + (gradient - x * rates.weight_decay) * rates.learning_rate;
+    x += velocity;
+}
+
 void Machine::ascend(Side positive, Side negative, Rates rates) {
     const Side sides[] = {positive, negative};
     const Kernels& k = kernels_;
@@ -323,9 +322,8 @@ void Machine::ascend(Side positive, Side negative, Rates rates) {
     const auto update = [&](int word, int rows, int pair, const float (*tiles)[64 * 32]) {
         float* largest = column_max[omp_get_thread_num()].reserve(round_up(n_, 64));
         for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {
-            float* tile = W_.tile(word, 2 * pair + half);
-            k.update(tile, dW_.tile(word, 2 * pair + half), tiles[half], rows * 32, rates);
-            k.maxima(tile, rows, largest + pair * 64 + half * 32, &row_max[size_t(word) * 64 * 16]);
+            k.update(W_.tile(word, 2 * pair + half), dW_.tile(word, 2 * pair + half), tiles[half], rows, rates,
+                     largest + pair * 64 + half * 32, &row_max[size_t(word) * 64 * 16]);
         }
         for (int half = 0; half < 2; half++) {
             if (2 * pair + half < to_hidden_.n_columns) pack_to_hidden(word, 2 * pair + half);
@@ -350,23 +348,18 @@ void Machine::ascend(Side positive, Side negative, Rates rates) {
         }
         for (int block = 0; changed && block < to_hidden_.n_blocks; block++) pack_to_hidden(block, column);
     }
-    std::fill(v + m_, v + round_up(m_, 16), 0.0f);
-    std::fill(h + n_, h + round_up(n_, 16), 0.0f);
     rates.weight_decay = 0;
-    k.update(b_.get(), db_.get(), v, int(round_up(m_, 16)), rates);
-    k.update(c_.get(), dc_.get(), h, int(round_up(n_, 16)), rates);
+    for (size_t j = 0; j < m_; j++) follow(b_[j], db_[j], v[j], rates);
+    for (size_t i = 0; i < n_; i++) follow(c_[i], dc_[i], h[i], rates);
 }
 
 void Machine::ascend_along(const float* gW, const float* gb, const float* gc, Rates rates) {
-    const auto update = [&](float& x, float& velocity, float gradient, float decay) {
-        velocity = velocity * rates.momentum + (gradient - x * decay) * rates.learning_rate;
-        x += velocity;
-    };
 #pragma omp parallel for num_threads(threads_for(double(m_) * n_)) schedule(static)
     for (size_t j = 0; j < m_; j++)
-        for (size_t i = 0; i < n_; i++) update(W_.at(j, i), dW_.at(j, i), gW[j * n_ + i], rates.weight_decay);
-    for (size_t j = 0; j < m_; j++) update(b_[j], db_[j], gb[j], 0);
-    for (size_t i = 0; i < n_; i++) update(c_[i], dc_[i], gc[i], 0);
+        for (size_t i = 0; i < n_; i++) follow(W_.at(j, i), dW_.at(j, i), gW[j * n_ + i], rates);
+    rates.weight_decay = 0;
+    for (size_t j = 0; j < m_; j++) follow(b_[j], db_[j], gb[j], rates);
+    for (size_t i = 0; i < n_; i++) follow(c_[i], dc_[i], gc[i], rates);
     repack();
 }
 

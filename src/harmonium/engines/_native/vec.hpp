@@ -68,6 +68,12 @@ static inline vi to_nearest(vf x) {
 #endif
 }
 
+// To the nearest integer of 24 bits, for |x| <= 2^23.
+static inline vi quantised(vf x) {
+    const vi rounded = to_nearest(x), over = rounded > 8388607;
+    return (rounded & ~over) | (over & 8388607);
+}
+
 // One bit per lane of a comparison's result.
 static inline uint32_t mask_bits(vi mask) {
 #if defined(__AVX512DQ__)
