@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# A run shorter than this is repeated within a round, for the clock and the scheduler not to matter.
-_ROUND_SECONDS = 0.03
 # The threads of a pool stay awake for a while after their last work (OpenBLAS's for tens of milliseconds) and would take
-# the cores from the next contender's.
+# the cores from the next contender's; after the rest, caches and clocks need some time to be as they are in steady work.
 _REST_SECONDS = 0.08
+_WARM_UP_SECONDS = 0.03
+_TIMED_SECONDS = 0.06
 
 
 @dataclass(frozen=True)
@@ -48,22 +48,23 @@ def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int) -> d
     -------
     dict of Timing
     """
-    repeats = {}
-    for name, call in contenders.items():
-        call()
-        start = time.perf_counter()
-        call()
-        repeats[name] = max(1, round(_ROUND_SECONDS / (time.perf_counter() - start)))
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, call in contenders.items():
             time.sleep(_REST_SECONDS)
-            call()
-            start = time.perf_counter()
-            for _ in range(repeats[name]):
-                call()
-            seconds[name].append((time.perf_counter() - start) / repeats[name])
+            _seconds_per_call(call, _WARM_UP_SECONDS)
+            seconds[name].append(_seconds_per_call(call, _TIMED_SECONDS))
     return {name: _timing(times) for name, times in seconds.items()}
+
+
+def _seconds_per_call(call: Callable[[], object], at_least: float) -> float:
+    n_calls, start = 0, time.perf_counter()
+    while True:
+        call()
+        n_calls += 1
+        elapsed = time.perf_counter() - start
+        if elapsed >= at_least:
+            return elapsed / n_calls
 
 
 def _timing(times: list[float]) -> Timing:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from harmonium import evaluate
 from harmonium.cli.errors import options_named
-from harmonium.cli.options import DEFAULTS, Binarize, Data, Engine, Json, Model, Seed, Split, load_model, load_split
-from harmonium.cli.output import emit
+from harmonium.cli.options import (
+    DEFAULTS,
+    Binarize,
+    Data,
+    Engine,
+    Json,
+    Model,
+    Seed,
+    Split,
+    integer,
+    load_model,
+    load_split,
+)
+from harmonium.cli.output import complain, emit
+from harmonium.cli.working import WorkProgress
 
 HELP = """Score a machine on data.
 
@@ -15,10 +32,21 @@ Prints log Z, the log-likelihood, the pseudo-log-likelihood (nats per sample) an
 Examples:
   harmonium evaluate runs/digits digits
   harmonium evaluate model.safetensors data.npy --split train --json
+  harmonium evaluate runs/mnist mnist --log-z ais --temperatures salakhutdinov
 
 A likelihood under one convention of --binarize cannot be compared with one under another; the result names it.
-Where log Z is out of reach there is no likelihood, and the verdict says why.
+log Z is exact where that takes seconds, else a bracket of annealed importance sampling with a verdict: "ok", "wide"
+(more than 1 nat) or "unreliable". Where log Z is out of reach there is no likelihood, and the verdict says why.
 """
+
+LogZ = Annotated[
+    str,
+    typer.Option("--log-z", metavar="auto|exact|ais", help="How log Z is found; auto is exact where that is quick."),
+]
+Chains = Annotated[int, integer("Annealed chains in each direction.")]
+Temperatures = Annotated[
+    str, typer.Option(metavar="INTEGER|adaptive|salakhutdinov", help="How many, or as many as are needed, or 14,503.")
+]
 
 
 def command(
@@ -26,6 +54,9 @@ def command(
     data: Data,
     split: Split = None,
     binarize: Binarize = DEFAULTS["binarize"],
+    log_z: LogZ = "auto",
+    chains: Chains = 100,
+    temperatures: Temperatures = "adaptive",
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
     as_json: Json = False,
@@ -33,16 +64,29 @@ def command(
     """Evaluate, and print the scores."""
     rbm = load_model(model)
     dataset, split, X = load_split(data, split)
-    with options_named(policy="--binarize", seed="--seed", engine="--engine"):
-        found = evaluate(rbm, X, convention=binarize, seed=seed, engine=engine)
-    log_z, likelihood = found.log_z, found.log_likelihood
+    names = {name: "--" + name.replace("_", "-") for name in ("log_z", "chains", "temperatures", "seed", "engine")}
+    with options_named(policy="--binarize", **names), WorkProgress("log Z") as progress:
+        found = evaluate(
+            rbm,
+            X,
+            convention=binarize,
+            log_z=log_z,
+            chains=chains,
+            temperatures=int(temperatures) if temperatures.lstrip("+-").isdecimal() else temperatures,
+            seed=seed,
+            engine=engine,
+            progress=progress,
+        )
+    z, likelihood = found.log_z, found.log_likelihood
+    if likelihood.sanity != "ok":
+        complain("warning", f"{likelihood.sanity}.")
     rows = [
         ("machine", f"{found.n_visible} visible, {found.n_hidden} hidden units"),
         ("data", f"{dataset.name}, {split}, {found.n_samples} samples"),
         ("convention", found.convention),
-        ("log Z", _bracket(log_z.value, log_z.lower, log_z.upper)),
-        ("log Z method", log_z.method),
-        ("log Z verdict", log_z.verdict),
+        ("log Z", _bracket(z.value, z.lower, z.upper)),
+        ("log Z method", z.method if z.ess is None else f"{z.method}, ESS {z.ess:.0f}/{z.n_chains}, from {z.start}"),
+        ("log Z verdict", f"{z.verdict}: {z.reason}" if z.reason else z.verdict),
         ("log-likelihood", _bracket(likelihood.mean, likelihood.lower, likelihood.upper)),
         ("pseudo-log-likelihood", found.pseudo_log_likelihood),
         ("reconstruction error", found.reconstruction_error),

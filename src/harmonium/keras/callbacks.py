@@ -33,6 +33,8 @@ class FreeEnergyGap(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 (Keras' signature)
         """Add the gap; list this callback before those that shall see it."""
-        train, valid = (keras.ops.convert_to_numpy(self.model.free_energy(x)).mean() for x in (self._train, self._valid))
         if logs is not None:
-            logs["free_energy_gap"] = float(train - valid)
+            logs["free_energy_gap"] = self._mean(self._train) - self._mean(self._valid)
+
+    def _mean(self, X: Any) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.free_energy(X)).mean())

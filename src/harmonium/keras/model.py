@@ -309,7 +309,7 @@ class RBM(keras.Model):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------------------------------
 
     def _add(self, name: str, shape: tuple[int, ...], value: Any, **options: Any) -> Any:
-        """A variable that starts at `value`; never cast behind our back, as only products may be done in low precision."""
+        """A variable that starts at `value`; never cast for us, as only products may be done in low precision."""
         return self.add_weight(shape=shape, initializer=_constant(value), name=name, autocast=False, **options)
 
     def _tensors(self) -> Parameters:

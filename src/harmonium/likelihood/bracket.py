@@ -73,7 +73,8 @@ def bracket(forward: Float64Array, reverse: Float64Array, floor: float = -math.i
         nothing = math.nan
         return Bracket(nothing, nothing, nothing, 0.0, "unreliable", "the weights are not finite numbers")
     low, high = log_mean(forward), -log_mean(-reverse)
-    lower, upper = max(low - margin(forward), floor), high + margin(-reverse)
+    errors = margin(forward), margin(-reverse)
+    lower, upper = max(low - errors[0], floor), high + errors[1]
     sizes = effective_size(forward), effective_size(-reverse)
     ess = len(reverse) * min(sizes[0] / len(forward), sizes[1] / len(reverse))
     value = max(acceptance_ratio(forward, reverse), floor)
@@ -85,7 +86,8 @@ def bracket(forward: Float64Array, reverse: Float64Array, floor: float = -math.i
         ("states that were visited weigh more than the upper end", floor > upper + _ROUNDING),
     ]
     found = [reason for reason, holds in reasons if holds]
-    # Sides that have crossed within their errors still make an interval, and the value lies in it.
+    if low - high > apart + _ROUNDING:  # then neither is known to be the side it should be
+        lower, upper = max(min(lower, high - errors[1]), floor), max(upper, low + errors[0])
     lower, upper = min(lower, value), max(upper, value)
     if found:
         return Bracket(value, lower, upper, ess, "unreliable", "; ".join(found))

@@ -166,11 +166,12 @@ def log_partition(
     n_units = min(rbm.n_visible, rbm.n_hidden)
     seconds = _predicted_seconds(rbm, engine)
     if method == "exact" or (method == "auto" and n_units <= max_units and seconds <= _AUTO_SECONDS):
-        value = _sum_exactly(rbm, max_units, engine, seconds, progress)
-        return LogPartition(value, value, value, "exact", "ok")
+        log_z = _sum_exactly(rbm, max_units, engine, seconds, progress)
+        return LogPartition(log_z, log_z, log_z, "exact", "ok")
     if start == "exact":
         _check_units(rbm, max_units, seconds)
-    exact = start == "exact" or (start == "auto" and n_units <= _EXACT_STARTS[0] and seconds <= _EXACT_STARTS[1])
+    quick = n_units <= min(max_units, _EXACT_STARTS[0]) and seconds <= _EXACT_STARTS[1]
+    exact = start == "exact" or (start == "auto" and quick)
     settings = Settings(temperatures, chains, exact, max_units, engine)
     found = anneal_both_ways(rbm, X, settings, key.derive("ais"), progress)
     nothing = not math.isfinite(found.value)

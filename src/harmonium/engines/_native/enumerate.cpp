@@ -8,15 +8,40 @@
 
 namespace harmonium {
 
-// exp(b_j + (W'h)_j) is a product of a factor from the low bits of h and one from the high bits; the factors of the low
-// bits are tabled once, so that a (state, visible unit) costs two multiplications and an addition.
+static double log_sum_exp(const double* x, size_t n) {
+    const double largest = *std::max_element(x, x + n);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += exp(x[i] - largest);
+    return largest + log(sum);
+}
+
+// Sums of the rows of W, and of c, over the on bits of each state of `bits` hidden units from `from` on, by adding one bit
+// at a time to a state already done; exponentials of the sums of W if asked for.
+struct Table {
+    std::vector<double> rows, c;
+    Table(size_t m, size_t width, const double* W, const double* c_of, size_t from, size_t bits, bool exponentials)
+        : rows((uint64_t(1) << bits) * width), c(uint64_t(1) << bits) {
+        for (uint64_t s = 1; s < uint64_t(1) << bits; s++) {
+            const int bit = 63 - __builtin_clzll(s);
+            const uint64_t rest = s & ~(uint64_t(1) << bit);
+            for (size_t j = 0; j < m; j++) rows[s * width + j] = rows[rest * width + j] + W[(from + bit) * m + j];
+            c[s] = c[rest] + c_of[from + bit];
+        }
+        if (exponentials)
+            for (double& x : rows) x = exp(x);
+    }
+};
+
+// exp(b_j + (W'h)_j) is a product of factors from the low, the middle and the high bits of h. Those of the low and the
+// middle bits are tabled, so that a (state, visible unit) costs two multiplications and an addition.
 double log_partition_block(const Kernels& k, size_t m, size_t n, const double* W, const double* b, const double* c,
                            uint64_t first, uint64_t count) {
     const size_t width = (m + 7) / 8 * 8;
-    // The largest table that stays in the second-level cache.
-    size_t low_bits = 0;
-    while (low_bits < n && (width << (low_bits + 1)) * sizeof(double) <= 512 * 1024 && (uint64_t(1) << low_bits) < count) low_bits++;
-    const uint64_t n_low = uint64_t(1) << low_bits;
+    // Two tables together stay in the second-level cache.
+    size_t table_bits = 0;
+    while ((width << (table_bits + 1)) * sizeof(double) <= 512 * 1024) table_bits++;
+    const size_t low_bits = std::min(table_bits, n), middle_bits = std::min(table_bits, n - low_bits);
+    const uint64_t n_low = uint64_t(1) << low_bits, n_middle = uint64_t(1) << middle_bits;
 
     double largest = 0;
     for (size_t j = 0; j < m; j++) {
@@ -24,59 +49,54 @@ double log_partition_block(const Kernels& k, size_t m, size_t n, const double* W
         for (size_t i = 0; i < n; i++) (W[i * m + j] > 0 ? up : down) += W[i * m + j];
         largest = std::max({largest, fabs(up), fabs(down)});
     }
-    const bool tame = largest < 300;  // no exponential and no product of two of them leaves the range
+    const bool tame = largest < 200;  // no exponential and no product of three of them leaves the range
     const int safe = std::max(1, int(700 / (largest + 0.7)));
+    const Table low(m, width, W, c, 0, low_bits, tame), middle(m, width, W, c, low_bits, middle_bits, tame);
 
-    // Logarithms of the factors of the low bits, and of c'h, by adding one bit at a time to a state already done.
-    std::vector<double> low(n_low * width), low_c(n_low);
-    for (uint64_t s = 1; s < n_low; s++) {
-        const int bit = 63 - __builtin_clzll(s);
-        const uint64_t rest = s & ~(uint64_t(1) << bit);
-        for (size_t j = 0; j < m; j++) low[s * width + j] = low[rest * width + j] + W[bit * m + j];
-        low_c[s] = low_c[rest] + c[bit];
-    }
-    if (tame)
-        for (double& x : low) x = exp(x);
-
-    const uint64_t last = first + count, first_high = first >> low_bits, last_high = ((last - 1) >> low_bits) + 1;
-    std::vector<double> logs(last_high - first_high);
+    // Pairs of values of the middle and high bits, each with all low bits; at the ends some states are left out.
+    const uint64_t last = first + count, first_pair = (first >> low_bits) / 2, last_pair = ((last - 1) >> low_bits) / 2 + 1;
+    std::vector<double> logs(last_pair - first_pair);
 #pragma omp parallel num_threads(threads_for(double(count) * m))
     {
-        std::vector<double> high(width), out(n_low);
-#pragma omp for schedule(dynamic)
-        for (uint64_t h = first_high; h < last_high; h++) {
-            double high_c = 0;
-            std::fill(high.begin(), high.end(), 0.0);
-            for (size_t j = 0; j < m; j++) high[j] = b[j];
-            for (size_t i = low_bits; i < n; i++)
-                if (h >> (i - low_bits) & 1) {
-                    for (size_t j = 0; j < m; j++) high[j] += W[i * m + j];
-                    high_c += c[i];
+        std::vector<double> high(2 * width), top(width), out(2 * n_low);
+        uint64_t top_of = ~uint64_t(0);
+        double top_c = 0, high_c[2];
+#pragma omp for schedule(static)
+        for (uint64_t pair = first_pair; pair < last_pair; pair++) {
+            for (int half = 0; half < 2; half++) {
+                const uint64_t h = 2 * pair + half, h_top = h >> middle_bits;
+                if (h_top != top_of) {
+                    top_of = h_top;
+                    top_c = 0;
+                    std::copy(b, b + m, top.begin());
+                    for (size_t i = low_bits + middle_bits; i < n; i++)
+                        if (top_of >> (i - low_bits - middle_bits) & 1) {
+                            for (size_t j = 0; j < m; j++) top[j] += W[i * m + j];
+                            top_c += c[i];
+                        }
+                    for (size_t j = 0; j < m && tame; j++) top[j] = exp(top[j]);
                 }
-            const uint64_t start = std::max(first, h << low_bits) - (h << low_bits);
-            const uint64_t stop = std::min(last, (h + 1) << low_bits) - (h << low_bits);
-            if (tame) {
-                for (size_t j = 0; j < width; j++) high[j] = j < m ? exp(high[j]) : 0.0;
-                k.log_products(high.data(), &low[start * width], stop - start, width, safe, &out[start]);
-            } else {
-                for (uint64_t s = start; s < stop; s++) {
+                const double* factor = &middle.rows[(h & (n_middle - 1)) * width];
+                for (size_t j = 0; j < m; j++) high[half * width + j] = tame ? top[j] * factor[j] : top[j] + factor[j];
+                high_c[half] = top_c + middle.c[h & (n_middle - 1)];
+            }
+            if (tame)
+                k.log_products(high.data(), low.rows.data(), n_low, width, safe, out.data());
+            else
+                for (uint64_t s = 0; s < 2 * n_low; s++) {
                     out[s] = 0;
                     for (size_t j = 0; j < m; j++) {
-                        const double x = high[j] + low[s * width + j];
+                        const double x = high[s / n_low * width + j] + low.rows[s % n_low * width + j];
                         out[s] += fmax(x, 0) + log1p(exp(-fabs(x)));
                     }
                 }
-            }
-            double top = -INFINITY, sum = 0;
-            for (uint64_t s = start; s < stop; s++) top = std::max(top, out[s] += low_c[s] + high_c);
-            for (uint64_t s = start; s < stop; s++) sum += exp(out[s] - top);
-            logs[h - first_high] = top + log(sum);
+            const uint64_t offset = 2 * pair * n_low;
+            const uint64_t start = std::max(first, offset) - offset, stop = std::min(last, offset + 2 * n_low) - offset;
+            for (uint64_t s = start; s < stop; s++) out[s] += low.c[s % n_low] + high_c[s / n_low];
+            logs[pair - first_pair] = log_sum_exp(&out[start], stop - start);
         }
     }
-    double top = -INFINITY, sum = 0;
-    for (double x : logs) top = std::max(top, x);
-    for (double x : logs) sum += exp(x - top);
-    return top + log(sum);
+    return log_sum_exp(logs.data(), logs.size());
 }
 
 }  // namespace harmonium

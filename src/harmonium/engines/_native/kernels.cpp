@@ -153,24 +153,45 @@ static double log_mixture(const double* off, const double* on, const double* tab
     return total;
 }
 
-static void log_products(const double* high, const double* low, size_t count, size_t n, int safe, double* out) {
-    for (size_t s = 0; s < count; s++, low += n) {
-        vd product = (vd){} + 1.0;
-        vl exponent = {};
-        for (size_t j = 0; j < n;) {
-            const size_t end = j + size_t(safe) * DOUBLES < n ? j + size_t(safe) * DOUBLES : n;
-            for (; j < end; j += DOUBLES) product *= load<vd>(high + j) * load<vd>(low + j) + 1.0;
-            // Every factor is at least one, so there is no sign and no zero: set the exponent aside.
-            exponent += ((vl)product >> 52) - 1023;
-            product = (vd)(((vl)product & 0x000fffffffffffff) | 0x3ff0000000000000);
+// Several products at a time: one alone would wait for each multiplication to end, and each load serves two or more.
+template <int STATES>
+static inline void log_products_of(const double* high, const double* low, size_t n, int safe, double* out, size_t out_stride) {
+    vd product[2][STATES];
+    vl exponent[2][STATES] = {};
+    for (int h = 0; h < 2; h++)
+        for (int s = 0; s < STATES; s++) product[h][s] = (vd){} + 1.0;
+    for (size_t j = 0; j < n;) {
+        const size_t end = j + size_t(safe) * DOUBLES < n ? j + size_t(safe) * DOUBLES : n;
+        for (; j < end; j += DOUBLES) {
+            const vd x[2] = {load<vd>(high + j), load<vd>(high + n + j)};
+            for (int s = 0; s < STATES; s++) {
+                const vd y = load<vd>(low + s * n + j);
+                for (int h = 0; h < 2; h++) product[h][s] *= x[h] * y + 1.0;
+            }
         }
-        double mantissa = 1, powers = 0;
-        for (int i = 0; i < DOUBLES; i++) {
-            mantissa *= product[i];
-            powers += double(exponent[i]);
-        }
-        out[s] = log(mantissa) + powers * 0.69314718055994530942;
+        // Every factor is at least one, so there is no sign and no zero: set the exponents aside.
+        for (int h = 0; h < 2; h++)
+            for (int s = 0; s < STATES; s++) {
+                exponent[h][s] += ((vl)product[h][s] >> 52) - 1023;
+                product[h][s] = (vd)(((vl)product[h][s] & 0x000fffffffffffff) | 0x3ff0000000000000);
+            }
     }
+    for (int h = 0; h < 2; h++)
+        for (int s = 0; s < STATES; s++) {
+            double mantissa = 1;
+            int64_t powers = 0;
+            for (int i = 0; i < DOUBLES; i++) {
+                mantissa *= product[h][s][i];
+                powers += exponent[h][s][i];
+            }
+            out[h * out_stride + s] = log(mantissa) + double(powers) * 0.69314718055994530942;
+        }
+}
+
+static void log_products(const double* high, const double* low, size_t count, size_t n, int safe, double* out) {
+    size_t s = 0;
+    for (; s + 4 <= count; s += 4) log_products_of<4>(high, low + s * n, n, safe, out + s, count);
+    for (; s < count; s++) log_products_of<1>(high, low + s * n, n, safe, out + s, count);
 }
 
 static const harmonium::Kernels kernels = {

@@ -58,8 +58,8 @@ struct Kernels {
     // sum over i of log(off[i] + on[i] * table[i]), where the products of `safe` terms stay within range.
     double (*log_mixture)(const double* off, const double* on, const double* table, size_t n, int safe);
 
-    // For s < count: out[s] = log of the product over j < n of (1 + high[j] * low[s * n + j]), where the products of
-    // `safe` factors stay within range; n is a multiple of 8.
+    // For h < 2, s < count: out[h * count + s] = log of the product over j < n of (1 + high[h * n + j] * low[s * n + j]),
+    // where the products of `safe` factors stay within range; n is a multiple of 8.
     void (*log_products)(const double* high, const double* low, size_t count, size_t n, int safe, double* out);
 };
 

@@ -160,7 +160,7 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
         const int rows = rows_of(chunk);
 #pragma omp for schedule(static)
         for (int first = 0; first < rows; first += 16) prepare(chunk, first, std::min(first + 16, rows), prepared);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static, 2)
         for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared);
     }
 }
@@ -271,7 +271,8 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
         static thread_local Buffer<char> prepared_buffer;
         char* prepared = prepared_buffer.reserve(k.prepared_bytes(64, blocks));
         alignas(64) float tiles[2][64 * 32];
-#pragma omp for schedule(static)
+        // In turn, as the columns of for_blocks are: what a thread has packed is still in its cache when it needs it.
+#pragma omp for schedule(static, 1)
         for (int word = 0; word < n_words; word++) {
             const size_t first = size_t(word) * 64;
             const int n_rows = int(std::min(size_t(64), m_ + 1 - first)), own = int(std::min(size_t(64), m_ - first));

@@ -1,0 +1,127 @@
+"""One process of a distributed training, started by `test_distributed.py`; each mode is a recipe of docs/distributed.md.
+
+    python worker.py MODE OUT [key=value ...]
+
+It writes the parameters, chains and gradient step that it ends with to OUT (.npz).
+"""
+
+import os
+import signal
+import sys
+
+import numpy as np
+
+MODE, OUT = sys.argv[1:3]
+OPTIONS = dict(option.split("=", 1) for option in sys.argv[3:])
+METHOD = OPTIONS.get("method", "pcd")
+EPOCHS = int(OPTIONS.get("epochs", 1))
+PROCESS, N_PROCESSES = int(OPTIONS.get("process", 0)), int(OPTIONS.get("processes", 1))
+BATCH = 16  # global
+
+if MODE == "tensorflow-workers":
+    import json
+
+    addresses = OPTIONS["addresses"].split(",")
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": PROCESS}})
+
+import keras  # noqa: E402
+
+if MODE == "jax-processes":
+    keras.distribution.initialize(OPTIONS["addresses"], N_PROCESSES, PROCESS)
+
+import harmonium.keras as hk  # noqa: E402
+
+X = (np.random.default_rng(1).random((int(OPTIONS.get("rows", 48)), 12)) < 0.3).astype(np.float32)
+
+
+def compiled_model():
+    model = hk.RBM(8, method=METHOD, sweeps=2, chains=24, weight_decay=0.01, seed=5, monitors=False)
+    model.build((None, X.shape[1]))
+    model.compile(optimizer=keras.optimizers.SGD(0.5, momentum=0.5))
+    return model
+
+
+class DieAt(keras.callbacks.Callback):
+    """Kills this process without warning in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch, self.at = -1, epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == self.at and batch == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def callbacks(model):
+    """Checkpoints, the epoch to begin with, and the planned death of this process, if any."""
+    if "checkpoints" not in OPTIONS:
+        return 0, []
+    checkpoints = hk.Checkpoints(OPTIONS["checkpoints"])
+    first = checkpoints.restore(model)
+    return first, [DieAt(int(OPTIONS["die"])), checkpoints] if "die" in OPTIONS else [checkpoints]
+
+
+def write(model, **more):
+    arrays = {name: keras.ops.convert_to_numpy(getattr(model, name)) for name in ("W", "b", "c")}
+    if model.chain_states is not None:
+        arrays["chains"] = keras.ops.convert_to_numpy(model.chain_states)
+    np.savez(OUT, **arrays, **more)
+
+
+def fit(model, data, **options):
+    first, used = callbacks(model)
+    history = model.fit(
+        data, epochs=EPOCHS, initial_epoch=first, shuffle=False, verbose=0, callbacks=used, **options
+    ).history
+    write(model, first=first, loss=history.get("loss", []))
+
+
+if MODE == "single":
+    fit(compiled_model(), X, batch_size=BATCH)
+
+elif MODE == "jax-devices":
+    devices = keras.distribution.list_devices()
+    assert len(devices) == 4
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    fit(compiled_model(), X, batch_size=BATCH)
+
+elif MODE == "jax-processes":
+    import tensorflow as tf
+
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    share = BATCH // N_PROCESSES
+    mine = X.reshape(-1, N_PROCESSES, share, X.shape[1])[:, PROCESS].reshape(-1, X.shape[1])
+    fit(compiled_model(), tf.data.Dataset.from_tensor_slices(mine).batch(share))
+
+elif MODE == "tensorflow-devices":
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = compiled_model()
+    if "loop" in OPTIONS:
+        hk.fit_multi_worker(model, lambda epoch: tf.data.Dataset.from_tensor_slices(X).batch(BATCH), epochs=EPOCHS)
+        write(model)
+    else:
+        fit(model, X, batch_size=BATCH)
+
+elif MODE == "tensorflow-workers":
+    import tensorflow as tf
+
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    with strategy.scope():
+        model = compiled_model()
+
+    def data(epoch):
+        if OPTIONS.get("die") == str(epoch):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return tf.data.Dataset.from_tensor_slices(X).batch(BATCH)
+
+    checkpoints = hk.Checkpoints(OPTIONS["checkpoints"]) if "checkpoints" in OPTIONS else None
+    history = hk.fit_multi_worker(model, data, epochs=EPOCHS, checkpoints=checkpoints)
+    write(model, first=EPOCHS - len(history), loss=[logs["loss"] for logs in history])
