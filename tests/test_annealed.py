@@ -1,7 +1,8 @@
-"""Annealed importance sampling: exact identities on machines that can be listed, and what records and verdicts promise."""
+"""Annealed importance sampling: exact identities on machines that can be listed; what records and verdicts promise."""
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def hole(depth=10.0, n_hidden=10, n_visible=40):
     return RBM(W, b, c)
 
 
-# Runs --------------------------------------------------------------------------------------------------------------
+# Runs ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("n_hidden", "n_visible"), SHAPES)
@@ -127,7 +128,7 @@ def test_log_mean_and_effective_size():
     assert effective_size(np.array([0.0, -1e3])) == pytest.approx(1)
 
 
-# Temperatures ----------------------------------------------------------------------------------------------------------
+# Temperatures --------------------------------------------------------------------------------------------------------
 
 
 def test_salakhutdinov_s_temperatures():
@@ -165,7 +166,7 @@ def test_bad_temperatures(temperatures):
         check_temperatures(temperatures)
 
 
-# The bracket -------------------------------------------------------------------------------------------------------------
+# The bracket ---------------------------------------------------------------------------------------------------------
 
 
 def quantiles(n, mean, deviation):
@@ -214,7 +215,7 @@ GOOD = quantiles(100, -0.1, 0.4), quantiles(100, 0.1, 0.4)
         (GOOD[0] - 0.6, GOOD[1] + 0.6, {}, "wide", r"1\.\d nats apart"),
         (quantiles(100, -8, 4), quantiles(100, 8, 4), {}, "unreliable", "effective sample size"),
         (GOOD[0][::12], GOOD[1][::12], {}, "unreliable", "effective sample size"),
-        (GOOD[0] + 2, GOOD[1], {}, "unreliable", "the sides cross by 1.8"),
+        (GOOD[0] + 2, GOOD[1], {}, "unreliable", "the sides cross by 1.9"),
         (*GOOD, {"doubt": "chains differ"}, "unreliable", "chains differ"),
         (*GOOD, {"floor": 3.0}, "unreliable", "visited weigh more"),
         (np.append(GOOD[0], np.nan), GOOD[1], {}, "unreliable", "not finite"),
@@ -224,7 +225,7 @@ GOOD = quantiles(100, -0.1, 0.4), quantiles(100, 0.1, 0.4)
 def test_verdicts(forward, reverse, rest, verdict, reason):
     found = bracket(forward, reverse, **rest)
     assert found.verdict == verdict
-    assert pytest.importorskip("re").search(reason, found.reason)
+    assert re.search(reason, found.reason)
     if math.isfinite(found.value):
         assert found.lower <= found.value <= found.upper
     assert verdict != "ok" or found.upper - found.lower <= WIDE
@@ -235,7 +236,7 @@ def test_a_part_of_z_raises_the_lower_end():
     assert (free.lower < -0.05, raised.lower, raised.verdict) == (True, -0.05, "ok")
 
 
-# Starts ------------------------------------------------------------------------------------------------------------------
+# Starts --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 10, 50])
@@ -276,12 +277,12 @@ def test_what_speaks_against_equilibrium():
     assert starts.disagreement(*good) == ""
     assert "differ in x (R-hat" in starts.disagreement({"x": shifted}, *good[1:])
     assert "differ in x (R-hat" in starts.disagreement({"x": wider}, *good[1:])
-    assert "drifts (+1." in starts.disagreement(*good[:2], drift + 1, *good[3:])
+    assert "drifts (+0.9" in starts.disagreement(*good[:2], drift + 1, *good[3:])
     assert "annealing from the base does not come" in starts.disagreement(*good[:3], np.append(works[:99], 9), works)
     assert starts.r_hat(np.zeros(10), 5) == 1.0
 
 
-# log_partition -------------------------------------------------------------------------------------------------------------
+# log_partition -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("start", ["exact", "chains"])
@@ -360,9 +361,11 @@ def test_grey_data_give_the_base_its_biases():
     assert harmonium.log_partition(rbm, "ais", data=X, temperatures=50, start="chains").verdict == "ok"
 
 
-# Planted failures ---------------------------------------------------------------------------------------------------------
+# Planted failures ----------------------------------------------------------------------------------------------------
 
-STRONG = RBM(*(2 * x for x in random_parameters(12, 40, seed=1)))
+# Hidden units that all want one of two opposite patterns.
+_PATTERN = np.random.default_rng(1).choice([-1.0, 1.0], 40)
+STRONG = RBM(np.tile(0.5 * _PATTERN, (12, 1)), -3.0 * _PATTERN, np.full(12, -0.25 * _PATTERN.sum()))
 
 
 @pytest.mark.parametrize(
@@ -374,6 +377,7 @@ STRONG = RBM(*(2 * x for x in random_parameters(12, 40, seed=1)))
         (STRONG, {"data": np.tile(np.arange(40) % 2, (9, 1)), "temperatures": 4}),
         (STRONG, {"data": np.tile(np.arange(40) % 2, (9, 1)), "temperatures": 4, "start": "chains"}),
         (STRONG, {"chains": 5, "start": "chains"}),
+        (STRONG, {"chains": 5, "start": "exact"}),
         (hole(), {"start": "chains"}),
         (hole(2.0), {"start": "chains"}),
         (hole(-2.0), {"start": "chains"}),
@@ -392,9 +396,7 @@ def test_a_missed_mode_is_what_the_check_of_the_starts_is_for(monkeypatch):
     rbm = hole()
     monkeypatch.setattr("harmonium.likelihood.two_sided.disagreement", lambda *_: "")
     monkeypatch.setattr("harmonium.likelihood.two_sided._floor", lambda *_: -math.inf)
-    monkeypatch.setattr(
-        "harmonium.likelihood.two_sided.spread_out", lambda rbm, d, X, n, key: np.zeros((n, 40), np.uint8)
-    )
+    monkeypatch.setattr("harmonium.likelihood.two_sided.spread_out", lambda *x: np.zeros((x[3], 40), np.uint8))
     found = harmonium.log_partition(rbm, "ais", start="chains")
     assert found.verdict == "ok"
     assert found.upper < rbm.log_z() - 5
@@ -416,7 +418,7 @@ def test_weights_beyond_all_bounds_have_no_number(engine, start):
         float(found)
 
 
-# Records -------------------------------------------------------------------------------------------------------------------
+# Records -------------------------------------------------------------------------------------------------------------
 
 BRACKET = LogPartition(451.28, 451.2, 451.41, "ais", "ok", 61.4, 100, "tempered chains")
 DOUBTFUL = LogPartition(451.28, 440.0, 451.41, "ais", "unreliable", 3.0, 100, "tempered chains", "chains differ")
@@ -429,7 +431,7 @@ def test_a_bracket_reads_as_one_line():
 
 def test_an_unreliable_record_is_no_number_unless_told():
     assert float(BRACKET) == BRACKET.number() == 451.28
-    with pytest.raises(Unreliable, match=r"Got 451\.28, but chains differ\. Take more .* accept_unreliable=True"):
+    with pytest.raises(Unreliable, match=r"Got 451\.28, but chains differ\. Take more .*accept_unreliable=True"):
         float(DOUBTFUL)
     assert DOUBTFUL.number(accept_unreliable=True) == 451.28
     with pytest.raises(Unreliable, match="Got none: too large"):
@@ -493,7 +495,7 @@ def test_the_command_brackets_too(tmp_path, capsys, monkeypatch):
     assert "from exact samples" in out
     for name, value in (("--log-z", "never"), ("--chains", "0"), ("--temperatures", "1"), ("--temperatures", "warm")):
         assert main(["evaluate", "m.safetensors", "x.npy", "--log-z", "ais", name, value]) == 2
-        assert capsys.readouterr().err.startswith(f"error: {name} must be")
+        assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {name} must be")
 
 
 def test_log_sum_exp_of_the_oracle_is_the_floor():

@@ -125,3 +125,42 @@ elif MODE == "tensorflow-workers":
     checkpoints = hk.Checkpoints(OPTIONS["checkpoints"]) if "checkpoints" in OPTIONS else None
     history = hk.fit_multi_worker(model, data, epochs=EPOCHS, checkpoints=checkpoints)
     write(model, first=EPOCHS - len(history), loss=[logs["loss"] for logs in history])
+
+elif MODE == "tensorflow-emulated":
+    # One process plays both replicas in turn, step by step, and adds up what they contribute.
+    import tensorflow as tf
+
+    from harmonium.keras import replicas
+
+    model = compiled_model()
+    replica, sizes = 0, []
+    replicas.number = lambda: replica
+    replicas.count = lambda: 2
+    replicas._context = lambda: True  # as within a strategy
+    draws = []
+    for start in range(0, len(X), BATCH):
+        batch = X[start : start + BATCH]
+        shards = [batch[: -(-len(batch) // 2)], batch[-(-len(batch) // 2) :]]
+        sizes = [len(shard) for shard in shards]
+        noise, chains = model.noise.state.numpy(), None if METHOD == "cd" else model.chain_states.numpy()
+        gradients, moved = [], []
+        for replica, shard in enumerate(shards):
+            model.noise.state.assign(noise)
+            if chains is not None:
+                model.chain_states.assign(chains)
+            # Positive and chain rows are counted apart: their sums over the replicas differ under "pcd".
+            counts = iter([sum(sizes), sum(sizes) if METHOD == "cd" else 24])
+            replicas.total = lambda x, counts=counts: tf.cast(next(counts), x.dtype)
+            with tf.GradientTape() as tape:
+                loss = model.compute_loss(tf.constant(shard))
+            gradients.append(tape.gradient(loss, [v.value for v in model.trainable_variables]))
+            if chains is not None:
+                moved.append(model.chain_states.numpy())
+        if chains is not None:
+            model.chain_states.assign(sum(moved))
+        total = [a + b for a, b in zip(*gradients, strict=True)]
+        model.optimizer.apply_gradients(zip(total, model.trainable_variables, strict=True))
+    for replica in range(2):
+        model.noise.state.assign(noise)
+        draws.append(model.sample_h_from_v(np.zeros((50, 12), np.float32)).numpy())
+    write(model, draws=draws)

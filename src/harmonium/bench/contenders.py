@@ -101,11 +101,14 @@ def cd_numpy_naive(shape: Shape) -> Call:
     return cd
 
 
-def cd_sklearn(shape: Shape) -> Call:
-    """``sklearn.neural_network.BernoulliRBM.fit`` for one pass over ten batches; its time is for one batch."""
+def cd_sklearn(shape: Shape, dtype: type) -> Call:
+    """``sklearn.neural_network.BernoulliRBM.fit`` for one pass over ten batches.
+
+    It computes in single precision where the data have it; 0 and 1 as integers become double precision.
+    """
     from sklearn.neural_network import BernoulliRBM
 
-    X = shape.binary(shape.n_visible, 10 * shape.batch)
+    X = shape.binary(shape.n_visible, 10 * shape.batch).astype(dtype)
     model = BernoulliRBM(shape.n_hidden, learning_rate=0.01, batch_size=shape.batch, n_iter=1, random_state=0)
     return lambda: model.fit(X)
 

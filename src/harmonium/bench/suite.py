@@ -67,19 +67,21 @@ def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
         "native": contenders.cd_harmonium(shape, "native"),
         "numpy": contenders.cd_harmonium(shape, "numpy"),
         "numpy_naive": contenders.cd_numpy_naive(shape),
-        "sklearn": contenders.cd_sklearn(shape),
+        "sklearn": contenders.cd_sklearn(shape, np.uint8),
+        "sklearn_float32": contenders.cd_sklearn(shape, np.float32),
     }
     if contenders.installed("torch"):
         calls["torch"] = contenders.cd_torch(shape)
     times = interleave(calls, rounds)
     # scikit-learn's call is ten batches.
-    samples = {name: shape.batch * (10 if name == "sklearn" else 1) for name in calls}
+    samples = {name: shape.batch * (10 if name.startswith("sklearn") else 1) for name in calls}
     rates: dict[str, Any] = {name: samples[name] / timing.median for name, timing in times.items()}
     native = times["native"]
     return {
         **rates,
         "ratio_to_floor": native.times_faster_than(times["floor"]),
         "ratio_to_sklearn": native.times_faster_than(times["sklearn"]) / 10,
+        "ratio_to_sklearn_float32": native.times_faster_than(times["sklearn_float32"]) / 10,
         "spread": {name: [samples[name] / t.high, samples[name] / t.low] for name, t in times.items()},
     }
 

@@ -45,10 +45,13 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
     return [
         *rows,
         ("CD-1 / floor", f"{cd1['ratio_to_floor']:.2f}"),
-        ("CD-1 / scikit-learn", f"{cd1['ratio_to_sklearn']:.1f}"),
+        (
+            "CD-1 / scikit-learn",
+            f"{cd1['ratio_to_sklearn']:.1f} on 0/1 integers, {cd1['ratio_to_sklearn_float32']:.1f} on float32",
+        ),
         ("Python's share", f"{100 * cd1['python_overhead']['share_of_step']:.1f} % of a step"),
         ("CD-1, batch 10 / floor", f"{result['cd1_batch_10']['ratio_to_floor']:.2f}"),
         ("Gibbs, 1,000 chains / floor", f"{gibbs['ratio_to_floor']:.2f} ({gibbs['flips_per_ns']:.2f} flips/ns)"),
         ("enumeration", f"{result['log_partition']['ns_per_state_visible']:.3f} ns per (state, visible unit)"),
-        ("memory added by training", f"{result['memory_added_by_training_mb']:.0f} MB"),
+        ("memory of training, MB", result["memory_added_by_training_mb"]),
     ]

@@ -13,6 +13,7 @@ from harmonium.cli.options import Json, load_model
 from harmonium.cli.output import emit
 from harmonium.engines import native
 from harmonium.errors import InvalidParameter, OutOfReach
+from harmonium.theory import mixing_summary
 from harmonium.training import RunDirectory
 
 HELP = """Describe a machine or a run.
@@ -27,6 +28,8 @@ Examples:
 
 A hidden unit is "always on" ("always off") if E[h|v] stays above 0.99 (below 0.01) for every v there is, and "idle" if
 E[h|v] hardly depends on v; such units do no work.
+
+"contrastive divergence" is what is known for certain about Gibbs sampling of the machine and the bias of CD-1.
 """
 
 _ENUMERABLE_UNITS = 16  # a moment's work
@@ -49,8 +52,7 @@ def command(
     result: dict[str, Any] = {}
     rows: list[tuple[str, Any]] = []
     if engine:
-        describe = getattr(native, "description", native.instruction_set)
-        result["engine"] = str(describe())
+        result["engine"] = native.description()
         rows.append(("native engine", result["engine"]))
     if model is not None:
         rbm = load_model(model)
@@ -88,6 +90,7 @@ def _parameters(rbm: RBM) -> dict[str, Any]:
         "hidden_always_off": int((highest < -_SURE).sum()),
         "hidden_idle": int((highest - lowest < _IDLE).sum()),
         "log_z": log_z,
+        "contrastive_divergence": mixing_summary(rbm).as_dict(),
     }
 
 

@@ -7,11 +7,18 @@ and every instruction set.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+# GNU OpenMP's threads busy-wait for milliseconds by default, which on a machine with other work to do makes every step
+# wait for the scheduler. This much (a fraction of a millisecond) covers the time between two calls. OpenMP reads it when
+# the extension is loaded; whoever has chosen a policy keeps it.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 from harmonium.engines._native import _kernels
 from harmonium.engines.engine import Beta, Engine, FloatArray, Phase, Velocity

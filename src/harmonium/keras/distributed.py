@@ -69,16 +69,19 @@ def fit_multi_worker(
             model.optimizer.build(model.trainable_variables)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(batch: Any) -> None:
-        strategy.run(model.train_step, args=(batch,))
+    def step(batch: Any) -> dict[str, Any]:
+        # Reduced here, because metrics that are read outside a step need collectives of their own.
+        logs = strategy.run(model.train_step, args=(batch,))
+        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
 
     first = 0 if checkpoints is None else checkpoints.restore(model)
     history = []
     for epoch in range(first, epochs):
         model.reset_metrics()
+        logs: dict[str, Any] = {}
         for batch in strategy.experimental_distribute_dataset(_shared_by_rows(data(epoch))):
-            step(batch)
-        history.append({name: float(value) for name, value in model.get_metrics_result().items()})
+            logs = step(batch)  # means over the epoch so far
+        history.append({name: float(value) for name, value in logs.items()})
         if checkpoints is not None and (epoch + 1) % checkpoints.every == 0:
             checkpoints.save(model, epoch + 1)
         if on_epoch is not None:

@@ -73,7 +73,7 @@ def bracket(forward: Float64Array, reverse: Float64Array, floor: float = -math.i
         nothing = math.nan
         return Bracket(nothing, nothing, nothing, 0.0, "unreliable", "the weights are not finite numbers")
     low, high = log_mean(forward), -log_mean(-reverse)
-    errors = margin(forward), margin(-reverse)
+    errors = margin(forward) + _ROUNDING, margin(-reverse) + _ROUNDING
     lower, upper = max(low - errors[0], floor), high + errors[1]
     sizes = effective_size(forward), effective_size(-reverse)
     ess = len(reverse) * min(sizes[0] / len(forward), sizes[1] / len(reverse))

@@ -49,8 +49,8 @@ def leading_directions(rbm: RBM) -> Float64Array:
 def spread_out(rbm: RBM, directions: Float64Array, X: npt.NDArray[Any] | None, n: int, key: Key) -> States01:
     """`n` states as different as the machine knows of; half of them rows of `X` if there are any.
 
-    A machine's modes lie along the leading directions of W, on either side; the signs of W'z mix what hidden units want,
-    for random z of one, some or all units.
+    A machine's modes lie along the leading directions of W, on either side; the signs of W'z mix what hidden units
+    want, for random z of one, some or all units.
     """
     m, rows = rbm.n_visible, []
     if X is not None:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.likelihood.annealed import Float64Array, Path, Works, log_mean
-from harmonium.likelihood.bracket import Bracket, bracket
+from harmonium.likelihood.annealed import Float64Array, Path, Works, effective_size, log_mean
+from harmonium.likelihood.bracket import FEWEST, Bracket, bracket
 from harmonium.likelihood.exact import exact_sample
 from harmonium.likelihood.schedule import n_planning_steps, plan
 from harmonium.likelihood.starts import disagreement, leading_directions, pick, refresh, spread_out
@@ -120,7 +120,9 @@ class _Runs:
             features = {"free energy": path.minus_free_energy(engine.encode(v)), "reverse work": reverse}
             features |= {f"direction {k + 1} of the weights": v @ x for k, x in enumerate(directions[:2])}
             doubt = disagreement(features, first, drift, reverse, forward)
-            if not doubt or number == _ROUNDS - 1:
+            # Other starts do not help where the weights themselves are too uneven for any number.
+            hopeless = max(effective_size(forward), effective_size(-reverse)) < FEWEST
+            if not doubt or hopeless or number == _ROUNDS - 1:
                 break
             self.meter.expect(2 * (len(self.betas) - 1))
             new, ends = self.forward(number + 1)

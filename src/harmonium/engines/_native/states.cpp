@@ -10,10 +10,10 @@ namespace harmonium {
 
 static uint32_t valid_columns(size_t n, size_t column) { return n - column >= 32 ? ~0u : (1u << (n - column)) - 1; }
 
-// Calls use(tile, rows, key, column, valid, out words) for tiles of at most 64 x 32 of a float matrix.
+// Calls use(tile, rows, key, column, valid, out words) for tiles of at most 16 x 32 of a float matrix.
 template <class Use>
 static void for_noisy_tiles(const float* x, size_t rows, size_t n, NoiseKey key, uint64_t* out, size_t out_stride, Use use) {
-    constexpr size_t CHUNK = 64;
+    constexpr size_t CHUNK = 16;  // even, as noise is made for two rows at a time
     const int n_chunks = int((rows + CHUNK - 1) / CHUNK);
     uint32_t* half_words = reinterpret_cast<uint32_t*>(out);
 #pragma omp parallel for num_threads(threads_for(double(rows) * n * 8)) schedule(static)
@@ -51,7 +51,7 @@ void draw(const Kernels& k, const float* p, size_t rows, size_t n, NoiseKey key,
 }
 
 void mean(const Kernels& k, const float* logits, size_t n, float* out) {
-    constexpr size_t CHUNK = 8192;
+    constexpr size_t CHUNK = 2048;
     const int n_chunks = int((n + CHUNK - 1) / CHUNK);
 #pragma omp parallel for num_threads(threads_for(double(n) * 3)) schedule(static)
     for (int chunk = 0; chunk < n_chunks; chunk++) {
