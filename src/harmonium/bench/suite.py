@@ -21,6 +21,8 @@ REFERENCE = Shape(784, 500, 100)
 LAYERS = ((64, 256), (784, 200), (784, 500), (784, 1024), (4096, 4096))
 BATCHES = (1, 10, 100, 500, 2000)
 CHAINS = (100, 1000, 10_000)
+# Multiply-adds of a step's products; a larger one takes many seconds through BLAS and is left out.
+_LARGEST = 2e11
 Progress = Callable[[str], None]
 
 
@@ -144,6 +146,8 @@ def _grids(progress: Progress) -> dict[str, Any]:
         for batch in BATCHES:
             for sweeps in (1, 10):
                 shape = Shape(n_visible, n_hidden, batch, sweeps)
+                if shape.n_visible * shape.n_hidden * shape.batch * (2 * sweeps + 3) > _LARGEST:
+                    continue
                 progress(f"training, {n_visible} x {n_hidden}, batch {batch}, CD-{sweeps}")
                 training.append(_training(shape, 5))
     sampling = []
