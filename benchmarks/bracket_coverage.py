@@ -2,8 +2,8 @@
 
 python benchmarks/bracket_coverage.py [runs a case, 50 by default]
 
-Digits machines from weakly to far too strongly trained, and machines made to mislead: modes that annealing misses, first-
-order transitions, frozen units. A wrong "ok" is a bracket with that verdict that does not cover; 5 % are allowed for.
+Digits machines from weakly to far too strongly trained, and machines made to mislead: modes that annealing misses,
+first-order transitions. A wrong "ok" is a bracket with that verdict that does not cover; 5 % are allowed for.
 """
 
 import sys
@@ -85,8 +85,8 @@ def main(runs=50):
                 counts = [verdicts[x] for x in ("ok", "wide", "unreliable")]
                 total += Counter(runs=runs, ok=counts[0], wrong=wrong, covered=covered)
                 print(
-                    f"{name:28} {start:6} {'yes' if data is not None else '-':4} {covered:5}/{runs} {counts[0]:4} {counts[1]:4} "
-                    f"{counts[2]:10} {wrong:9} {np.median(widths):6.2f} {seconds:8.2f}",
+                    f"{name:28} {start:6} {'yes' if data is not None else '-':4} {covered:5}/{runs} "
+                    f"{counts[0]:4} {counts[1]:4} {counts[2]:10} {wrong:9} {np.median(widths):6.2f} {seconds:8.2f}",
                     flush=True,
                 )
     share = total["wrong"] / max(total["ok"], 1)

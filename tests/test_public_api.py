@@ -12,10 +12,14 @@ from harmonium import errors
 
 FUNCTIONS = {
     "evaluate",
+    "exact_gradient",
+    "exact_sample",
+    "exact_statistics",
     "free_energy",
     "gibbs_chain",
     "log_likelihood",
     "log_partition",
+    "probability_table",
     "pseudo_log_likelihood",
     "reconstruction_error",
     "sample",
@@ -33,7 +37,7 @@ RECORDS = {
     "TrainingResult",
     "TrainingRun",
 }
-MODULES = {"datasets", "errors"}
+MODULES = {"datasets", "errors", "theory"}
 
 
 def test_the_public_names_are_the_documented_ones():

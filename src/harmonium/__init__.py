@@ -1,14 +1,18 @@
 """Harmonium: restricted Boltzmann machines, exact where exactness is possible and honest where it is not."""
 
-from harmonium import datasets, errors
+from harmonium import datasets, errors, theory
 from harmonium.likelihood import (
     Evaluation,
     LogLikelihood,
     LogPartition,
     evaluate,
+    exact_gradient,
+    exact_sample,
+    exact_statistics,
     free_energy,
     log_likelihood,
     log_partition,
+    probability_table,
     pseudo_log_likelihood,
     reconstruction_error,
 )
@@ -33,12 +37,17 @@ __all__ = [
     "datasets",
     "errors",
     "evaluate",
+    "exact_gradient",
+    "exact_sample",
+    "exact_statistics",
     "free_energy",
     "gibbs_chain",
     "log_likelihood",
     "log_partition",
+    "probability_table",
     "pseudo_log_likelihood",
     "reconstruction_error",
     "sample",
+    "theory",
     "train",
 ]

@@ -14,6 +14,7 @@ import pytest
 
 import harmonium
 import harmonium.keras as hk
+from harmonium.deep import Stack
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.keras import equations
 from harmonium.keras import model as model_module
@@ -49,7 +50,7 @@ def assert_same_state(a, b):
 
 
 def compiled(optimizer=None, **options):
-    model = hk.RBM(5, **({"seed": 3, "weight_decay": 0.01} | options))
+    model = hk.RBM(5, **({"method": "cd", "seed": 3, "weight_decay": 0.01} | options))
     model.build((None, 9))
     model.compile(optimizer=optimizer or keras.optimizers.Adam(0.01))
     return model
@@ -323,7 +324,9 @@ def test_compiled_and_uncompiled_agree(monkeypatch, method):
 
         def uniform(shape, seed, dtype="float32"):
             counter = tf.cast(seed.next()[1], "float32")
-            return tf.math.floormod(tf.reshape(tf.range(tf.reduce_prod(shape), dtype=dtype), shape) * 0.618 + counter, 1)
+            return tf.math.floormod(
+                tf.reshape(tf.range(tf.reduce_prod(shape), dtype=dtype), shape) * 0.618 + counter, 1
+            )
 
         monkeypatch.setattr(model_module, "uniform", uniform)
     models = [compiled(method=method, chains=8) for _ in range(2)]
@@ -541,7 +544,7 @@ def test_classifier_saves_and_loads(tmp_path):
 
 def test_weights_are_counted():
     rbms = [harmonium.RBM(np.zeros((n, m)), np.zeros(m), np.zeros(n)) for n, m in ((500, 784), (200, 500))]
-    model = hk.classifier(harmonium.deep.Stack(rbms) if hasattr(harmonium, "deep") else rbms, 10)
+    model = hk.classifier(Stack(rbms), 10)
     assert hk.count_rbm_parameters(model) == 493_984
     assert model.count_params() == 493_984 + 200 * 10 + 10
 

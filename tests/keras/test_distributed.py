@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -38,8 +39,19 @@ def free_addresses(n):
     return ",".join(addresses)
 
 
+@pytest.fixture(autouse=True)
+def _no_process_outlives_its_test():
+    yield
+    while Worker.running:
+        process = Worker.running.pop().process
+        process.kill()
+        process.wait()
+
+
 class Worker:
     """One process; `result` waits for it and returns the arrays that it wrote."""
+
+    running: ClassVar[list["Worker"]] = []
 
     def __init__(self, directory, mode, **options):
         name = "-".join([mode, *(f"{k}={v}" for k, v in options.items() if k not in ("addresses", "checkpoints"))])
@@ -56,6 +68,7 @@ class Worker:
         arguments = [sys.executable, str(WORKER), mode, str(self.out), *(f"{k}={v}" for k, v in options.items())]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(arguments, env=environment, stdout=log, stderr=log)
+        Worker.running.append(self)
 
     def result(self):
         assert self.process.wait(timeout=240) == 0, self.log.read_text()[-4000:]
@@ -86,7 +99,7 @@ def train_through_a_death(directory, mode, addresses, victim=1):
     checkpoints = directory / "checkpoints"
     options = {"epochs": 4, "checkpoints": checkpoints}
     shared = {"processes": 2, "addresses": free_addresses(addresses)} | options
-    doomed = [Worker(directory, mode, process=k, **shared, **({"die": 2} if k == victim else {})) for k in range(2)]
+    doomed = [Worker(directory, mode, process=k, **shared, die=2, victim=victim) for k in range(2)]
     assert doomed[victim].process.wait(timeout=240) == -9, doomed[victim].log.read_text()[-4000:]
     survivor = doomed[1 - victim].process
     survivor.kill()  # it cannot go on alone; a job scheduler ends it
@@ -110,11 +123,9 @@ def on_one_device(tmp_path_factory):
 @pytest.mark.skipif(not installed("tensorflow"), reason="tf.data carries the data shards")
 def test_jax_devices_and_processes_train_as_one(tmp_path, on_one_device):
     """One program draws the noise for all rows, so every step is the single device's."""
-    devices = Worker(tmp_path, "jax-devices", epochs=4)
-    processes = cluster(tmp_path, "jax-processes", epochs=4)
-    results = [worker.result() for worker in processes]
+    results = [worker.result() for worker in cluster(tmp_path, "jax-processes", epochs=4)]
     assert_identical(*results)
-    assert_same_step(devices.result(), on_one_device)
+    assert_same_step(Worker(tmp_path, "jax-devices", epochs=4).result(), on_one_device)
     assert_same_step(results[0], on_one_device)
 
 
@@ -144,11 +155,10 @@ def test_mirrored_step_is_the_sum_of_its_replicas(tmp_path, method):
 
 @needs_tensorflow
 def test_workers_train_as_the_devices_of_one(tmp_path):
-    devices = Worker(tmp_path, "tensorflow-devices", epochs=4, loop=1)
-    workers = cluster(tmp_path, "tensorflow-workers", addresses=2, epochs=4)
-    results = [worker.result() for worker in workers]
+    devices = Worker(tmp_path, "tensorflow-devices", epochs=4, loop=1).result()
+    results = [worker.result() for worker in cluster(tmp_path, "tensorflow-workers", addresses=2, epochs=4)]
     assert_identical(*results)
-    assert_same_step(results[0], devices.result())
+    assert_same_step(results[0], devices)
     died = train_through_a_death(tmp_path, "tensorflow-workers", addresses=2)
     assert [int(r["first"]) for r in died] == [2, 2]
     assert_identical(*died)

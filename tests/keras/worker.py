@@ -1,4 +1,4 @@
-"""One process of a distributed training, started by `test_distributed.py`; each mode is a recipe of docs/distributed.md.
+"""One process of a distributed training, started by `test_distributed.py`; modes are recipes of docs/distributed.md.
 
     python worker.py MODE OUT [key=value ...]
 
@@ -22,7 +22,9 @@ if MODE == "tensorflow-workers":
     import json
 
     addresses = OPTIONS["addresses"].split(",")
-    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": PROCESS}})
+    os.environ["TF_CONFIG"] = json.dumps(
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": PROCESS}}
+    )
 
 import keras  # noqa: E402
 
@@ -42,7 +44,7 @@ def compiled_model():
 
 
 class DieAt(keras.callbacks.Callback):
-    """Kills this process without warning in the middle of an epoch."""
+    """Kills the victim without warning in the middle of an epoch. All processes have it: they must run in step."""
 
     def __init__(self, epoch):
         super().__init__()
@@ -52,7 +54,7 @@ class DieAt(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.epoch == self.at and batch == 1:
+        if self.epoch == self.at and batch == 1 and str(PROCESS) == OPTIONS["victim"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -105,7 +107,7 @@ elif MODE == "tensorflow-devices":
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         model = compiled_model()
     if "loop" in OPTIONS:
-        hk.fit_multi_worker(model, lambda epoch: tf.data.Dataset.from_tensor_slices(X).batch(BATCH), epochs=EPOCHS)
+        hk.fit_multi_worker(model, lambda _: tf.data.Dataset.from_tensor_slices(X).batch(BATCH), epochs=EPOCHS)
         write(model)
     else:
         fit(model, X, batch_size=BATCH)
@@ -118,7 +120,7 @@ elif MODE == "tensorflow-workers":
         model = compiled_model()
 
     def data(epoch):
-        if OPTIONS.get("die") == str(epoch):
+        if OPTIONS.get("die") == str(epoch) and OPTIONS["victim"] == str(PROCESS):
             os.kill(os.getpid(), signal.SIGKILL)
         return tf.data.Dataset.from_tensor_slices(X).batch(BATCH)
 
@@ -144,7 +146,7 @@ elif MODE == "tensorflow-emulated":
         sizes = [len(shard) for shard in shards]
         noise, chains = model.noise.state.numpy(), None if METHOD == "cd" else model.chain_states.numpy()
         gradients, moved = [], []
-        for replica, shard in enumerate(shards):
+        for replica, shard in enumerate(shards):  # noqa: B007 (read by `replicas.number`)
             model.noise.state.assign(noise)
             if chains is not None:
                 model.chain_states.assign(chains)
@@ -160,7 +162,7 @@ elif MODE == "tensorflow-emulated":
             model.chain_states.assign(sum(moved))
         total = [a + b for a, b in zip(*gradients, strict=True)]
         model.optimizer.apply_gradients(zip(total, model.trainable_variables, strict=True))
-    for replica in range(2):
+    for replica in range(2):  # noqa: B007
         model.noise.state.assign(noise)
         draws.append(model.sample_h_from_v(np.zeros((50, 12), np.float32)).numpy())
     write(model, draws=draws)

@@ -6,8 +6,8 @@ import json
 import subprocess
 import sys
 
-# The kernel keeps a process' peak resident memory and forgets it on request, so that the making of the data, which needs
-# more than the training, does not hide it.
+# The kernel keeps a process' peak resident memory and forgets it on request, so that the making of the data, which
+# needs more than the training, does not hide it.
 _CHILD = """
 import json
 import numpy as np

@@ -66,14 +66,16 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         UnwritableOutput
             The disk is full or gone; the last checkpoint is untouched.
         """
-        if not is_main_process(model):
-            return
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.directory, prefix=".new-") as temporary:
+            # All processes serialise, because Keras on JAX makes variables while it does, in which all must take part.
+            with tempfile.TemporaryDirectory(prefix="harmonium-") as temporary:
                 path = Path(temporary, "state.weights.h5")
                 model.save_weights(str(path))
-                atomic_write(self.directory / f"epoch-{epoch:08d}.weights.h5", path.read_bytes())
+                content = path.read_bytes()
+            if not is_main_process(model):
+                return
+            self.directory.mkdir(parents=True, exist_ok=True)
+            atomic_write(self.directory / f"epoch-{epoch:08d}.weights.h5", content)
         except OSError as error:
             if isinstance(error, UnwritableOutput):
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 
@@ -21,20 +22,29 @@ class Parameters(NamedTuple):
         return Parameters(W, b, c, self.product_dtype)
 
 
-def _product(x: Any, matrix: Any, parameters: Parameters) -> Any:
+def _product(x: Any, parameters: Parameters, *, transposed: bool = False) -> Any:
     """Only the product itself is done in the type of a mixed-precision policy; what comes of it is as fine as W."""
-    dtype = parameters.product_dtype
-    return ops.cast(ops.matmul(ops.cast(x, dtype), ops.cast(matrix, dtype)), parameters.W.dtype)
+    x, W = (ops.cast(array, parameters.product_dtype) for array in (x, parameters.W))
+    if not transposed:
+        product = ops.matmul(x, W)
+    elif keras.backend.backend() == "tensorflow":
+        # The others see through a transposition; TensorFlow would write the transposed W out, thrice a step.
+        import tensorflow as tf
+
+        product = tf.matmul(x, W, transpose_b=True)
+    else:
+        product = ops.matmul(x, ops.transpose(W))
+    return ops.cast(product, parameters.W.dtype)
 
 
 def logits_h(v: Any, parameters: Parameters) -> Any:
     """Wv + c, shape (batch, n_hidden)."""
-    return _product(v, ops.transpose(parameters.W), parameters) + parameters.c
+    return _product(v, parameters, transposed=True) + parameters.c
 
 
 def logits_v(h: Any, parameters: Parameters) -> Any:
     """W'h + b, shape (batch, n_visible)."""
-    return _product(h, parameters.W, parameters) + parameters.b
+    return _product(h, parameters) + parameters.b
 
 
 def free_energy(v: Any, logits: Any, parameters: Parameters) -> Any:

@@ -32,8 +32,8 @@ class RBM(keras.Model):  # type: ignore[misc]
     Parameters
     ----------
     n_hidden : int
-    method : {"cd", "pcd"}
-        Where the negative chains start: at the data of the batch, or where they ended at the last step.
+    method : {"pcd", "cd"}
+        Where the negative chains start: where they ended at the last step, or at the data of the batch.
     sweeps : int
         k of CD-k and PCD-k.
     chains : int
@@ -91,11 +91,11 @@ class RBM(keras.Model):  # type: ignore[misc]
         self,
         n_hidden: int,
         *,
-        method: str = "cd",
+        method: str = "pcd",
         sweeps: int = 1,
         chains: int = 100,
         last_statistic: str = "sampled",
-        weight_decay: float = 1e-4,
+        weight_decay: float = 1e-3,
         binarize: str = "threshold",
         centred: bool = False,
         monitors: bool = True,
@@ -104,7 +104,7 @@ class RBM(keras.Model):  # type: ignore[misc]
     ) -> None:
         super().__init__(autocast=False, **options)
         self.n_hidden = check_count(n_hidden, "n_hidden")
-        self.method = check_choice(method, "method", ("cd", "pcd"))
+        self.method = check_choice(method, "method", ("pcd", "cd"))
         self.sweeps = check_count(sweeps, "sweeps")
         self.chains = check_count(chains, "chains")
         self.last_statistic = check_choice(last_statistic, "last_statistic", ("sampled", "mean_field"))

@@ -1,6 +1,7 @@
-"""How probable a machine finds data: exactly where that is possible."""
+"""How probable a machine finds data: exactly where that is possible, within a bracket where it is not."""
 
 from harmonium.likelihood.evaluate import Evaluation, LogLikelihood, evaluate, free_energy, log_likelihood
+from harmonium.likelihood.exact import exact_gradient, exact_sample, exact_statistics, probability_table
 from harmonium.likelihood.partition import LogPartition, log_partition
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
 
@@ -9,9 +10,13 @@ __all__ = [
     "LogLikelihood",
     "LogPartition",
     "evaluate",
+    "exact_gradient",
+    "exact_sample",
+    "exact_statistics",
     "free_energy",
     "log_likelihood",
     "log_partition",
+    "probability_table",
     "pseudo_log_likelihood",
     "reconstruction_error",
 ]

@@ -69,7 +69,10 @@ def _scores(
     header = ("data", "samples", "pseudo-log-likelihood (nats)", "reconstruction error", "log-likelihood (nats)")
     if evaluation.log_z.value is None:
         # The last column would be empty but for the baseline, whose likelihood is its pseudo-likelihood.
-        caption += " There is no log-likelihood, as log Z is out of reach of exact enumeration at this size."
+        caption += (
+            " There is no log-likelihood, as log Z is out of reach of exact enumeration at this size; "
+            "'harmonium evaluate' brackets it."
+        )
         return Table(caption, header[:-1], [row[:-1] for row in rows])
     return Table(caption, header, rows)
 

@@ -100,7 +100,8 @@ def write_results(
         return binarize(X, config.binarize, key.derive("states"))
 
     def scores(machine: RBM) -> Evaluation:
-        return evaluate(machine, X, convention=config.binarize, seed=key, engine=config.engine)
+        # A page is made in seconds; an annealed estimate of log Z may take minutes.
+        return evaluate(machine, X, convention=config.binarize, log_z="exact", seed=key, engine=config.engine)
 
     say(f"scoring {len(X):,} {split} samples")
     # Without weights nothing depends on the hidden unit, and the visible ones are independent.

@@ -82,12 +82,13 @@ void decode(Bits states, size_t n, uint8_t* out) {
         for (size_t i = 0; i < n; i++) out[r * n + i] = states.words[r * states.stride + i / 64] >> (i % 64) & 1;
 }
 
-void dot(Bits states, size_t n, const float* x, double* out) {
+void dot(Bits states, size_t n, const float* x, double* out) {  // bits beyond n are zero
 #pragma omp parallel for num_threads(threads_for(double(states.rows) * n)) schedule(static)
     for (size_t r = 0; r < states.rows; r++) {
         double total = 0;
-        for (size_t i = 0; i < n; i++)
-            total += states.words[r * states.stride + i / 64] >> (i % 64) & 1 ? double(x[i]) : 0.0;
+        for (size_t w = 0; w < states.stride; w++)
+            for (uint64_t left = states.words[r * states.stride + w]; left; left &= left - 1)
+                total += double(x[w * 64 + __builtin_ctzll(left)]);
         out[r] = total;
     }
 }
