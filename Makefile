@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-keras lint bench clean
 
 demo: .venv/ready  ## train on 5,000 real digits; figures and a page in demo/
 	$(BIN)/harmonium demo --out demo
 
 test: .venv/ready  ## every test
 	$(BIN)/python -m pytest
+
+test-keras: .venv/ready  ## the Keras face on TensorFlow and JAX, with real processes (several minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu jax tensorboard
+	$(BIN)/python -m pytest tests/keras
 
 lint: .venv/ready  ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -108,7 +108,7 @@ def cd_sklearn(shape: Shape, dtype: type) -> Call:
     """
     from sklearn.neural_network import BernoulliRBM
 
-    X = shape.binary(shape.n_visible, 10 * shape.batch).astype(dtype)
+    X: npt.NDArray[Any] = shape.binary(shape.n_visible, 10 * shape.batch).astype(dtype)
     model = BernoulliRBM(shape.n_hidden, learning_rate=0.01, batch_size=shape.batch, n_iter=1, random_state=0)
     return lambda: model.fit(X)
 

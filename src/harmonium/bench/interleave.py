@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# The threads of a pool stay awake for a while after their last work (OpenBLAS's for tens of milliseconds) and would take
-# the cores from the next contender's; after the rest, caches and clocks need some time to be as in steady work.
+# The threads of a pool stay awake for a while after their last work (OpenBLAS's for tens of milliseconds) and would
+# take the cores from the next contender's; after the rest, caches and clocks need time to be as in steady work.
 _REST_SECONDS = 0.08
 _WARM_UP_SECONDS = 0.03
 _TIMED_SECONDS = 0.06

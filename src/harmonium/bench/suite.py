@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ def run_suite(*, quick: bool = False, progress: Progress | None = None) -> dict[
     -------
     dict
         ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``gibbs``, ``log_partition``, ``peak_memory_mb``, ..., and
-        without `quick` the lists ``training``, ``sampling`` and ``scaling``. Rates are samples a second (CD), sweeps
+        without `quick` the lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``. Rates are samples a second (CD), sweeps
         of all chains a second (Gibbs); ratios are medians of ratios round by round.
     """
     progress = progress or (lambda _: None)
@@ -155,12 +156,26 @@ def _grids(progress: Progress) -> dict[str, Any]:
         for chains in CHAINS:
             progress(f"sampling, {n_visible} x {n_hidden}, {chains} chains")
             sampling.append(_gibbs(Shape(n_visible, n_hidden, chains), 5))
+    progress("annealing, 14,503 temperatures x 100 chains, both directions")
+    start = time.perf_counter()
+    bracket = log_partition(REFERENCE.machine(), "ais", temperatures="salakhutdinov", chains=100)
+    annealing = {"seconds": time.perf_counter() - start, "log_z": str(bracket)}
+    progress("enumeration, 25 hidden units")
+    start = time.perf_counter()
+    log_partition(Shape(784, 25, 1).machine(), "exact")
+    enumeration = {"n_visible": 784, "n_hidden": 25, "seconds": time.perf_counter() - start}
     scaling = []
     for threads in range(1, _threads() + 1):
         progress(f"training on {threads} threads")
         with threadpool_limits(threads):
             scaling.append({"threads": threads, **_training(REFERENCE, 9)})
-    return {"training": training, "sampling": sampling, "scaling": scaling}
+    return {
+        "training": training,
+        "sampling": sampling,
+        "annealing": annealing,
+        "enumeration": enumeration,
+        "scaling": scaling,
+    }
 
 
 def _machine() -> dict[str, Any]:

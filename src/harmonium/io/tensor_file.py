@@ -1,6 +1,6 @@
 """Harmonium's files: safetensors (no pickle, no code on load) with a versioned, validated header.
 
-Two kinds exist: ``rbm`` (a model) and ``checkpoint`` (a training run's complete state).
+Three kinds exist: ``rbm`` (a model), ``stack`` (several) and ``checkpoint`` (a training run's complete state).
 """
 
 from __future__ import annotations

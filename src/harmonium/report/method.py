@@ -56,7 +56,8 @@ def _estimator(config: Config) -> str:
     sweeps = _count(config.sweeps, "Gibbs sweep")
     if config.method == "cd":
         return f"contrastive divergence ({short}: negative chains of {sweeps}, started at the data of each batch)"
-    return f"persistent contrastive divergence ({short}: {config.chains} chains that are kept, and run for {sweeps} a step)"
+    kept = f"{config.chains} chains that are kept, and run for {sweeps} a step"
+    return f"persistent contrastive divergence ({short}: {kept})"
 
 
 def _count(n: int, thing: str) -> str:
