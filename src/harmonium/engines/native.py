@@ -75,7 +75,7 @@ class NativeEngine(Engine):
         return X
 
     def take(self, states: Bits | FloatArray, rows: npt.NDArray[np.intp]) -> Bits | FloatArray:
-        return Bits(states.words[rows], states.n_units) if isinstance(states, Bits) else states[rows]
+        return Bits(np.take(states.words, rows, axis=0), states.n_units) if isinstance(states, Bits) else states[rows]
 
     def overwrite(self, states: Bits, where: Bits, values: Bits) -> Bits:
         return Bits((states.words & ~where.words) | (values.words & where.words), states.n_units)

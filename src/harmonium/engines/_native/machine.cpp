@@ -160,7 +160,7 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
         const int rows = rows_of(chunk);
 #pragma omp for schedule(static)
         for (int first = 0; first < rows; first += 16) prepare(chunk, first, std::min(first + 16, rows), prepared);
-#pragma omp for schedule(static, 2)
+#pragma omp for schedule(static)
         for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared);
     }
 }
@@ -206,8 +206,8 @@ void Machine::sample(bool hidden, Bits states, NoiseKey key, const float* beta, 
     });
 }
 
-template <class Use, class Done>
-void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use, Done done) const {
+template <class Use>
+void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use) const {
     const Kernels& k = kernels_;
     // All rows of all sides, one after the other, are the terms of the sums.
     std::vector<const uint64_t*> bits;
@@ -227,13 +227,17 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
     const int n_words = int(m_ / 64 + 1);
     static thread_local Packed packed_means;
     static thread_local Buffer<uint64_t> columns;
+    static thread_local Buffer<char> prepared_bits;
     Packed& P = packed_means;
     P.shape(k, n_terms, n_ + 1);
     for (int i = 0; i < P.n_columns * 32; i++) P.fit(i, largest);
     const int blocks = P.n_blocks;
     const float inverse = P.inverse[0];
     alignas(64) const float no_bias[32] = {};
+    const int n_pairs = (P.n_columns + 1) / 2;
+    const size_t word_bytes = k.prepared_bytes(64, blocks);
     uint64_t* transposed = columns.reserve(size_t(n_words) * 64 * blocks);
+    char* prepared = prepared_bits.reserve(n_words * word_bytes);
 #pragma omp parallel num_threads(threads_for(double(m_) * n_ * blocks))
     {
         // Bits along the units become bits along the terms.
@@ -268,20 +272,21 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
                 k.pack_kn(rows, factors, nullptr, P.column(k, column), blocks, block);
             }
         }
-        static thread_local Buffer<char> prepared_buffer;
-        char* prepared = prepared_buffer.reserve(k.prepared_bytes(64, blocks));
+#pragma omp for schedule(static)
+        for (int word = 0; word < n_words; word++)
+            k.prepare(transposed + size_t(word) * 64 * blocks, blocks, 0, 64, blocks, prepared + word * word_bytes);
+        // In order, so that a thread packs the hidden units whose logits it will compute.
         alignas(64) float tiles[2][64 * 32];
-        // In turn, as the columns of for_blocks are: what a thread has packed is still in its cache when it needs it.
-#pragma omp for schedule(static, 1)
-        for (int word = 0; word < n_words; word++) {
-            const size_t first = size_t(word) * 64;
-            const int n_rows = int(std::min(size_t(64), m_ + 1 - first)), own = int(std::min(size_t(64), m_ - first));
-            k.prepare(transposed + first * blocks, blocks, 0, n_rows, blocks, prepared);
-            for (int pair = 0; 2 * pair < P.n_columns; pair++) {
+#pragma omp for schedule(static) collapse(2)
+        for (int pair = 0; pair < n_pairs; pair++)
+            for (int word = 0; word < n_words; word++) {
+                const size_t first = size_t(word) * 64;
+                const int n_rows = int(std::min(size_t(64), m_ + 1 - first)), own = int(std::min(size_t(64), m_ - first));
                 for (int half = 0; half < 2 && 2 * pair + half < P.n_columns; half++) {
                     float* tile = tiles[half];
                     const size_t column = size_t(2 * pair + half) * 32, width = std::min(size_t(32), n_ - column);
-                    k.product(prepared, n_rows, blocks, P.column(k, 2 * pair + half), P.scale.get(), no_bias, tile, 32);
+                    k.product(prepared + word * word_bytes, n_rows, blocks, P.column(k, 2 * pair + half), P.scale.get(), no_bias,
+                              tile, 32);
                     if (n_rows > own) memcpy(h + column, tile + own * 32, width * sizeof(float));
                     for (int r = 0; r < own && width < 32; r++) {
                         v[first + r] = tile[r * 32 + width];
@@ -290,8 +295,6 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
                 }
                 if (own > 0 && size_t(pair) * 64 < n_) use(word, own, pair, tiles);
             }
-            if (own > 0) done(word);
-        }
     }
 }
 
@@ -303,7 +306,7 @@ void Machine::moments(const Side& side, float* hv, float* v, float* h) const {
                 memcpy(hv + (size_t(word) * 64 + r) * n_ + column, tiles[half] + r * 32, width * sizeof(float));
         }
     };
-    gradient_tiles(&side, 1, v, h, copy, [](int) {});
+    gradient_tiles(&side, 1, v, h, copy);
 }
 
 static inline void follow(float& x, float& velocity, float gradient, Rates rates) {
@@ -316,38 +319,51 @@ void Machine::ascend(Side positive, Side negative, Rates rates) {
     const Kernels& k = kernels_;
     static thread_local Buffer<float> gb, gc;
     float *v = gb.reserve(round_up(m_, 64)), *h = gc.reserve(round_up(n_, 64));
-    std::vector<Buffer<float>> column_max(omp_get_max_threads());
-    Buffer<float> row_max(round_up(m_, 64) * 16);
+    const int n_threads = omp_get_max_threads();
+    std::vector<Buffer<float>> column_max(n_threads), row_max(n_threads);  // of each thread, made where it is used
     // The tile that has been updated is packed at once, while it is in the cache, with the scales of the weights as they
     // were. A unit's scale changes when its largest weight passes a power of two; then its weights are packed again.
     const auto update = [&](int word, int rows, int pair, const float (*tiles)[64 * 32]) {
-        float* largest = column_max[omp_get_thread_num()].reserve(round_up(n_, 64));
+        const int thread = omp_get_thread_num();
+        float *largest = column_max[thread].reserve(round_up(n_, 64)), *rows_largest = row_max[thread].reserve(round_up(m_, 64) * 16);
         for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {
             k.update(W_.tile(word, 2 * pair + half), dW_.tile(word, 2 * pair + half), tiles[half], rows, rates,
-                     largest + pair * 64 + half * 32, &row_max[size_t(word) * 64 * 16]);
+                     largest + pair * 64 + half * 32, rows_largest + size_t(word) * 64 * 16);
         }
         for (int half = 0; half < 2; half++) {
             if (2 * pair + half < to_hidden_.n_columns) pack_to_hidden(word, 2 * pair + half);
             if (2 * word + half < to_visible_.n_columns) pack_to_visible(2 * word + half, pair);
         }
     };
-    const auto rescale_visible = [&](int word) {
-        for (int column = 2 * word; column < 2 * word + 2 && column < to_visible_.n_columns; column++) {
+    gradient_tiles(sides, 2, v, h, update);
+    const auto over_threads = [](const std::vector<Buffer<float>>& parts, size_t first, size_t count) {
+        int32_t largest = 0;  // numbers that are not negative are in the order of their bits
+        for (const Buffer<float>& part : parts)
+            for (size_t i = 0; part.get() && i < count; i++) {
+                int32_t bits;
+                memcpy(&bits, &part[first + i], sizeof bits);
+                largest = std::max(largest, bits);
+            }
+        float result;
+        memcpy(&result, &largest, sizeof result);
+        return result;
+    };
+#pragma omp parallel num_threads(threads_for(double(m_) * n_ / 8))
+    {
+#pragma omp for schedule(static) nowait
+        for (int column = 0; column < to_visible_.n_columns; column++) {
             bool changed = false;
             for (size_t j = size_t(column) * 32; j < std::min(m_, size_t(column + 1) * 32); j++)
-                changed |= to_visible_.fit(j, *std::max_element(&row_max[j * 16], &row_max[j * 16] + 16));
+                changed |= to_visible_.fit(j, over_threads(row_max, j * 16, 16));
             for (int block = 0; changed && block < to_visible_.n_blocks; block++) pack_to_visible(column, block);
         }
-    };
-    gradient_tiles(sides, 2, v, h, update, rescale_visible);
-    for (int column = 0; column < to_hidden_.n_columns; column++) {
-        bool changed = false;
-        for (size_t i = size_t(column) * 32; i < std::min(n_, size_t(column + 1) * 32); i++) {
-            float largest = 0;
-            for (const Buffer<float>& x : column_max) largest = x.get() ? std::max(largest, x[i]) : largest;
-            changed |= to_hidden_.fit(i, largest);
+#pragma omp for schedule(static)
+        for (int column = 0; column < to_hidden_.n_columns; column++) {
+            bool changed = false;
+            for (size_t i = size_t(column) * 32; i < std::min(n_, size_t(column + 1) * 32); i++)
+                changed |= to_hidden_.fit(i, over_threads(column_max, i, 1));
+            for (int block = 0; changed && block < to_hidden_.n_blocks; block++) pack_to_hidden(block, column);
         }
-        for (int block = 0; changed && block < to_hidden_.n_blocks; block++) pack_to_hidden(block, column);
     }
     rates.weight_decay = 0;
     for (size_t j = 0; j < m_; j++) follow(b_[j], db_[j], v[j], rates);

@@ -97,9 +97,9 @@ class Machine {
 
   private:
     // The sums of `sides` as tiles of at most 64 x 64, first index visible: use(first / 64, rows, column / 64, two halves
-    // of 64 x 32). All tiles of 64 visible units come in order to one thread, which then calls done(first / 64).
-    template <class Use, class Done>
-    void gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use, Done done) const;
+    // of 64 x 32).
+    template <class Use>
+    void gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use) const;
     // Rounds 64 x 32 or 32 x 64 weights to fixed point and packs them, for one or the other direction.
     void pack_to_hidden(int visible_block, int column);
     void pack_to_visible(int column, int hidden_block);

@@ -10,10 +10,10 @@ namespace harmonium {
 
 static uint32_t valid_columns(size_t n, size_t column) { return n - column >= 32 ? ~0u : (1u << (n - column)) - 1; }
 
-// Calls use(tile, rows, key, column, valid, out words) for tiles of at most 16 x 32 of a float matrix.
+// Calls use(tile, rows, key, column, valid, out words) for tiles of at most 4 x 32 of a float matrix.
 template <class Use>
 static void for_noisy_tiles(const float* x, size_t rows, size_t n, NoiseKey key, uint64_t* out, size_t out_stride, Use use) {
-    constexpr size_t CHUNK = 16;  // even, as noise is made for two rows at a time
+    constexpr size_t CHUNK = 4;  // even, as noise is made for two rows at a time
     const int n_chunks = int((rows + CHUNK - 1) / CHUNK);
     uint32_t* half_words = reinterpret_cast<uint32_t*>(out);
 #pragma omp parallel for num_threads(threads_for(double(rows) * n * 8)) schedule(static)
