@@ -29,8 +29,8 @@ def table(bench: dict) -> str:
     ratio = {name: f"{bench[name]['ratio_to_floor']:.2f}" for name in ("cd1", "cd1_batch_10", "gibbs")}
     lines += [
         "",
-        f"Round by round, training ran at {ratio['cd1']} times the floor ({ratio['cd1_batch_10']} with batches of 10) and "
-        f"at {cd1['ratio_to_sklearn']:.1f} times scikit-learn on the same 0/1 integers "
+        f"Round by round, training ran at {ratio['cd1']} times the floor ({ratio['cd1_batch_10']} with batches of 10) "
+        f"and at {cd1['ratio_to_sklearn']:.1f} times scikit-learn on the same 0/1 integers "
         f"({cd1['ratio_to_sklearn_float32']:.1f} on float32). Gibbs sampling of 1,000 chains ran at {ratio['gibbs']} "
         f"times its floor, {gibbs['flips_per_ns']:.2f} flips a nanosecond. Exact enumeration took "
         f"{bench['log_partition']['ns_per_state_visible']:.3f} ns for a state and visible unit. Training needed "

@@ -41,8 +41,9 @@ def run_suite(*, quick: bool = False, progress: Progress | None = None) -> dict[
     -------
     dict
         ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``gibbs``, ``log_partition``, ``peak_memory_mb``, ..., and
-        without `quick` the lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``. Rates are samples a second (CD), sweeps
-        of all chains a second (Gibbs); ratios are medians of ratios round by round.
+        without `quick` the lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``.
+        Rates are samples a second (CD), sweeps of all chains a second (Gibbs); ratios are medians of ratios round by
+        round.
     """
     progress = progress or (lambda _: None)
     rounds = 9 if quick else 15

@@ -9,6 +9,7 @@ import typer
 
 from harmonium.cli.options import Json
 from harmonium.cli.output import emit
+from harmonium.engines.native import use_instruction_set
 
 HELP = """Measure the speed of this installation.
 
@@ -24,11 +25,16 @@ Examples:
 
 def command(
     quick: Annotated[bool, typer.Option("--quick", help="One shape, under a minute.")] = False,
+    instruction_set: Annotated[
+        str | None, typer.Option(metavar="amx|avx512|avx2|portable", help="Not the best that runs here, but this.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure and print."""
     from harmonium.bench import run_suite
 
+    if instruction_set is not None:
+        use_instruction_set(instruction_set)
     result = run_suite(quick=quick, progress=lambda text: print(text, file=sys.stderr, flush=True))
     emit(result, _rows(result), as_json=as_json)
 

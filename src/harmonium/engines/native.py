@@ -22,6 +22,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 from harmonium.engines._native import _kernels
 from harmonium.engines.engine import Beta, Engine, FloatArray, Phase, Velocity
+from harmonium.errors import InvalidParameter
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
 
@@ -151,6 +152,23 @@ class NativeEngine(Engine):
 def description() -> str:
     """One line about how the engine runs here."""
     return f"native: {instruction_set()} instructions, at most {_kernels.max_threads()} threads"
+
+
+def use_instruction_set(name: str) -> None:
+    """Compute with other kernels from now on, in all of this process; for measurements, as the results are the same.
+
+    Raises
+    ------
+    InvalidParameter
+        There is no such set, or this processor does not run it.
+    """
+    try:
+        _kernels.use(name)
+    except ValueError:
+        raise InvalidParameter(
+            f"The instruction set must be amx, avx512, avx2 or portable, and run on this processor. Got {name!r}. "
+            "Leave it out for the best that does."
+        ) from None
 
 
 def instruction_set() -> str:
