@@ -242,10 +242,17 @@ def test_a_reader_that_leaves_early_is_no_accident(run):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_a_full_disk_behind_stdout_is_a_failure(run):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_stdout_is_a_failure(run, unbuffered):
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*COMMAND, "inspect", str(run)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*COMMAND, "inspect", str(run)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=environment,
         )
     assert done.returncode != 0
     assert "Traceback" not in done.stderr

@@ -83,7 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = int(app(args=arguments, prog_name="harmonium", standalone_mode=False) or 0)
             if code == STOPPED:  # Typer has taken the KeyboardInterrupt, and says nothing
                 complain("stopped", "by Ctrl-C.")
+            sys.stdout.flush()  # a disk may be found full only now
             return code
+        except BrokenPipeError:  # the reader of the results has gone, and wants no more of them
+            return 1
         except Exception as error:
             code, message = explain(error)
             complain("error", message)
@@ -98,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _flush() -> None:
-    """Meet a full disk or a closed pipe here rather than in the interpreter's last moments."""
+    """Leave nothing for the interpreter to write, and to fail at, in its last moments."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -77,13 +77,17 @@ class TrainingRun:
     config : Config
     valid : array-like of shape (any, n_visible), optional
         Held-out data for the monitor; it never influences the training.
+    initial : RBM, optional
+        The machine of a fresh start; `RBM.initialise` of the data if left out.
     state : TrainingState, optional
         Where to continue; a fresh start if left out.
 
     Raises
     ------
     InvalidData
-        `X` or `valid` breaks the input contract.
+        `X`, `valid` or `initial` breaks the input contract.
+    InvalidParameter
+        `state` does not fit the data or `config`.
     """
 
     def __init__(
