@@ -151,7 +151,7 @@ class NativeEngine(Engine):
 
 def description() -> str:
     """One line about how the engine runs here."""
-    return f"native: {instruction_set()} instructions, at most {_kernels.max_threads()} threads"
+    return f"{instruction_set()} instructions, at most {_kernels.max_threads()} threads"
 
 
 def use_instruction_set(name: str) -> None:
