@@ -14,6 +14,8 @@ NAMES = {
     "native": "**Harmonium, native engine**: a whole training step",
     "numpy_naive": "CD-1 as a user would write it in NumPy, float32",
     "torch": "the same in eager PyTorch",
+    "keras_jax": "`harmonium.keras.RBM`, `train_on_batch` on JAX",
+    "keras_tensorflow": "`harmonium.keras.RBM`, `train_on_batch` on TensorFlow",
     "sklearn_float32": "scikit-learn's `BernoulliRBM.fit`, float32 data",
     "numpy": "Harmonium, NumPy engine",
     "sklearn": "scikit-learn's `BernoulliRBM.fit`, 0/1 integers",

@@ -137,6 +137,18 @@ def cd_torch(shape: Shape) -> Call:
     return cd
 
 
+def cd_keras(shape: Shape) -> tuple[str, Call]:
+    """CD-k by `harmonium.keras.RBM` on Keras' backend: the backend's name, and a call of ``train_on_batch``."""
+    import keras
+
+    from harmonium.keras import RBM as KerasRBM
+
+    X = shape.binary(shape.n_visible)
+    model = KerasRBM(shape.n_hidden, method="cd", sweeps=shape.sweeps, seed=0)
+    model.compile(optimizer=keras.optimizers.SGD(0.01, momentum=0.5))
+    return keras.backend.backend(), lambda: model.train_on_batch(X)
+
+
 def gibbs_floor(shape: Shape) -> Call:
     """The two products of a Gibbs sweep."""
     W, v, h = shape.machine().W, shape.binary(shape.n_visible), shape.binary(shape.n_hidden)

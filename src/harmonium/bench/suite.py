@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from harmonium.bench.contenders import Shape
 from harmonium.bench.interleave import Timing, interleave
 from harmonium.bench.memory import training_memory
 from harmonium.engines.native import instruction_set
+from harmonium.errors import MissingExtra
 from harmonium.likelihood import log_partition
 from harmonium.rbm import RBM
 
@@ -76,6 +78,10 @@ def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
     }
     if contenders.installed("torch"):
         calls["torch"] = contenders.cd_torch(shape)
+    if contenders.installed("keras"):
+        with contextlib.suppress(MissingExtra):  # Keras without the backend that it is told to use
+            backend, call = contenders.cd_keras(shape)
+            calls[f"keras_{backend}"] = call
     times = interleave(calls, rounds)
     # scikit-learn's call is ten batches.
     samples = {name: shape.batch * (10 if name.startswith("sklearn") else 1) for name in calls}

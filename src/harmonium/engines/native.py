@@ -133,9 +133,7 @@ class NativeEngine(Engine):
         if isinstance(phase.v, Bits):
             hv, v, h = self._machine.moments(*_side(phase))
             return Statistics(hv.T, v, h)
-        w = phase.normalised_weights()
-        weighted_h = w[:, None] * phase.mean_h
-        return Statistics(weighted_h.T @ phase.v, w @ phase.v, weighted_h.sum(axis=0))
+        return phase.dense_moments()
 
     def ascend(
         self, positive: Phase, negative: Phase, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0

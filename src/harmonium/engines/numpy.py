@@ -100,9 +100,7 @@ class NumpyEngine(Engine):
         return float(logsumexp(log_p))
 
     def moments(self, phase: Phase) -> Statistics:
-        w = phase.normalised_weights()
-        weighted_h = w[:, None] * phase.mean_h
-        return Statistics(weighted_h.T @ phase.v, w @ phase.v, weighted_h.sum(axis=0))
+        return phase.dense_moments()
 
     def ascend(
         self, positive: Phase, negative: Phase, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
