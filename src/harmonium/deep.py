@@ -223,7 +223,7 @@ def _pass_on(X: npt.NDArray[Any], rbms: Iterable[RBM], engine: str) -> FloatArra
     engines = [make_engine(rbm, engine) for rbm in rbms]
     chunks = []
     for i in range(0, len(X), _ROWS):
-        x = np.asarray(X[i : i + _ROWS], np.float32)
+        x = engines[0].visible(X[i : i + _ROWS])  # packed, if it is binary
         for layer in engines:
             x = np.asarray(layer.mean(layer.logits_h(x)), np.float32)
         chunks.append(x)

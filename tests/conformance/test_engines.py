@@ -695,6 +695,21 @@ def test_every_instruction_set_computes_the_same_bits():
             np.testing.assert_array_equal(one, two)
 
 
+def test_every_instruction_set_scores_with_the_same_bits():
+    """Sums of logarithms, where products of many factors are taken at once: on weights that do not overflow."""
+    W, b, c = random_parameters(11, 75)
+    rbm, X, fastest, results = RBM(W, b, c), random_states(9, 75), _kernels.instruction_set(), []
+    for name in instruction_sets():
+        _kernels.use(name)
+        engine = make_engine(rbm, "native")
+        score = engine.pseudo_log_likelihood(engine.encode(X))
+        results.append(np.append(score, engine.log_partition_block(rbm, 3, 2000)))
+    _kernels.use(fastest)
+    assert np.abs(W).max() < 30
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
 def test_the_protocol_is_complete():
     verbs = {name for name in vars(Engine) if not name.startswith("_")}
     for engine_class in ENGINES.values():

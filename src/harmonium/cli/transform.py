@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
 import typer
 
-from harmonium import RBM, Key, datasets
+from harmonium import Key, datasets
 from harmonium.cli.errors import options_named
 from harmonium.cli.options import DEFAULTS, Binarize, Data, Engine, Json, Model, Seed, Split, load_model, load_split
 from harmonium.cli.output import check_output, emit, save_array
-from harmonium.engines import make_engine
+from harmonium.deep import Stack
 from harmonium.inputs import check_matrix
 
 HELP = """Turn data into hidden features.
@@ -26,8 +24,6 @@ Example:
 
 The result is an array of probabilities (float32) of shape (n_samples, n_hidden), in the order of the data.
 """
-
-_ROWS = 2000  # at a time
 
 
 def command(
@@ -46,7 +42,7 @@ def command(
     dataset, split, X = load_split(data, split)
     with options_named(policy="--binarize", seed="--seed", engine="--engine"):
         X = datasets.binarize(check_matrix(X, n_columns=rbm.n_visible), binarize, Key(seed).derive("binarize"))
-        features = _mean_h(rbm, X, engine)
+        features = Stack((rbm,)).transform(X, engine=engine)
     save_array(out, features)
     result = {
         "out": str(out),
@@ -57,9 +53,3 @@ def command(
         "convention": binarize,
     }
     emit(result, result.items(), as_json=as_json)
-
-
-def _mean_h(rbm: RBM, X: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    engine = make_engine(rbm, name)
-    chunks = (engine.visible(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
-    return np.concatenate([engine.mean(engine.logits_h(v)) for v in chunks]).astype(np.float32, copy=False)

@@ -140,14 +140,22 @@ static void transpose_bits(uint64_t block[64]) {
             }
 }
 
+// Doubles go in groups of eight whatever the register width, so that results do not depend on it.
+constexpr int PARTS = 8 / DOUBLES;
+
 static double log_mixture(const double* off, const double* on, const double* table, size_t n, int safe) {
     double total = 0;
     size_t i = 0;
-    while (i + DOUBLES <= n) {
-        vd product = (vd){} + 1.0;
-        for (int k = 0; k < safe && i + DOUBLES <= n; k++, i += DOUBLES)
-            product *= load<vd>(off + i) + load<vd>(on + i) * load<vd>(table + i);
-        for (int k = 0; k < DOUBLES; k++) total += log(product[k]);
+    while (i + 8 <= n) {
+        vd product[PARTS];
+        for (vd& x : product) x = (vd){} + 1.0;
+        for (int k = 0; k < safe && i + 8 <= n; k++, i += 8)
+            for (int p = 0; p < PARTS; p++) {
+                const size_t at = i + p * DOUBLES;
+                product[p] *= load<vd>(off + at) + load<vd>(on + at) * load<vd>(table + at);
+            }
+        for (const vd& x : product)
+            for (int k = 0; k < DOUBLES; k++) total += log(x[k]);
     }
     for (; i < n; i++) total += log(off[i] + on[i] * table[i]);
     return total;
@@ -156,33 +164,38 @@ static double log_mixture(const double* off, const double* on, const double* tab
 // Several products at a time: one alone would wait for each multiplication to end, and each load serves two or more.
 template <int STATES>
 static inline void log_products_of(const double* high, const double* low, size_t n, int safe, double* out, size_t out_stride) {
-    vd product[2][STATES];
-    vl exponent[2][STATES] = {};
-    for (int h = 0; h < 2; h++)
-        for (int s = 0; s < STATES; s++) product[h][s] = (vd){} + 1.0;
+    vd product[2][STATES][PARTS];
+    vl exponent[2][STATES][PARTS] = {};
+    for (auto& of_high : product)
+        for (auto& of_state : of_high)
+            for (vd& x : of_state) x = (vd){} + 1.0;
     for (size_t j = 0; j < n;) {
-        const size_t end = j + size_t(safe) * DOUBLES < n ? j + size_t(safe) * DOUBLES : n;
-        for (; j < end; j += DOUBLES) {
-            const vd x[2] = {load<vd>(high + j), load<vd>(high + n + j)};
-            for (int s = 0; s < STATES; s++) {
-                const vd y = load<vd>(low + s * n + j);
-                for (int h = 0; h < 2; h++) product[h][s] *= x[h] * y + 1.0;
+        const size_t end = j + size_t(safe) * 8 < n ? j + size_t(safe) * 8 : n;
+        for (; j < end; j += 8)
+            for (int p = 0; p < PARTS; p++) {
+                const size_t at = j + p * DOUBLES;
+                const vd x[2] = {load<vd>(high + at), load<vd>(high + n + at)};
+                for (int s = 0; s < STATES; s++) {
+                    const vd y = load<vd>(low + s * n + at);
+                    for (int h = 0; h < 2; h++) product[h][s][p] *= x[h] * y + 1.0;
+                }
             }
-        }
         // Every factor is at least one, so there is no sign and no zero: set the exponents aside.
         for (int h = 0; h < 2; h++)
-            for (int s = 0; s < STATES; s++) {
-                exponent[h][s] += ((vl)product[h][s] >> 52) - 1023;
-                product[h][s] = (vd)(((vl)product[h][s] & 0x000fffffffffffff) | 0x3ff0000000000000);
-            }
+            for (int s = 0; s < STATES; s++)
+                for (int p = 0; p < PARTS; p++) {
+                    vd& x = product[h][s][p];
+                    exponent[h][s][p] += ((vl)x >> 52) - 1023;
+                    x = (vd)(((vl)x & 0x000fffffffffffff) | 0x3ff0000000000000);
+                }
     }
     for (int h = 0; h < 2; h++)
         for (int s = 0; s < STATES; s++) {
             double mantissa = 1;
             int64_t powers = 0;
-            for (int i = 0; i < DOUBLES; i++) {
-                mantissa *= product[h][s][i];
-                powers += exponent[h][s][i];
+            for (int i = 0; i < 8; i++) {
+                mantissa *= product[h][s][i / DOUBLES][i % DOUBLES];
+                powers += exponent[h][s][i / DOUBLES][i % DOUBLES];
             }
             out[h * out_stride + s] = log(mantissa) + double(powers) * 0.69314718055994530942;
         }

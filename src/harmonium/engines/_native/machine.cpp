@@ -393,37 +393,36 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
             tables[j * n + i] = exp(w);
             tables[(m_ + j) * n + i] = exp(-w);
         }
-    std::vector<double> a(v.rows * n);
-    double extreme = 0;
-    for (size_t r = 0; r < v.rows; r++) {
-        double* x = &a[r * n];
-        std::copy(c_.get(), c_.get() + n, x);
-        for (size_t j = 0; j < m_; j++)
-            if (v.words[r * v.stride + j / 64] >> (j % 64) & 1)
-                for (size_t i = 0; i < n; i++) x[i] += W_.at(j, i);
-        for (size_t i = 0; i < n; i++) extreme = std::max(extreme, fabs(x[i]));
-    }
-    // Within these bounds nothing over- or underflows; beyond them the plain difference of softplus is taken.
-    const bool tame = largest < 300 && extreme < 300;
     const int safe = std::max(1, int(600 / (largest + 1e-3f)));
 #pragma omp parallel num_threads(threads_for(double(v.rows) * m_ * n))
     {
-        std::vector<double> on(n), off(n);
+        std::vector<double> a(n), on(n), off(n);
 #pragma omp for schedule(dynamic)
         for (size_t r = 0; r < v.rows; r++) {
+            const auto is_on = [&](size_t j) { return bool(v.words[r * v.stride + j / 64] >> (j % 64) & 1); };
+            std::copy(c_.get(), c_.get() + n, a.begin());
+            for (size_t j = 0; j < m_; j++)
+                for (size_t first = 0; is_on(j) && first < n; first += 32) {
+                    const float* w = &W_.at(j, first);
+                    for (size_t i = first; i < std::min(n, first + 32); i++) a[i] += w[i - first];
+                }
+            double extreme = largest;
             for (size_t i = 0; i < n; i++) {
-                on[i] = 1 / (1 + exp(-a[r * n + i]));
-                off[i] = 1 / (1 + exp(a[r * n + i]));
+                extreme = std::max(extreme, fabs(a[i]));
+                on[i] = 1 / (1 + exp(-a[i]));
+                off[i] = 1 / (1 + exp(a[i]));
             }
+            // Within this bound nothing over- or underflows; beyond it the plain difference of softplus is taken.
+            const bool tame = extreme < 300;
             double total = 0;
             for (size_t j = 0; j < m_; j++) {
-                const bool is_on = v.words[r * v.stride + j / 64] >> (j % 64) & 1;
-                double change = is_on ? -double(b_[j]) : double(b_[j]);
+                const bool on_now = is_on(j);
+                double change = on_now ? -double(b_[j]) : double(b_[j]);
                 if (tame) {
-                    change += kernels_.log_mixture(off.data(), on.data(), &tables[(is_on ? m_ + j : j) * n], n, safe);
+                    change += kernels_.log_mixture(off.data(), on.data(), &tables[(on_now ? m_ + j : j) * n], n, safe);
                 } else {
                     for (size_t i = 0; i < n; i++) {
-                        const double x = a[r * n + i], y = x + (is_on ? -1 : 1) * double(W_.at(j, i));
+                        const double x = a[i], y = x + (on_now ? -1 : 1) * double(W_.at(j, i));
                         change += fmax(y, 0) + log1p(exp(-fabs(y))) - fmax(x, 0) - log1p(exp(-fabs(x)));
                     }
                 }
