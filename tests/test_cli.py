@@ -164,7 +164,7 @@ def test_sample_draws_pictures(run, capsys, tmp_path, shape):
 
 
 def test_transform_writes_expectations(run, capsys, tmp_path, splits, monkeypatch):
-    monkeypatch.setattr("harmonium.cli.transform._ROWS", 4)
+    monkeypatch.setattr("harmonium.deep._ROWS", 4)  # several blocks
     arguments = ["transform", run, splits, "--split", "train", "--binarize", "none", "--out", tmp_path / "f.npy"]
     assert result_of(capsys, *arguments)["n_samples"] == 20
     found, rbm = np.load(tmp_path / "f.npy"), RBM.load(run / "model.safetensors")

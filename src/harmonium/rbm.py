@@ -61,6 +61,24 @@ def all_states(n_units: int, dtype: npt.DTypeLike = np.float64) -> Array:
     return ((np.arange(2**n_units)[:, None] >> np.arange(n_units)) & 1).astype(dtype)
 
 
+def bias_of_means(total: Any, n_samples: int) -> npt.NDArray[np.float64]:
+    """The biases of independent units that fit the data's means, finite for columns that never change.
+
+    Parameters
+    ----------
+    total : array-like of shape (n_units,)
+        Sums of the columns over the samples.
+    n_samples : int
+
+    Returns
+    -------
+    ndarray of shape (n_units,)
+        log(p / (1 - p)) with p = (total + 1/2) / (n_samples + 1).
+    """
+    p = (np.asarray(total, np.float64) + 0.5) / (n_samples + 1)
+    return np.log(p / (1 - p))
+
+
 @dataclass(frozen=True, eq=False)
 class RBM:
     """A binary restricted Boltzmann machine.
@@ -149,9 +167,9 @@ class RBM:
         X = check_matrix(X)
         n_hidden = check_count(n_hidden, "n_hidden")
         scale = check_number(scale, "scale", low=0)
-        p = (X.sum(axis=0, dtype=np.float64) + 0.5) / (len(X) + 1)
+        b = bias_of_means(X.sum(axis=0, dtype=np.float64), len(X))
         W = scale * as_key(seed).derive("initial weights").normal(n_hidden, X.shape[1])
-        return cls(W.astype(np.float32), np.log(p / (1 - p)).astype(np.float32), np.zeros(n_hidden, np.float32))
+        return cls(W.astype(np.float32), b.astype(np.float32), np.zeros(n_hidden, np.float32))
 
     @property
     def n_visible(self) -> int:

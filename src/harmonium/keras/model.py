@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.special import expit
 
 import harmonium
 from harmonium.errors import InvalidParameter
@@ -15,6 +16,7 @@ from harmonium.keras import checks, equations, replicas
 from harmonium.keras.equations import Parameters
 from harmonium.keras.noise import Noise, uniform
 from harmonium.random import Key
+from harmonium.rbm import bias_of_means
 
 # While training, the sampled monitors look at this many rows of each batch: enough for a curve, too few to cost time.
 _MONITORED_ROWS = 16
@@ -164,11 +166,11 @@ class RBM(keras.Model):  # type: ignore[misc]
         total, n_samples = np.zeros(()), 0
         for batch in checks.batches_of(data, self.n_visible):
             total, n_samples = total + batch.sum(axis=0, dtype=np.float64), n_samples + len(batch)
-        p = (total + 0.5) / (n_samples + 1)
-        self.build((None, len(p)))
-        self.b.assign(np.log(p / (1 - p)))
+        b = bias_of_means(total, n_samples)
+        self.build((None, len(b)))
+        self.b.assign(b)
         if self.centred:
-            self.v_offset.assign(p)
+            self.v_offset.assign(expit(b))
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` takes."""

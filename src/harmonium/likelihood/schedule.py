@@ -24,7 +24,7 @@ from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count
 from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, Tick
 from harmonium.random import Key
-from harmonium.rbm import RBM
+from harmonium.rbm import RBM, bias_of_means
 
 SALAKHUTDINOV = "salakhutdinov"
 ADAPTIVE = "adaptive"
@@ -70,13 +70,6 @@ def check_temperatures(temperatures: Any) -> int | str | Float64Array:
 def salakhutdinov() -> Float64Array:
     """The 14,503 inverse temperatures of Salakhutdinov and Murray (0.5 and 0.9 stand there twice)."""
     return np.concatenate([np.linspace(0, 0.5, 501), np.linspace(0.5, 0.9, 4001), np.linspace(0.9, 1, 10001)])
-
-
-def bias_of_means(total: npt.NDArray[Any], n: int) -> Float64Array:
-    """log(p / (1 - p)) with p = (total + 1/2) / (n + 1), finite for columns that never change."""
-    p = (np.asarray(total, np.float64) + 0.5) / (n + 1)
-    biases: Float64Array = np.log(p / (1 - p))
-    return biases
 
 
 class Plan(NamedTuple):
