@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import harmonium
-from harmonium import RBM, datasets
+from harmonium import RBM, datasets, sampling
 from harmonium.cli import main
 
 COMMAND = [sys.executable, "-m", "harmonium.cli"]
@@ -155,6 +155,49 @@ def test_no_sweeps_return_the_start(run, capsys, tmp_path):
     np.save(tmp_path / "start.npy", start)
     result_of(capsys, "sample", run, "--sweeps", 0, "--start", tmp_path / "start.npy", "--out", tmp_path / "s.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), start)
+
+
+@pytest.mark.parametrize("temperatures", [None, 4, "adaptive"])
+def test_tempered_samples_are_those_of_the_library(run, capsys, tmp_path, temperatures):
+    arguments = ["sample", run, "--tempered", "-n", 5, "--sweeps", 80, "--seed", 3, "--out", tmp_path / "s.npy"]
+    arguments += [] if temperatures is None else ["--temperatures", temperatures]
+    rbm, options = RBM.load(run / "model.safetensors"), {} if temperatures is None else {"temperatures": temperatures}
+    for data in (None, DATA):
+        result = result_of(capsys, *arguments, *([] if data is None else ["--data", data]))
+        X = None if data is None else datasets.load(DATA).train
+        expected = sampling.sample_tempered(rbm, 5, sweeps=80, seed=3, data=X, **options)
+        np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), expected.samples)
+        assert list(result)[:5] == ["out", "n", "n_visible", "sweeps", "seed"]
+        assert result["n"] == 5
+        assert result["betas"] == expected.betas.tolist()
+        assert result["acceptance"] == expected.acceptance.tolist()
+        assert result["round_trips"] == expected.round_trips > 0
+
+
+def test_tempering_without_a_round_trip_is_a_warning(run, capsys, tmp_path):
+    assert main(["sample", str(run), "--tempered", "--sweeps", "2", "--out", str(tmp_path / "s.npy")]) == 0
+    out, err = capsys.readouterr()
+    assert "no state has been through all temperatures" in err
+    assert "10 temperatures" in out
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("--tempered must be used without --clamp", ["--tempered", "--clamp", "c.npy"]),
+        ("--tempered must be used without --start", ["--tempered", "--start", "c.npy"]),
+        ("--temperatures must be used with --tempered", ["--temperatures", "3"]),
+        ("--data must be used with --tempered", ["--data", DATA]),
+        ("--temperatures must be an integer", ["--tempered", "--temperatures", "1"]),
+        ("--temperatures must be one of", ["--tempered", "--temperatures", "few"]),
+        ("--sweeps must be an integer", ["--tempered", "--sweeps", "1"]),
+        ("-n must be an integer", ["--tempered", "-n", "0"]),
+    ],
+)
+def test_options_that_tempering_does_not_take(run, capsys, tmp_path, message, options):
+    assert main(["sample", str(run), "--out", str(tmp_path / "s.npy"), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "s.npy").exists()
 
 
 @pytest.mark.parametrize("shape", [[], ["--shape", "1x9"]])

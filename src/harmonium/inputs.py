@@ -15,7 +15,9 @@ from harmonium.errors import InvalidData, InvalidParameter
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
-def check_matrix(X: Any, *, n_columns: int | None = None, name: str = "X", binary: bool = False) -> npt.NDArray[Any]:
+def check_matrix(
+    X: Any, *, n_columns: int | None = None, name: str = "X", binary: bool = False, allow_nan: bool = False
+) -> npt.NDArray[Any]:
     """Return `X` as a dense 2-D array of values in [0, 1].
 
     Parameters
@@ -28,6 +30,8 @@ def check_matrix(X: Any, *, n_columns: int | None = None, name: str = "X", binar
         How messages call the array.
     binary : bool
         Whether only 0 and 1 are accepted.
+    allow_nan : bool
+        Whether NaN is accepted too, for an entry that is missing.
 
     Raises
     ------
@@ -64,16 +68,21 @@ def check_matrix(X: Any, *, n_columns: int | None = None, name: str = "X", binar
             "Use the data the model was made for, or train a new model."
         )
     if array.dtype.kind != "b":
-        low, high = array.min(), array.max()
+        # Unlike min and max, fmin and fmax pass over NaN, and return it only where there is nothing else.
+        lowest, highest = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
+        low, high = lowest.reduce(array, axis=None), highest.reduce(array, axis=None)
+        if allow_nan and np.isnan(low):
+            low = high = 0
         if not (math.isfinite(low) and math.isfinite(high)):
-            kind = "NaN" if np.isnan(array).any() else "infinity"
-            raise InvalidData(f"{name} must be finite. Got {kind}. Remove or fill those values first.")
+            kind = "NaN" if np.isnan(low) else "infinity"
+            contract = "finite, or NaN where missing" if allow_nan else "finite"
+            raise InvalidData(f"{name} must be {contract}. Got {kind}. Remove or fill those values first.")
         if low < 0 or high > 1:
             hint = " (image bytes?). Divide by 255" if low >= 0 and high <= 255 else ". Rescale the columns to [0, 1]"
             raise InvalidData(
                 f"{name} must lie in [0, 1]. Got values from {low:g} to {high:g}{hint} or threshold to 0/1."
             )
-    if binary and not is_binary(array):
+    if binary and not is_binary(array[~np.isnan(array)] if allow_nan else array):
         raise InvalidData(f"{name} must hold only 0 and 1. Got values between. Binarise it first.")
     return array
 
@@ -81,6 +90,72 @@ def check_matrix(X: Any, *, n_columns: int | None = None, name: str = "X", binar
 def is_binary(X: npt.NDArray[Any]) -> bool:
     """Whether every value of an array within [0, 1] is exactly 0 or 1."""
     return X.dtype.kind in "bui" or bool(np.all((X == 0) | (X == 1)))
+
+
+def missing_entries(X: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+    """Where `X` is NaN; None where it is nowhere."""
+    if X.dtype.kind != "f":
+        return None
+    missing: npt.NDArray[np.bool_] = np.isnan(X)
+    return missing if missing.any() else None
+
+
+def check_weights(sample_weight: Any, n_samples: int) -> npt.NDArray[np.float64] | None:
+    """Return the weights of rows as float64, shape (n_samples,); None for None and for weights that are all the same.
+
+    Raises
+    ------
+    InvalidData
+        Not one number for each row, negative, not finite, or all of them zero.
+    """
+    if sample_weight is None:
+        return None
+    try:
+        weights = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError):
+        weights = np.empty(0)
+    if weights.shape != (n_samples,):
+        raise InvalidData(
+            f"sample_weight must hold one number for each of {n_samples} rows. Got shape {np.shape(weights)}. "
+            "Pass a vector as long as the data."
+        )
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise InvalidData(
+            f"sample_weight must be finite and not negative. Got values from {weights.min():g} to {weights.max():g}. "
+            "Correct those, or set them to zero."
+        )
+    if not weights.any():
+        raise InvalidData("sample_weight must not be zero for all rows. Got only zeros. Give some rows a weight.")
+    return None if (weights == weights[0]).all() else weights
+
+
+def observed_totals(
+    X: npt.NDArray[Any], sample_weight: npt.NDArray[np.float64] | None = None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """What the means of columns are made of, NaN being missing: a sum and a number of rows, both weighted.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns)
+    sample_weight : ndarray of shape (n_samples,), optional
+        How often each row counts; once if left out. Weights that add up to less than the number of rows that have one
+        are shares, not numbers of rows, and are scaled up to that.
+
+    Returns
+    -------
+    total : ndarray of shape (n_columns,), float64
+        The sum of the observed entries.
+    count : ndarray of shape (n_columns,), float64
+        How many there are.
+    """
+    missing = missing_entries(X)
+    if missing is None and sample_weight is None:
+        return X.sum(axis=0, dtype=np.float64), np.full(X.shape[1], float(len(X)))
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    weights = weights * max(1.0, np.count_nonzero(weights) / weights.sum())
+    if missing is None:
+        return weights @ X.astype(np.float64), np.full(X.shape[1], weights.sum())
+    return weights @ np.where(missing, 0, X).astype(np.float64), weights @ ~missing
 
 
 def check_count(value: Any, name: str, *, minimum: int = 1) -> int:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.special import expit, log_expit, logsumexp
 
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, UnreadableFile
-from harmonium.inputs import check_count, check_matrix, check_number
+from harmonium.inputs import check_count, check_matrix, check_number, check_weights, observed_totals
 from harmonium.io import read_tensors, write_tensors
 from harmonium.random import Key, as_key
 
@@ -61,14 +61,14 @@ def all_states(n_units: int, dtype: npt.DTypeLike = np.float64) -> Array:
     return ((np.arange(2**n_units)[:, None] >> np.arange(n_units)) & 1).astype(dtype)
 
 
-def bias_of_means(total: Any, n_samples: int) -> npt.NDArray[np.float64]:
+def bias_of_means(total: Any, n_samples: Any) -> npt.NDArray[np.float64]:
     """The biases of independent units that fit the data's means, finite for columns that never change.
 
     Parameters
     ----------
     total : array-like of shape (n_units,)
         Sums of the columns over the samples.
-    n_samples : int
+    n_samples : int, or array-like of shape (n_units,)
 
     Returns
     -------
@@ -143,31 +143,36 @@ class RBM:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def initialise(cls, X: Any, n_hidden: int, seed: int | Key = 0, *, scale: float = 0.01) -> RBM:
+    def initialise(
+        cls, X: Any, n_hidden: int, seed: int | Key = 0, *, scale: float = 0.01, sample_weight: Any = None
+    ) -> RBM:
         """A machine to start training from: small random weights, and visible biases that fit the data's means.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_visible), values in [0, 1]
+            NaN where an entry is missing.
         n_hidden : int
         seed : int or Key
         scale : float
             Standard deviation of the weights.
+        sample_weight : array-like of shape (n_samples,), optional
+            How often each row counts.
 
         Returns
         -------
         RBM of dtype float32
             W normal(0, scale), c = 0, b = log(p / (1 - p)) with p = (sum of column + 1/2) / (n_samples + 1), which
-            keeps columns that never change finite.
+            keeps columns that never change finite; sums and numbers are of what is observed.
 
         References
         ----------
         Hinton, "A practical guide to training restricted Boltzmann machines", UTML TR 2010-003, section 8.
         """
-        X = check_matrix(X)
+        X = check_matrix(X, allow_nan=True)
         n_hidden = check_count(n_hidden, "n_hidden")
         scale = check_number(scale, "scale", low=0)
-        b = bias_of_means(X.sum(axis=0, dtype=np.float64), len(X))
+        b = bias_of_means(*observed_totals(X, check_weights(sample_weight, len(X))))
         W = scale * as_key(seed).derive("initial weights").normal(n_hidden, X.shape[1])
         return cls(W.astype(np.float32), b.astype(np.float32), np.zeros(n_hidden, np.float32))
 

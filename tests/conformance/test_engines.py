@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from oracles import Exact, dyadic_parameters, free_energy, logistic, logit, random_parameters, random_states
 
 from harmonium import RBM, Key
-from harmonium.engines import ENGINES, Engine, NumpyEngine, Phase, Velocity, make_engine
+from harmonium.engines import ENGINES, Engine, NumpyEngine, Offsets, Phase, Rates, Velocity, make_engine
 from harmonium.engines._native import _kernels
 from harmonium.errors import InvalidParameter
 
@@ -134,7 +134,7 @@ def test_the_parameters_and_momentum_are_held_as_float32_and_handed_out_as_copie
     v = engine_.encode(random_states(5, 4))
     phase = Phase(v, engine_.mean(engine_.logits_h(v)))
     zero = Phase(engine_.encode(np.zeros((5, 4))), np.zeros((5, 3), np.float32))
-    engine_.ascend(phase, zero, 0.1, momentum=0.5)
+    engine_.ascend(phase, zero, Rates(0.1, momentum=0.5))
     assert (before.W != engine_.rbm.W).all()
     np.testing.assert_array_equal(before.W, parameters[0].astype(np.float32))
     np.testing.assert_array_equal(velocity.W, random_parameters(3, 4, seed=1)[0].astype(np.float32))
@@ -627,26 +627,39 @@ def test_moments_are_weighted_averages(engine, n_rows, n_hidden, n_visible, kind
 @pytest.mark.parametrize("grey", [False, True])
 @pytest.mark.parametrize("negative_grey", [False, True])
 @pytest.mark.parametrize(("momentum", "weight_decay"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.1), (0.5, 0.01)])
-def test_ascend_follows_its_formula_for_several_steps(engine, grey, negative_grey, momentum, weight_decay):
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize(("n_hidden", "n_visible"), [(5, 19), (64, 64), (70, 130)])
+def test_ascend_follows_its_formula_for_several_steps(
+    engine, grey, negative_grey, momentum, weight_decay, centred, n_hidden, n_visible
+):
+    """Centred: a step in W, b0 = b + W'lambda and c0 = c + W mu, with the gradient of the centred states."""
     rng = np.random.default_rng(2)
-    W, b, c = random_parameters(5, 19)
+    W, b, c = random_parameters(n_hidden, n_visible)
     engine_ = make_engine(RBM(W, b, c), engine)
     velocity = [np.zeros_like(x) for x in (W, b, c)]
     for step in range(4):
         phases, moments = [], []
+        mu, lam = (rng.random(n) if centred else np.zeros(n) for n in (n_visible, n_hidden))
         for n_rows, real in ((7 + step, grey), (3, negative_grey)):  # the phases have different sizes on purpose
-            v = rng.random((n_rows, 19)).astype(np.float32) if real else random_states(n_rows, 19, seed=step)
-            mean_h = rng.random((n_rows, 5)).astype(np.float32)
+            v = (
+                rng.random((n_rows, n_visible)).astype(np.float32)
+                if real
+                else random_states(n_rows, n_visible, seed=step)
+            )
+            mean_h = rng.random((n_rows, n_hidden)).astype(np.float32)
             phases.append(Phase(v if real else engine_.encode(v), mean_h))
-            moments.append(moments_by_hand(v, mean_h, None))
+            moments.append(moments_by_hand(v - mu, mean_h - lam, None))
         learning_rate = 0.3 / (1 + step)
         slopes = [p - n for p, n in zip(*moments, strict=True)]
         slopes[0] = slopes[0] - weight_decay * W
         velocity = [momentum * old + learning_rate * slope for old, slope in zip(velocity, slopes, strict=True)]
-        W, b, c = (x + v for x, v in zip((W, b, c), velocity, strict=True))
-        engine_.ascend(*phases, learning_rate, momentum, weight_decay)
+        b0, c0 = b + lam @ W + velocity[1], c + W @ mu + velocity[2]
+        W = W + velocity[0]
+        b, c = b0 - lam @ W, c0 - W @ mu
+        offsets = Offsets(mu.astype(np.float32), lam.astype(np.float32)) if centred else None
+        engine_.ascend(*phases, Rates(learning_rate, momentum, weight_decay), offsets)
         for name, x, v in zip("Wbc", (W, b, c), velocity, strict=True):
-            np.testing.assert_allclose(getattr(engine_.rbm, name), x, rtol=1e-5, atol=2e-6)
+            np.testing.assert_allclose(getattr(engine_.rbm, name), x, rtol=1e-5, atol=1e-5)
             np.testing.assert_allclose(getattr(engine_.velocity, name), v, rtol=1e-5, atol=2e-6)
 
 
@@ -656,9 +669,21 @@ def test_ascend_uses_the_weights_of_a_phase(engine):
     mean_h = np.random.default_rng(0).random((4, 2)).astype(np.float32)
     weights = np.array([1.0, 2.0, 3.0, 4.0])
     nothing = Phase(engine_.encode(np.zeros((1, 3))), np.zeros((1, 2), np.float32))
-    engine_.ascend(Phase(engine_.encode(v), mean_h, weights), nothing, 1.0)
+    engine_.ascend(Phase(engine_.encode(v), mean_h, weights), nothing, Rates(1.0))
     for name, expected in zip("Wbc", moments_by_hand(v, mean_h, weights), strict=True):
         np.testing.assert_allclose(getattr(engine_.rbm, name), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_offsets_of_zero_change_no_bit(engine):
+    machines = []
+    for offsets in (None, Offsets(np.zeros(14, np.float32), np.zeros(9, np.float32))):
+        engine_ = make_engine(RBM(*random_parameters(9, 14)), engine)
+        v, other = (engine_.encode(random_states(20, 14, seed=seed)) for seed in (0, 1))
+        phases = [Phase(x, engine_.mean(engine_.logits_h(x))) for x in (v, other)]
+        engine_.ascend(*phases, Rates(0.3, 0.5, 0.01), offsets)
+        machines.append(engine_.rbm)
+    for name in "Wbc":
+        np.testing.assert_array_equal(*(getattr(rbm, name) for rbm in machines))
 
 
 def test_logits_follow_the_parameters_after_a_step(engine):
@@ -666,7 +691,7 @@ def test_logits_follow_the_parameters_after_a_step(engine):
     engine_ = make_engine(RBM(*random_parameters(9, 14)), engine)
     v = engine_.encode(random_states(20, 14))
     phase = Phase(v, engine_.mean(engine_.logits_h(v)))
-    engine_.ascend(phase, Phase(engine_.encode(np.zeros((2, 14))), np.zeros((2, 9), np.float32)), 1.0)
+    engine_.ascend(phase, Phase(engine_.encode(np.zeros((2, 14))), np.zeros((2, 9), np.float32)), Rates(1.0))
     fresh = make_engine(engine_.rbm, engine)
     h = engine_.encode(random_states(20, 9))
     np.testing.assert_array_equal(engine_.logits_h(v), fresh.logits_h(fresh.encode(random_states(20, 14))))
@@ -687,7 +712,8 @@ def test_every_instruction_set_computes_the_same_bits():
         result = [logits, engine.logits_v(bits_h), engine.mean(logits), *engine.moments(phases[0])]
         result += [engine.decode(engine.sample_h(bits_v, Key(2))), engine.softplus_sum(logits)]
         result += [engine.pseudo_log_likelihood(bits_v)]
-        engine.ascend(*phases, 0.1, 0.5, 0.01)
+        offsets = Offsets(np.linspace(0, 1, 150, dtype=np.float32), np.linspace(1, 0, 70, dtype=np.float32))
+        engine.ascend(*phases, Rates(0.1, 0.5, 0.01), offsets)
         results.append([*result, engine.rbm.W, engine.rbm.b, engine.rbm.c, engine.logits_h(bits_v)])
     _kernels.use(fastest)
     for other in results[1:]:

@@ -79,12 +79,12 @@ def load_model(path: Path) -> RBM:
     return RBM.load(path / "model.safetensors")
 
 
-def load_split(data: str, split: str | None) -> tuple[Dataset, str, npt.NDArray[Any]]:
+def load_split(data: str, split: str | None, *, allow_nan: bool = False) -> tuple[Dataset, str, npt.NDArray[Any]]:
     """The data set, the name of the split that was chosen, and its samples.
 
     Without a choice it is test, and train for data that come as one piece, as files often do.
     """
-    dataset = datasets.load(data)
+    dataset = datasets.load(data, allow_nan=allow_nan)
     if split is None and dataset.test is None:
         complain("note", f"{dataset.name} has no test split; all numbers are for its train split.")
         split = "train"

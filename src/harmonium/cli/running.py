@@ -26,7 +26,7 @@ def begin(data: str, config: Config, out: Path | None) -> tuple[RunDirectory, Tr
     name = re.sub(r"[^\w.]+", "-", Path(data).stem if Path(data).suffix else data).strip("-.")
     path = out or Path("runs") / f"{name}-{config.method}-{config.n_hidden}-{config.seed}"
     check_new(path)
-    dataset = datasets.load(data)
+    dataset = datasets.load(data, allow_nan=True)
     run = TrainingRun(dataset.train, config, valid=dataset.valid)
     reference = data_reference(data, dataset)
     directory = RunDirectory.create(path, config, data=reference, X=dataset.train, state=run.state)
@@ -39,10 +39,11 @@ def begin(data: str, config: Config, out: Path | None) -> tuple[RunDirectory, Tr
 def reopen(path: Path) -> tuple[RunDirectory, TrainingRun, Dataset]:
     """A run as its last checkpoint left it."""
     directory, state = RunDirectory.open(path)
-    dataset = datasets.load(directory.data)
+    dataset = datasets.load(directory.data, allow_nan=True)
     directory.check_data(dataset.train)
-    run = TrainingRun(dataset.train, directory.config, valid=dataset.valid, state=state)
-    rest = f"from step {run.step} of {run.n_steps}" if run.step < run.n_steps else "which is complete"
+    history = directory.history(before=state.step + 1)
+    run = TrainingRun(dataset.train, directory.config, valid=dataset.valid, state=state, history=history)
+    rest = "which is complete" if run.finished else f"from step {run.step} of {run.n_steps}"
     complain("resume", f"{path} on {dataset.name}, {rest}")
     return directory, run, dataset
 
@@ -63,8 +64,8 @@ def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> Epo
         def after_step(step: int) -> None:
             nonlocal saved
             progress.step(step)
-            # At the end of an epoch its record comes first, then its checkpoint.
-            if step % run.n_batches == 0:
+            # At the end of an epoch that is recorded its record comes first, then its checkpoint.
+            if run.due:
                 return
             if stop.signal is not None or time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 directory.save(run.state)
@@ -77,7 +78,7 @@ def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> Epo
             directory.save(run.state)
             saved = time.monotonic()
             progress.epoch(record)
-            if stop.signal is not None and run.step < run.n_steps:
+            if stop.signal is not None and not run.finished:
                 raise _stopped(stop.signal, run, directory)
     return record
 

@@ -10,32 +10,40 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from harmonium import Clamp, sample
+from harmonium import RBM, Clamp, datasets, sample
 from harmonium.cli.errors import options_named
 from harmonium.cli.options import DEFAULTS, Engine, Json, Model, Seed, integer, load_model
-from harmonium.cli.output import check_output, emit, save_array
+from harmonium.cli.output import check_output, complain, emit, save_array
 from harmonium.cli.pictures import parse_shape, save_picture
+from harmonium.cli.working import WorkProgress
 from harmonium.datasets.arrays import read_arrays
-from harmonium.errors import DataUnavailable, InvalidData
+from harmonium.errors import DataUnavailable, InvalidData, InvalidParameter
+from harmonium.sampling import TemperedSamples, sample_tempered
 
 HELP = """Draw samples from a machine.
 
-They are the last states of independent chains of Gibbs sampling.
+They are the last states of independent chains of Gibbs sampling, or with --tempered of parallel tempering.
 
 \b
 Examples:
   harmonium sample runs/digits -n 100 --out samples.npy
   harmonium sample runs/digits -n 100 --sweeps 5000 --out samples.png
   harmonium sample runs/digits --clamp half.npy --out completed.npy
+  harmonium sample runs/digits --tempered --data digits --out samples.npy
 
 --clamp holds visible units fixed and draws the others given them. Its file is an array of 0, 1 and NaN with one
 column per visible unit: 0 or 1 where a unit is held, NaN where it is free. One row holds for all chains; several
 rows make one chain each. --start gives the first states, an array of 0 and 1 with a row a chain.
+--tempered runs every chain at several temperatures that exchange their states, which reaches modes that Gibbs
+sampling does not. Half of the sweeps places the temperatures; then the acceptance of the swaps and the round trips
+through all temperatures are counted. Without round trips the samples are not to be trusted. --data brings the
+temperatures closer: the means of the data a machine has learnt are where the hottest chains begin.
 The .npy result is an array of 0 and 1 (uint8) of shape (n, n_visible).
 """
 
 _CHAINS = 100  # a picture of 10 by 10
 _SWEEPS: int = inspect.signature(sample).parameters["sweeps"].default
+_COUNT: int = inspect.signature(sample_tempered).parameters["temperatures"].default
 
 
 def command(
@@ -51,6 +59,14 @@ def command(
     sweeps: Annotated[int, integer("Gibbs sweeps of each chain.")] = _SWEEPS,
     clamp: Annotated[Path | None, typer.Option(metavar="FILE.npy", help="Units to hold fixed; see above.")] = None,
     start: Annotated[Path | None, typer.Option(metavar="FILE.npy", help="First states. [default: noise]")] = None,
+    tempered: Annotated[bool, typer.Option("--tempered", help="Parallel tempering.")] = False,
+    temperatures: Annotated[
+        str | None,
+        typer.Option(metavar="INTEGER|adaptive", help=f"Of --tempered: how many, or as needed. [default: {_COUNT}]"),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Of --tempered: a data set, or a file. Its train split is used.")
+    ] = None,
     shape: Annotated[
         str | None, typer.Option(metavar="ROWSxCOLUMNS", help="Of one image in a .png. [default: square]")
     ] = None,
@@ -60,20 +76,70 @@ def command(
 ) -> None:
     """Sample, and write the states."""
     check_output(out, (".npy", ".png"), model, clamp, start)
+    _check_tempering(tempered, {"--clamp": clamp, "--start": start}, {"--temperatures": temperatures, "--data": data})
     rbm = load_model(model)
     image_shape = parse_shape(shape, rbm.n_visible) if out.suffix.lower() == ".png" else None
+    result: dict[str, Any] = {"out": str(out), "n": n, "n_visible": rbm.n_visible, "sweeps": sweeps, "seed": seed}
+    shown: dict[str, Any] = {}
+    if tempered:
+        found = _sample_tempered(rbm, n, sweeps, temperatures, data, seed, engine)
+        samples = found.samples
+        acceptance = [float(x) for x in found.acceptance]
+        result |= {"betas": found.betas.tolist(), "acceptance": acceptance, "round_trips": found.round_trips}
+        shown = {
+            "betas": f"{len(found.betas)} temperatures",
+            "acceptance": f"{min(acceptance):.2f} to {max(acceptance):.2f}",
+            "round_trips": f"{found.round_trips} ({found.round_trips / len(samples):.3g} a sample)",
+        }
+        if found.round_trips == 0:
+            complain("warning", "no state has been through all temperatures and back. Raise --sweeps.")
+    else:
+        samples = _sample(rbm, n, sweeps, start, clamp, seed, engine)
+    if image_shape is None:
+        save_array(out, samples)
+    else:
+        save_picture(out, samples, image_shape)
+    result["n"] = len(samples)
+    emit(result, (result | shown).items(), as_json=as_json)
+
+
+def _check_tempering(tempered: bool, gibbs_only: dict[str, Any], tempered_only: dict[str, Any]) -> None:
+    """Refuse options of the other kind of sampling."""
+    for name, value in (gibbs_only if tempered else tempered_only).items():
+        if value is not None and tempered:
+            raise InvalidParameter(f"--tempered must be used without {name}. Got both. Leave one of them out.")
+        if value is not None:
+            raise InvalidParameter(f"{name} must be used with --tempered. Got it alone. Add --tempered.")
+
+
+def _sample(
+    rbm: RBM, n: int | None, sweeps: int, start: Path | None, clamp: Path | None, seed: int, engine: str
+) -> npt.NDArray[np.uint8]:
     first = None if start is None else _read(start)
     held = None if clamp is None else _read_clamp(clamp, rbm.n_visible)
     if n is None and first is None:
         n = len(held.where) if held is not None and len(held.where) > 1 else _CHAINS
     with options_named(n="-n", sweeps="--sweeps", seed="--seed", engine="--engine"):
-        samples = sample(rbm, n, sweeps=sweeps, start=first, seed=seed, clamp=held, engine=engine)
-    if image_shape is None:
-        save_array(out, samples)
-    else:
-        save_picture(out, samples, image_shape)
-    result = {"out": str(out), "n": len(samples), "n_visible": rbm.n_visible, "sweeps": sweeps, "seed": seed}
-    emit(result, result.items(), as_json=as_json)
+        return sample(rbm, n, sweeps=sweeps, start=first, seed=seed, clamp=held, engine=engine)
+
+
+def _sample_tempered(
+    rbm: RBM, n: int | None, sweeps: int, temperatures: str | None, data: str | None, seed: int, engine: str
+) -> TemperedSamples:
+    text = str(_COUNT) if temperatures is None else temperatures
+    X = None if data is None else datasets.load(data).train
+    names = {name: f"--{name}" for name in ("sweeps", "temperatures", "data", "seed", "engine")}
+    with options_named(n="-n", **names), WorkProgress("sampling") as progress:
+        return sample_tempered(
+            rbm,
+            _CHAINS if n is None else n,
+            sweeps=sweeps,
+            temperatures=int(text) if text.lstrip("+-").isdecimal() else text,
+            data=X,
+            seed=seed,
+            engine=engine,
+            progress=progress,
+        )
 
 
 def _read(path: Path) -> npt.NDArray[Any]:

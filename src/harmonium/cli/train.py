@@ -16,6 +16,7 @@ from harmonium.cli.output import emit
 from harmonium.cli.running import advance, begin, reopen
 from harmonium.errors import InvalidParameter
 from harmonium.training import EpochRecord, RunDirectory
+from harmonium.training.config import METHODS
 
 HELP = """Train a machine.
 
@@ -48,10 +49,19 @@ def command(
     ] = None,
     hidden: Annotated[int | None, integer("Number of hidden units; needed.", show_default=False)] = None,
     method: Annotated[
-        str, typer.Option(metavar="pcd|cd", help="Negative chains go on where they ended, or start at the data.")
+        str,
+        typer.Option(
+            metavar="|".join(METHODS),
+            help="Negative chains go on where they ended, start at the data, go on with fast weights, go on at several "
+            "temperatures; or there are none, but enumeration.",
+        ),
     ] = DEFAULTS["method"],
     sweeps: Annotated[int, integer("Gibbs sweeps a step: k of CD-k.")] = DEFAULTS["sweeps"],
-    chains: Annotated[int, integer("Persistent chains of pcd.")] = DEFAULTS["chains"],
+    chains: Annotated[int, integer("Persistent chains; of pt at each temperature.")] = DEFAULTS["chains"],
+    restarts: Annotated[float, number("Share of the chains of pcd that start anew at data, each step.")] = DEFAULTS[
+        "restarts"
+    ],
+    temperatures: Annotated[int, integer("Temperatures of pt.")] = DEFAULTS["temperatures"],
     statistic: Annotated[
         str, typer.Option(metavar="sampled|mean-field", help="The last v of a chain, or its expectation.")
     ] = DEFAULTS["last_statistic"],
@@ -61,9 +71,31 @@ def command(
     schedule: Annotated[
         str, typer.Option(metavar="constant|linear|cosine", help="How the learning rate falls.")
     ] = DEFAULTS["schedule"],
+    optimizer: Annotated[str, typer.Option(metavar="sgd|adam", help="How the gradient makes a step.")] = DEFAULTS[
+        "optimizer"
+    ],
     momentum: Annotated[float, number("Share of the last update in the next.")] = DEFAULTS["momentum"],
+    centered: Annotated[
+        bool, typer.Option("--centered/--no-centered", help="Whether the gradient is of states less their means.")
+    ] = DEFAULTS["centered"],
+    data_moments: Annotated[
+        bool, typer.Option("--data-moments/--no-data-moments", help="The gradient of b from the means of all data.")
+    ] = DEFAULTS["data_moments"],
     weight_decay: Annotated[float, number("Pull of the weights to zero (L2).")] = DEFAULTS["weight_decay"],
+    l1: Annotated[float, number("Pull of the weights to zero by their sign (L1).")] = DEFAULTS["l1"],
+    max_norm: Annotated[float, number("Largest norm of a hidden unit's weights; 0 for none.")] = DEFAULTS["max_norm"],
+    sparsity_target: Annotated[float, number("Mean activation that hidden units are drawn to.")] = DEFAULTS[
+        "sparsity_target"
+    ],
+    sparsity_cost: Annotated[float, number("How strongly they are; 0 for not at all.")] = DEFAULTS["sparsity_cost"],
+    clip: Annotated[float, number("Largest norm of a gradient; 0 for none.")] = DEFAULTS["clip"],
     binarize: Binarize = DEFAULTS["binarize"],
+    monitor: Annotated[
+        str, typer.Option(metavar="pseudo|likelihood", help="Whether the likelihood is bracketed now and then.")
+    ] = DEFAULTS["monitor"],
+    patience: Annotated[
+        int, integer("Stop after so many records without a better held-out score, and keep the best; 0 for never.")
+    ] = DEFAULTS["patience"],
     engine: Engine = DEFAULTS["engine"],
     seed: Seed = DEFAULTS["seed"],
     out: Annotated[
@@ -89,14 +121,26 @@ def command(
                 method=method,
                 sweeps=sweeps,
                 chains=chains,
+                restarts=restarts,
+                temperatures=temperatures,
                 last_statistic=statistic.replace("-", "_"),
                 epochs=epochs,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 schedule=schedule,
+                optimizer=optimizer,
                 momentum=momentum,
+                centered=centered,
+                data_moments=data_moments,
                 weight_decay=weight_decay,
+                l1=l1,
+                max_norm=max_norm,
+                sparsity_target=sparsity_target,
+                sparsity_cost=sparsity_cost,
+                clip=clip,
                 binarize=binarize,
+                monitor=monitor,
+                patience=patience,
                 engine=engine,
                 seed=seed,
             )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.errors import InvalidParameter
-from harmonium.inputs import check_choice, check_matrix, is_binary
+from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
 from harmonium.random import Key, as_key
 
 POLICIES = ("threshold", "sample", "none")
@@ -17,7 +17,7 @@ POLICIES = ("threshold", "sample", "none")
 _BLOCK = 2**18
 
 
-def binarize(X: Any, policy: str, key: Key | int | None = None) -> npt.NDArray[Any]:
+def binarize(X: Any, policy: str, key: Key | int | None = None, *, allow_nan: bool = False) -> npt.NDArray[Any]:
     """Turn values in [0, 1] into states in {0, 1}.
 
     Parameters
@@ -32,11 +32,13 @@ def binarize(X: Any, policy: str, key: Key | int | None = None) -> npt.NDArray[A
     key : Key or int, optional
         The noise of ``sample`` (an int is a seed), which needs it; the other policies ignore it.
         A block of rows drawn with ``key.rows_from(first_row)`` is the same rows of the whole.
+    allow_nan : bool
+        Whether `X` may hold NaN, which is missing under every policy.
 
     Returns
     -------
     ndarray of shape (n_samples, n_columns)
-        uint8; for ``none``, `X` itself, not copied where it is an array already.
+        uint8, or float32 where something is missing; for ``none``, `X` itself, not copied where it is an array already.
 
     Raises
     ------
@@ -52,9 +54,12 @@ def binarize(X: Any, policy: str, key: Key | int | None = None) -> npt.NDArray[A
     array([[0, 0, 0, 1, 1]], dtype=uint8)
     """
     check_choice(policy, "policy", POLICIES)
-    values = check_matrix(X)
+    values = check_matrix(X, allow_nan=allow_nan)
     if policy == "none":
         return values
+    missing = missing_entries(values) if allow_nan else None
+    if missing is not None:
+        return np.where(missing, np.float32(np.nan), binarize(np.where(missing, 0, values), policy, key))
     if policy == "threshold":
         return (values > 0.5).astype(np.uint8)
     if key is None:

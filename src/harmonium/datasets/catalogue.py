@@ -26,7 +26,7 @@ _LARGEST_SIDE = 16  # 2 * 2**16 patterns of 256 pixels: 33 MB
 _IMAGE_SHAPES = {"ocr_letters": (16, 8)}
 
 
-def load(name_or_path: str | os.PathLike[str]) -> Dataset:
+def load(name_or_path: str | os.PathLike[str], *, allow_nan: bool = False) -> Dataset:
     """Load a data set by its name, or from a file.
 
     Parameters
@@ -47,6 +47,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Dataset:
         Or a file: ``.npy`` (one array); ``.npz`` (``X`` and optionally ``y``, or ``train``, ``valid``, ``test`` and
         ``y_train``, ..., or these packed into bits beside ``n_visible``); ``.csv`` (numbers, with or without column
         names); idx (``.idx``, ``-ubyte``, also ``.gz``; bytes are divided by 255). Without splits, all rows are train.
+    allow_nan : bool
+        Whether entries of a file may be NaN, for missing: `harmonium.train` and `harmonium.impute` know what to do.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Dataset:
     UnreadableFile
         A file is truncated, malformed or of another kind.
     InvalidData
-        A file's values break the input contract: outside [0, 1], NaN, not a table.
+        A file's values break the input contract: outside [0, 1], NaN (unless allowed), not a table.
     InvalidParameter
         `name_or_path` is neither a string nor a path, or bars and stripes are too large.
 
@@ -81,7 +83,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Dataset:
     path = os.path.expanduser(os.fspath(name_or_path))
     if not os.path.exists(path):
         raise DataUnavailable(_not_found(str(name_or_path)))
-    return load_file(Path(path))
+    return load_file(Path(path), allow_nan=allow_nan)
 
 
 def names() -> list[str]:

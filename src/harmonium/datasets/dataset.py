@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class Dataset:
         The shape of one image, where a sample is an image.
     source : str
         One sentence for people: where the data came from.
+    allow_nan : bool
+        Whether entries may be NaN, for missing; not kept.
 
     Raises
     ------
@@ -50,15 +52,16 @@ class Dataset:
     y_test: npt.NDArray[Any] | None = None
     shape: tuple[int, int] | None = None
     source: str = ""
+    allow_nan: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, allow_nan: bool) -> None:
         for split in SPLITS:
             X, y = getattr(self, split), getattr(self, f"y_{split}")
             if X is None and split != "train":
                 if y is not None:
                     raise InvalidData(f"{self.name}: y_{split} must come with {split}. Got labels only. Drop them.")
                 continue
-            X = check_matrix(X, name=f"{self.name}[{split}]")
+            X = check_matrix(X, name=f"{self.name}[{split}]", allow_nan=allow_nan)
             # Two dtypes only, so that what follows is predictable: bytes of 0/1, or single-precision grey levels.
             X = X.astype(np.uint8 if is_binary(X) else np.float32, copy=False)
             object.__setattr__(self, split, X)

@@ -17,13 +17,15 @@ from harmonium.errors import InvalidData, UnreadableFile
 KINDS = ".npy, .npz, .csv, .idx or -ubyte (these two also with .gz)"
 
 
-def load_file(path: Path) -> Dataset:
+def load_file(path: Path, *, allow_nan: bool = False) -> Dataset:
     """Read a file as a `Dataset` named after it. Without splits in it, every row is train.
 
     Parameters
     ----------
     path : Path
         A file whose name ends in one of `KINDS`.
+    allow_nan : bool
+        Whether entries may be NaN, for missing.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def load_file(path: Path) -> Dataset:
         fields = {"train": scale_images(images, path), "shape": images.shape[1:] if images.ndim == 3 else None}
     else:
         raise UnreadableFile(f"{path} must end in {KINDS}. Got another ending. Convert the file, or rename it.")
-    return Dataset(name=path.name, source=f"The file {path}.", **fields)
+    return Dataset(name=path.name, source=f"The file {path}.", allow_nan=allow_nan, **fields)
 
 
 def scale_images(images: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:

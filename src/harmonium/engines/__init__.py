@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harmonium.engines.engine import Engine, Phase, States, Velocity
+from harmonium.engines.engine import Engine, Offsets, Phase, Rates, States, Velocity
 from harmonium.engines.native import NativeEngine
 from harmonium.engines.numpy import NumpyEngine
 from harmonium.inputs import check_choice
@@ -10,7 +10,18 @@ from harmonium.rbm import RBM
 
 ENGINES: dict[str, type[Engine]] = {"native": NativeEngine, "numpy": NumpyEngine}
 
-__all__ = ["ENGINES", "Engine", "NativeEngine", "NumpyEngine", "Phase", "States", "Velocity", "make_engine"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "NativeEngine",
+    "NumpyEngine",
+    "Offsets",
+    "Phase",
+    "Rates",
+    "States",
+    "Velocity",
+    "make_engine",
+]
 
 
 def make_engine(rbm: RBM, name: str = "native", velocity: Velocity | None = None) -> Engine:

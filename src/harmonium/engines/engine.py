@@ -53,6 +53,49 @@ class Velocity(NamedTuple):
     c: FloatArray
 
 
+class Rates(NamedTuple):
+    """How far one step of learning goes.
+
+    Attributes
+    ----------
+    learning_rate : float
+    momentum : float
+        Share of the last update that is added to this one.
+    weight_decay : float
+        Coefficient of -W in the gradient of W.
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+
+class Offsets(NamedTuple):
+    """What a centred gradient takes off the states: mu of the visible, lambda of the hidden units.
+
+    With them a machine is thought of as E = -(h - lambda)'W(v - mu) - b0'(v - mu) - c0'(h - lambda), and the step is
+    made in W, b0 and c0; it is the same model, but the step no longer depends on which state of a unit is called 1.
+    In W, b and c it reads: W += dW, b += db0 - dW'lambda, c += dc0 - dW mu.
+
+    Attributes
+    ----------
+    v : float array of shape (n_visible,)
+    h : float array of shape (n_hidden,)
+
+    References
+    ----------
+    Melchior, Fischer, Wiskott, "How to center deep Boltzmann machines", JMLR 17(99), 2016.
+    """
+
+    v: FloatArray
+    h: FloatArray
+
+    def centre(self, gradient: Statistics) -> Statistics:
+        """The gradient in W, b0 and c0 from that in W, b and c, which is a difference of two sides' moments."""
+        off = np.outer(gradient.h, self.v) + np.outer(self.h, gradient.v)
+        return gradient._replace(hv=gradient.hv - off)
+
+
 class Engine(Protocol):
     """Where one machine's parameters and states live.
 
@@ -129,11 +172,16 @@ class Engine(Protocol):
         """Weighted averages of h v', v and h over the rows; ``phase.v`` may be real."""
 
     # Learning
-    def ascend(
-        self, positive: Phase, negative: Phase, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
-    ) -> None:
+    def replace(self, rbm: RBM) -> None:
+        """Take over other parameters, of a machine of the same size; the momentum stays."""
+
+    def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
+        """One step of gradient ascent, in place, along moments(positive) - moments(negative), centred by `offsets`."""
+
+    def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
         """One step of gradient ascent with momentum, in place.
 
-        gradient = moments(positive) - moments(negative); the gradient of W has ``weight_decay * W`` taken off;
-        velocity = momentum * velocity + learning_rate * gradient; parameters += velocity.
+        The gradient of W has ``weight_decay * W`` taken off; velocity = momentum * velocity + learning_rate * gradient;
+        parameters += velocity. With `offsets` gradient and velocity are those of the centred machine, and the biases
+        follow as `Offsets` says.
         """

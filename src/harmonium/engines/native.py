@@ -21,7 +21,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 from harmonium.engines._native import _kernels
-from harmonium.engines.engine import Beta, Engine, FloatArray, Phase, Velocity
+from harmonium.engines.engine import Beta, Engine, FloatArray, Offsets, Phase, Rates, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
@@ -135,16 +135,27 @@ class NativeEngine(Engine):
             return Statistics(hv.T, v, h)
         return phase.dense_moments()
 
-    def ascend(
-        self, positive: Phase, negative: Phase, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
-    ) -> None:
-        rates = (learning_rate, momentum, weight_decay)
+    def replace(self, rbm: RBM) -> None:
         self._dense_W = None
+        self._machine.replace(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
+
+    def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
         if isinstance(positive.v, Bits) and isinstance(negative.v, Bits):
-            self._machine.ascend(*_side(positive), *_side(negative), *rates)
-        else:
-            gradient = self.moments(positive) - self.moments(negative)
-            self._machine.ascend_along(_contiguous(gradient.hv.T), gradient.v, gradient.h, *rates)
+            self._dense_W = None
+            mu, lam = (None, None) if offsets is None else (_contiguous(x) for x in offsets)
+            self._machine.ascend(*_side(positive), *_side(negative), *rates, mu, lam)
+            return
+        gradient = self.moments(positive) - self.moments(negative)
+        self.ascend_along(gradient if offsets is None else offsets.centre(gradient), rates, offsets)
+
+    def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
+        self._dense_W = None
+        m = self._machine
+        m.ascend_along(*(_contiguous(x) for x in (gradient.hv.T, gradient.v, gradient.h)), *rates)
+        if offsets is not None:
+            velocity = m.weight_velocity()
+            m.b[:] -= velocity @ offsets.h
+            m.c[:] -= offsets.v @ velocity
 
 
 def description() -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logsumexp
 
-from harmonium.engines.engine import Beta, Engine, FloatArray, Phase, Velocity
+from harmonium.engines.engine import Beta, Engine, FloatArray, Offsets, Phase, Rates, Velocity
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics, softplus
 
@@ -102,12 +102,20 @@ class NumpyEngine(Engine):
     def moments(self, phase: Phase) -> Statistics:
         return phase.dense_moments()
 
-    def ascend(
-        self, positive: Phase, negative: Phase, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
-    ) -> None:
+    def replace(self, rbm: RBM) -> None:
+        self.W, self.b, self.c = (np.array(x, np.float32) for x in (rbm.W, rbm.b, rbm.c))
+
+    def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
         gradient = self.moments(positive) - self.moments(negative)
-        gradient = gradient._replace(hv=gradient.hv - np.float32(weight_decay) * self.W)
+        self.ascend_along(gradient if offsets is None else offsets.centre(gradient), rates, offsets)
+
+    def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
+        learning_rate, momentum, weight_decay = (np.float32(x) for x in rates)
+        gradient = gradient._replace(hv=gradient.hv - weight_decay * self.W)
         for parameter, velocity, slope in zip((self.W, self.b, self.c), self._velocity, gradient, strict=True):
-            velocity *= np.float32(momentum)
-            velocity += np.float32(learning_rate) * slope
+            velocity *= momentum
+            velocity += learning_rate * slope
             parameter += velocity
+        if offsets is not None:
+            self.b -= offsets.h @ self._velocity[0]
+            self.c -= self._velocity[0] @ offsets.v

@@ -23,6 +23,7 @@ Grosse, Ancha, Roy, "Measuring the reliability of MCMC inference with bidirectio
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -122,24 +123,26 @@ def disagreement(
 
 def r_hat(x: Float64Array, first: int) -> float:
     """R-hat of two groups of independent chains, the larger of that of normal scores and of folded ones."""
-    return max(_r_hat(_normal_scores(x), first), _r_hat(_normal_scores(np.abs(x - np.median(x))), first))
+    return max(_r_hat(normal_scores(x), first), _r_hat(normal_scores(np.abs(x - np.median(x))), first))
 
 
 def _r_hat(z: Float64Array, first: int) -> float:
     groups = z[:first], z[first:]
-    if min(len(g) for g in groups) < 2:
-        return 1.0
-    within = sum(g.var(ddof=1) for g in groups) / 2
-    # Half the squared difference is the variance of two means, as R-hat has it for any number of groups.
-    between = (groups[0].mean() - groups[1].mean()) ** 2 / 2
+    return 1.0 if min(len(g) for g in groups) < 2 else math.sqrt(1 + variance_ratio(groups))
+
+
+def variance_ratio(groups: Sequence[Float64Array]) -> float:
+    """The variance of the means of groups over the mean of their variances; 0 where nothing varies."""
+    within = float(np.mean([g.var(ddof=1) for g in groups]))
+    between = float(np.var([g.mean() for g in groups], ddof=1))
     if within == 0:
-        return 1.0 if between == 0 else math.inf
-    return math.sqrt(1 + between / within)
+        return 0.0 if between == 0 else math.inf
+    return between / within
 
 
-def _normal_scores(x: Float64Array) -> Float64Array:
+def normal_scores(x: Float64Array) -> Float64Array:
     """Ranks as quantiles of a normal distribution; equal values share their mean rank."""
     _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
-    scores: Float64Array = ndtri((ranks[place] - 3 / 8) / (len(x) + 1 / 4))
+    scores: Float64Array = ndtri((ranks[place].reshape(np.shape(x)) - 3 / 8) / (np.size(x) + 1 / 4))
     return scores

@@ -1,5 +1,22 @@
-"""Sampling from a trained machine."""
+"""Sampling from a machine: Gibbs and tempered chains, averages over them, and how far to trust them."""
 
+from harmonium.sampling.diagnostics import autocorrelation_time, effective_sample_size, r_hat
 from harmonium.sampling.gibbs import Clamp, gibbs_chain, sample
+from harmonium.sampling.moments import Moments, running_moments
+from harmonium.sampling.tempering import TemperedSamples, sample_tempered
+from harmonium.sampling.thinning import ThinnedSamples, thinned_sample
 
-__all__ = ["Clamp", "gibbs_chain", "sample"]
+__all__ = [
+    "Clamp",
+    "Moments",
+    "TemperedSamples",
+    "ThinnedSamples",
+    "autocorrelation_time",
+    "effective_sample_size",
+    "gibbs_chain",
+    "r_hat",
+    "running_moments",
+    "sample",
+    "sample_tempered",
+    "thinned_sample",
+]

@@ -20,17 +20,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from harmonium.datasets import POLICIES, binarize
 from harmonium.engines import ENGINES, Velocity, make_engine
-from harmonium.inputs import FloatArray, check_count, check_matrix
+from harmonium.inputs import FloatArray, check_count, check_matrix, missing_entries
 from harmonium.likelihood import pseudo_log_likelihood
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.sampling import sample
+from harmonium.sampling.conditional import complete, impute
 from harmonium.sampling.gibbs import HIDDEN, VISIBLE
-from harmonium.sklearn.data import as_dense, check_data, dense_chunks, float_dtype
+from harmonium.sklearn.data import as_dense, check_data, dense_chunks, float_dtype, rows_that_count
 from harmonium.training import Config, TrainingRun, TrainingState
 
 # Rows that the progress lines of `fit` are scored on.
 _MONITORED_ROWS = 500
+# Gibbs sweeps of missing entries that are drawn afresh for a trained machine.
+_SETTLING = 20
 
 
 class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -94,7 +97,11 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     What differs from scikit-learn's class, on purpose: samples are shuffled in each pass; visible biases start at the
     log-odds of the column means; each phase of the gradient is divided by its own number of rows; `partial_fit` works
     in batches and returns the estimator; `score_samples` is exact and deterministic; values outside [0, 1] are
-    clipped, with a `DataRangeWarning`, everywhere.
+    clipped, with a `DataRangeWarning`, everywhere; NaN is a missing entry, for `fit`, `partial_fit`, `transform` and
+    `impute`; `fit` and `partial_fit` take `sample_weight`.
+
+    A weight is how often a row counts. Where one batch holds all rows, training with a weight of 2 and with a row twice
+    follows the same gradient. Smaller batches do so on average only: their rows are drawn in another order.
 
     References
     ----------
@@ -163,24 +170,27 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     # Learning ---------------------------------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
         """Train a new machine on `X`. After Ctrl-C the estimator is as after the last whole pass.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Values in [0, 1].
+            Values in [0, 1], NaN where missing.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts; not negative.
 
         Returns
         -------
         self : BernoulliRBM
         """
-        X = check_data(self, X, reset=True)
-        dense, dtype = as_dense(X), float_dtype(X)
+        X = check_data(self, X, reset=True, allow_nan=True)
+        dense, weights = rows_that_count(as_dense(X), sample_weight)
+        dtype = float_dtype(X)
         self._reseed()
-        run = TrainingRun(dense, self._config(self.n_iter, self._seed))
+        run = TrainingRun(dense, self._config(self.n_iter, self._seed), **weights)
         self._adopt(run, dtype)
         steps = run.steps()
         # Evenly spaced rows, so that data sorted by class are represented.
@@ -192,14 +202,15 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self._adopt(run, dtype)
             if self.verbose:
                 seconds = time.perf_counter() - start
+                score = self._pseudo_log_likelihood(self._completed(monitored)).mean()
                 print(
                     f"[{type(self).__name__}] Iteration {iteration}, "
-                    f"pseudo-likelihood = {self._pseudo_log_likelihood(monitored).mean():.2f}, time = {seconds:.2f}s"
+                    f"pseudo-likelihood = {score:.2f}, time = {seconds:.2f}s"
                 )
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:  # noqa: ARG002 - as above
         """Go on training with one pass over `X`, in batches of `batch_size`, or start with it.
 
         Chains, momentum and noise go on from the last call, of `fit` or `partial_fit`.
@@ -207,26 +218,29 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Values in [0, 1].
+            Values in [0, 1], NaN where missing.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row of this call counts, relative to its other rows.
 
         Returns
         -------
         self : BernoulliRBM
         """
         fresh = not hasattr(self, "components_")
-        X = check_data(self, X, reset=fresh)
+        X = check_data(self, X, reset=fresh, allow_nan=True)
+        dense, weights = rows_that_count(as_dense(X), sample_weight)
         if fresh:
             self._reseed()
         # Each call is a run of its own with a key of its own, so no noise is drawn twice however calls differ in size.
         config = self._config(1, self._key("partial_fit").seed)
         if fresh:
-            run = TrainingRun(as_dense(X), config)
+            run = TrainingRun(dense, config, **weights)
         elif self.method == "pcd" and len(getattr(self, "h_samples_", ())) == 0:  # method or attributes set since
-            run = TrainingRun(as_dense(X), config, initial=self.rbm_)
+            run = TrainingRun(dense, config, initial=self.rbm_, **weights)
         else:
-            run = TrainingRun(as_dense(X), config, state=self._state())
+            run = TrainingRun(dense, config, state=self._state(dense), **weights)
         for _ in run.steps():
             pass
         self._adopt(run, float_dtype(X) if fresh else self.components_.dtype)
@@ -249,13 +263,24 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             seed=seed,
         )
 
-    def _state(self) -> TrainingState:
-        rbm = self.rbm_
+    def _state(self, X: npt.NDArray[Any]) -> TrainingState:
+        """Where training goes on with the data `X`."""
+        rbm, missing = self.rbm_, missing_entries(X)
         velocity = getattr(self, "_velocity", None)
         if velocity is None:
             velocity = Velocity(*(np.zeros_like(x, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
         chains = self.h_samples_.astype(np.uint8) if self.method == "pcd" else None
-        return TrainingState(rbm, velocity, chains, 0)
+        if missing is None:
+            return TrainingState(rbm, velocity, chains, 0)
+        # One pass is too short for draws from the columns' means to become draws given the rows.
+        drawn = np.where(missing, self._completed(X), 0).astype(np.uint8)
+        return TrainingState(rbm, velocity, chains, 0, {"completions": np.packbits(drawn, axis=1)})
+
+    def _completed(self, X: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """`X` with a draw of what is missing given the rest."""
+        if missing_entries(X) is None:
+            return X
+        return complete(self.rbm_, X, sweeps=_SETTLING, seed=self._first_key().derive("complete"), engine=self.engine)
 
     def _adopt(self, run: TrainingRun, dtype: npt.DTypeLike) -> None:
         state = run.state
@@ -269,12 +294,14 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     # Conditionals and scores ------------------------------------------------------------------------------------------
 
     def transform(self, X: Any) -> FloatArray:
-        """E[h | v]: the probability of each hidden unit to be on, given the rows of `X`.
+        """E[h | v]: the probability of each hidden unit to be on, given what is observed in the rows of `X`.
+
+        For a row with missing entries it is the expectation over them, given the others, and as exact as in `impute`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Values in [0, 1].
+            Values in [0, 1], NaN where missing.
 
         Returns
         -------
@@ -282,7 +309,54 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             float32 for float32 data, else float64.
         """
         check_is_fitted(self)
-        return self._mean(self.rbm_, check_data(self, X))
+        return self._mean(self.rbm_, check_data(self, X, allow_nan=True))
+
+    def impute(
+        self,
+        X: Any,
+        *,
+        return_std: bool = False,
+        method: str = "auto",
+        chains: int = 20,
+        burn_in: int = 100,
+        sweeps: int = 200,
+    ) -> FloatArray | tuple[FloatArray, FloatArray]:
+        """`X` with each missing entry replaced by its probability to be 1, given the observed entries of its row.
+
+        Deterministic after a `fit`. Exact where the machine has at most 16 hidden units or a row at most 10 missing
+        entries; else an average over Gibbs chains.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Values in [0, 1], NaN where missing.
+        return_std : bool, default=False
+            Whether to return standard errors too.
+        method, chains, burn_in, sweeps
+            As in `harmonium.impute`.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features)
+            float32 for float32 data, else float64.
+        std : ndarray of shape (n_samples, n_features)
+            Monte Carlo standard errors, zero where the value is exact; only with ``return_std=True``.
+        """
+        rbm, X = self.rbm_, check_data(self, X, allow_nan=True)
+        filled, std = np.empty(X.shape, float_dtype(X)), np.empty(X.shape, float_dtype(X))
+        for rows, chunk in dense_chunks(X):
+            found = impute(
+                rbm,
+                chunk,
+                method=method,
+                chains=chains,
+                burn_in=burn_in,
+                sweeps=sweeps,
+                seed=self._first_key().derive("impute", rows.start),
+                engine=self.engine,
+            )
+            filled[rows], std[rows] = found.mean, found.standard_error
+        return (filled, std) if return_std else filled
 
     def inverse_transform(self, X: Any) -> FloatArray:
         """E[v | h]: the probability of each visible unit to be on, given hidden states or probabilities.
@@ -346,7 +420,14 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         engine = make_engine(rbm, self.engine)
         mean = np.empty((X.shape[0], rbm.n_hidden), float_dtype(X))
         for rows, chunk in dense_chunks(X):
-            mean[rows] = engine.mean(engine.logits_h(engine.visible(chunk)))
+            missing = missing_entries(chunk)
+            if missing is None:
+                mean[rows] = engine.mean(engine.logits_h(engine.visible(chunk)))
+                continue
+            holes, noise = missing.any(axis=1), self._first_key().derive("transform", rows.start)
+            if not holes.all():
+                mean[rows][~holes] = engine.mean(engine.logits_h(engine.visible(chunk[~holes])))
+            mean[rows][holes] = impute(rbm, chunk[holes], seed=noise, engine=self.engine).mean_h
         return mean
 
     def _pseudo_log_likelihood(self, X: Any) -> npt.NDArray[np.float64]:
@@ -416,13 +497,17 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _key(self, purpose: str) -> Key:
         """A key that was not used before since the last `fit`; each purpose counts for itself."""
+        first = self._first_key()
+        self._n_keys[purpose] += 1
+        return first.derive(purpose, self._n_keys[purpose])
+
+    def _first_key(self) -> Key:
         if not hasattr(self, "_seed"):  # the attributes were set by hand, not by `fit`
             self._reseed()
-        self._n_keys[purpose] += 1
-        return Key(self._seed).derive(purpose, self._n_keys[purpose])
+        return Key(self._seed)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

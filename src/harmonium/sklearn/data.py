@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from harmonium.inputs import check_weights
 
 # Rows that are dense at one time.
 _ROWS = 2000
@@ -19,7 +21,7 @@ class DataRangeWarning(UserWarning):
     """Data lie outside [0, 1] and were clipped to it."""
 
 
-def check_data(estimator: Any, X: Any, *, reset: bool = False) -> Any:
+def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool = False) -> Any:
     """`X` validated as scikit-learn does, dense or CSR, within [0, 1]; booleans and integers are not widened.
 
     Parameters
@@ -30,6 +32,8 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False) -> Any:
         Any finite real numbers.
     reset : bool
         Whether this is a first fit.
+    allow_nan : bool
+        Whether NaN passes, for entries that are missing.
 
     Returns
     -------
@@ -40,7 +44,8 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False) -> Any:
     ValueError
         Not numeric, not 2-D, empty, NaN, infinite, or of another width than at the fit.
     """
-    X = validate_data(estimator, X, accept_sparse="csr", dtype="numeric", reset=reset)
+    finite = "allow-nan" if allow_nan else True
+    X = validate_data(estimator, X, accept_sparse="csr", dtype="numeric", reset=reset, ensure_all_finite=finite)
     is_sparse = scipy.sparse.issparse(X)
     if is_sparse and not X.has_canonical_format:  # a value may be stored in parts; never change the caller's matrix
         X = X.copy()
@@ -48,8 +53,8 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False) -> Any:
     values = X.data if is_sparse else X
     if X.dtype.kind == "b" or values.size == 0:
         return X
-    low, high = values.min(), values.max()
-    if low >= 0 and high <= 1:
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # which pass over NaN
+    if not (low < 0 or high > 1):
         return X
     warnings.warn(
         f"X should lie in [0, 1]. Got values from {low:g} to {high:g}, which are clipped. "
@@ -59,6 +64,26 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False) -> Any:
     )
     clipped = np.clip(values, 0, 1)
     return type(X)((clipped, X.indices, X.indptr), shape=X.shape) if is_sparse else clipped
+
+
+def rows_that_count(X: npt.NDArray[Any], sample_weight: Any) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """The rows whose weight is not zero, and those weights as a keyword argument; none of it without weights.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    sample_weight : array-like of shape (n_samples,), number or None
+
+    Raises
+    ------
+    ValueError
+        Not one finite number for each row, negative, or all zero.
+    """
+    if sample_weight is None:
+        return X, {}
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    check_weights(weights, len(X))
+    return X[weights > 0], {"sample_weight": weights[weights > 0]}
 
 
 def float_dtype(X: Any) -> np.dtype[Any]:

@@ -15,6 +15,7 @@ from harmonium.inputs import check_count
 from harmonium.io import read_tensors, write_tensors
 from harmonium.rbm import RBM
 from harmonium.training.config import Config
+from harmonium.training.estimators import PERSISTENT
 from harmonium.training.trainer import TrainingState
 
 
@@ -31,6 +32,7 @@ def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, config: 
     tensors |= {f"velocity.{name}": array for name, array in velocity._asdict().items()}
     if state.chains is not None:
         tensors["chains"] = np.packbits(state.chains, axis=1)
+    tensors |= {f"extras.{name}": array for name, array in state.extras.items()}
     write_tensors(path, "checkpoint", tensors, {"step": state.step, "config": asdict(config), **attributes})
 
 
@@ -52,10 +54,13 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
         chains = None
         if "chains" in tensors:
             chains = np.unpackbits(tensors["chains"], axis=1)[:, : rbm.n_hidden]
-        fits = config.method == "cd" if chains is None else config.method == "pcd" and chains.shape[1] == rbm.n_hidden
+        fits = (chains is not None) == (config.method in PERSISTENT) and (
+            chains is None or chains.shape == (config.chains, rbm.n_hidden)
+        )
         if not fits or rbm.n_hidden != config.n_hidden:
             raise ValueError("the machine or its chains do not fit the configuration")
-        state = TrainingState(rbm, velocity, chains, check_count(attributes.pop("step"), "step", minimum=0))
+        extras = {name.removeprefix("extras."): x for name, x in tensors.items() if name.startswith("extras.")}
+        state = TrainingState(rbm, velocity, chains, check_count(attributes.pop("step"), "step", minimum=0), extras)
     except (KeyError, TypeError, ValueError, InvalidParameter) as error:
         raise UnreadableFile(f"{path} must hold the state of a training run. Got: {error!r}. Use a copy.") from None
     return state, config, attributes

@@ -1,15 +1,65 @@
-"""The negative phase: where its chains start, and how far they run. CD and PCD differ in the first only."""
+"""The negative phase: where its chains start, and how far they run.
+
+An estimator is asked once a step for the model's side of the gradient. CD, PCD and their relatives differ only in
+where their chains start; how these move is `run_gibbs` for all of them. Tempered chains (`tempered`) and enumeration
+(`enumerated`) answer the same question in other ways.
+
+References
+----------
+Hinton, Neural Computation 14, 2002 (CD); Tieleman, ICML 2008 (PCD); Tieleman, Hinton, ICML 2009 (fast weights).
+"""
 
 from __future__ import annotations
 
-from harmonium.engines import Engine, Phase, States
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.engines import Engine, Phase, States, make_engine
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
+from harmonium.rbm import RBM, Statistics
+from harmonium.training.config import Config
 
-HIDDEN, VISIBLE = 0, 1  # noise streams
+HIDDEN, VISIBLE, RESTART = 0, 1, 2  # noise streams
+
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-def run_negative(
+class Negative(NamedTuple):
+    """The model's side of one gradient.
+
+    Attributes
+    ----------
+    side : Phase or Statistics
+        The last states of the chains, or averages that are known without chains.
+    logits : float array of shape (chains, n_hidden), optional
+        Wv + c for the last sample of v of each chain, if there are chains that persist.
+    swaps : float array of shape (temperatures - 1,), optional
+        Share of the swaps that were accepted between neighbouring temperatures.
+    """
+
+    side: Phase | Statistics
+    logits: FloatArray | None = None
+    swaps: FloatArray | None = None
+
+
+class Estimator(Protocol):
+    """Where the negative side of a gradient comes from."""
+
+    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+        """The model's side; `logits` are Wv + c of the batch."""
+
+    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
+        """See the gradient that the parameters have followed."""
+
+    def arrays(self, engine: Engine) -> Arrays:
+        """What a checkpoint must keep, by name."""
+
+
+def run_gibbs(
     engine: Engine, h: States, key: Key, *, sweeps: int, step: int, mean_field: bool = False
 ) -> tuple[Phase, FloatArray]:
     """Run chains from hidden states and return their statistics.
@@ -49,3 +99,99 @@ def run_negative(
     v = engine.sample_v(h, last)
     logits = engine.logits_h(v)
     return Phase(v, engine.mean(logits)), logits
+
+
+class FromData:
+    """Contrastive divergence: chains start at the batch, in each step anew."""
+
+    def __init__(self, config: Config, key: Key) -> None:
+        self._config = config
+        self._positive_key, self._key = key.derive("positive"), key.derive("negative")
+
+    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+        config = self._config
+        h = engine.bernoulli(logits, self._positive_key.on(HIDDEN).at(step))
+        mean_field = config.last_statistic == "mean_field"
+        return Negative(run_gibbs(engine, h, self._key, sweeps=config.sweeps, step=step, mean_field=mean_field)[0])
+
+    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
+        pass
+
+    def arrays(self, engine: Engine) -> Arrays:
+        return {}
+
+
+class Persistent:
+    """Persistent contrastive divergence: chains go on where they ended, or, a share of them, from the batch.
+
+    Parameters
+    ----------
+    config : Config
+    key : Key
+    engine : Engine
+    chains : array of 0 and 1, shape (chains, n_hidden)
+    """
+
+    def __init__(self, config: Config, key: Key, engine: Engine, chains: npt.NDArray[Any]) -> None:
+        self._config = config
+        self._key, self._chains_key = key.derive("negative"), key.derive("chains")
+        self._h = engine.encode(chains)
+
+    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+        config = self._config
+        start = self._h if config.restarts == 0 else self._restart(engine, logits, step)
+        mean_field = config.last_statistic == "mean_field"
+        phase, last = run_gibbs(engine, start, self._key, sweeps=config.sweeps, step=step, mean_field=mean_field)
+        self._h = engine.bernoulli(last, self._chains_key.on(HIDDEN).at(step))
+        return Negative(phase, last)
+
+    def _restart(self, engine: Engine, logits: FloatArray, step: int) -> States:
+        """The chains, where each starts anew from a row of the batch with probability ``restarts``."""
+        key, n = self._chains_key.on(RESTART).at(step), self._config.chains
+        anew = key.uniform(n, 1) < self._config.restarts
+        rows = np.arange(n) % len(logits)
+        from_data = engine.bernoulli(logits[rows], self._chains_key.on(VISIBLE).at(step))
+        where = engine.encode(np.broadcast_to(anew, (n, logits.shape[1])).astype(np.uint8))
+        return engine.overwrite(self._h, where, from_data)
+
+    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
+        pass
+
+    def arrays(self, engine: Engine) -> Arrays:
+        return {"chains": engine.decode(self._h)}
+
+
+class FastWeights:
+    """Persistent chains that move by the parameters plus fast ones, which learn quickly and forget in twenty steps.
+
+    The fast parameters drive the chains away from where they are, so that they mix even late in training; the
+    statistics they bring are no longer those of the model itself (Tieleman and Hinton 2009).
+
+    Parameters
+    ----------
+    chains : Persistent
+    config : Config
+    fast : Statistics
+        The fast W, b and c.
+    """
+
+    FORGET = 19 / 20  # of Tieleman and Hinton
+
+    def __init__(self, chains: Persistent, config: Config, fast: Statistics) -> None:
+        self._chains, self._config, self._fast = chains, config, fast
+
+    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+        rbm, fast = engine.rbm, self._fast
+        moving = make_engine(RBM(rbm.W + fast.hv, rbm.b + fast.v, rbm.c + fast.h), engine.name)
+        return self._chains.estimate(moving, logits, step)
+
+    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
+        assert isinstance(negative.side, Phase)
+        gradient = engine.moments(positive) - engine.moments(negative.side)
+        # The rate of the fast parameters stays where that of the parameters began (their paper keeps it constant).
+        rate = np.float32(self._config.learning_rate)
+        self._fast = Statistics(*(self.FORGET * x + rate * g for x, g in zip(self._fast, gradient, strict=True)))
+
+    def arrays(self, engine: Engine) -> Arrays:
+        fast = {f"fast.{name}": x for name, x in zip("Wbc", self._fast, strict=True)}
+        return {**self._chains.arrays(engine), **fast}

@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets import binarize
-from harmonium.engines import Engine, Phase, States, Velocity, make_engine
+from harmonium.engines import Engine, Phase, Velocity, make_engine
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import check_matrix, is_binary
 from harmonium.random import Key
 from harmonium.rbm import RBM
+from harmonium.training.alarms import held_out_scores, stop_early
+from harmonium.training.batches import Batches
 from harmonium.training.config import Config
-from harmonium.training.monitors import Monitor, Scores
-from harmonium.training.negative import HIDDEN, run_negative
+from harmonium.training.estimators import PERSISTENT, first_chains, make_estimator
+from harmonium.training.monitors import Monitor, Report
+from harmonium.training.optimizer import Optimizer
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything that the rest of a run depends on, besides its data and its `Config`.
+    """Everything that the rest of a run depends on, besides its data, its `Config` and its history.
 
     Attributes
     ----------
     rbm : RBM
     velocity : Velocity
     chains : uint8 array of shape (chains, n_hidden), or None
-        Hidden states of the persistent chains.
+        Hidden states of the persistent chains of "pcd" and "fpcd".
     step : int
         Mini-batches done, over all epochs.
+    extras : mapping of arrays
+        What else the method, the optimiser, missing data and early stopping go on from, by name.
     """
 
     rbm: RBM
     velocity: Velocity
     chains: npt.NDArray[np.uint8] | None
     step: int
+    extras: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class EpochRecord:
-    """One line of a run's history.
+class EpochRecord(Report):
+    """One line of a run's history: a `Report`, and what led to it.
 
     Attributes
     ----------
@@ -54,18 +58,15 @@ class EpochRecord:
     learning_rate : float
         At the end of the epoch.
     seconds : float
-        Time spent in training this epoch, without monitoring.
+        Time spent in training since the last record, without monitoring.
     samples_per_second : float
-    train, valid : Scores or None
     """
 
-    epoch: int
-    step: int
-    learning_rate: float
-    seconds: float
-    samples_per_second: float
-    train: Scores
-    valid: Scores | None
+    epoch: int = 0
+    step: int = 0
+    learning_rate: float = 0.0
+    seconds: float = 0.0
+    samples_per_second: float = 0.0
 
 
 class TrainingRun:
@@ -74,20 +75,25 @@ class TrainingRun:
     Parameters
     ----------
     X : array-like of shape (n_samples, n_visible), values in [0, 1]
+        NaN where an entry is missing.
     config : Config
     valid : array-like of shape (any, n_visible), optional
-        Held-out data for the monitor; it never influences the training.
+        Held-out data for the monitor; it never influences the training, unless ``config.patience`` asks for that.
     initial : RBM, optional
         The machine of a fresh start; `RBM.initialise` of the data if left out.
     state : TrainingState, optional
         Where to continue; a fresh start if left out.
+    sample_weight : array-like of shape (n_samples,), optional
+        How often each row counts.
+    history : iterable of records
+        The records of a run that continues, which alarms and early stopping look back on.
 
     Raises
     ------
     InvalidData
-        `X`, `valid` or `initial` breaks the input contract.
+        `X`, `valid`, `sample_weight` or `initial` breaks the input contract.
     InvalidParameter
-        `state` does not fit the data or `config`.
+        `state` does not fit the data or `config`; or patience without held-out data.
     """
 
     def __init__(
@@ -98,48 +104,60 @@ class TrainingRun:
         valid: Any = None,
         initial: RBM | None = None,
         state: TrainingState | None = None,
+        sample_weight: Any = None,
+        history: Iterable[Any] = (),
     ) -> None:
+        if config.patience and valid is None:
+            raise InvalidParameter(
+                f"patience must come with held-out data. Got patience {config.patience} and no valid. Pass valid data."
+            )
         self.config = config
-        self._X = check_matrix(X)
-        self._X_is_binary = is_binary(self._X)
         self._key = Key(config.seed)
-        self._positive_key, self._negative_key, self._chains_key = (
-            self._key.derive(name) for name in ("positive", "negative", "chains")
-        )
-        self.n_batches = -(-len(self._X) // config.batch_size)
+        completions = None if state is None else state.extras.get("completions")
+        self._batches = Batches(X, config, self._key, sample_weight, completions)
+        self.n_batches = self._batches.n_batches
         self.n_steps = self.n_batches * config.epochs
         if state is None:
             state = self._fresh_state(initial)
-        if state.rbm.n_visible != self._X.shape[1] or state.rbm.n_hidden != config.n_hidden:
-            raise InvalidParameter(
-                f"The machine must have {self._X.shape[1]} visible and {config.n_hidden} hidden units. "
-                f"Got {state.rbm.n_visible} and {state.rbm.n_hidden}. Resume with the data and n_hidden of the run."
-            )
-        if (state.chains is None) != (config.method == "cd"):
-            got = "no chains" if state.chains is None else "chains"
-            raise InvalidParameter(
-                f"The state must hold chains for method pcd, and none for cd. Got {got} and method {config.method}. "
-                "Resume with the method of the run."
-            )
+        self._check(state)
         self.engine: Engine = make_engine(state.rbm, config.engine, state.velocity)
-        self._chains: States | None = None if state.chains is None else self.engine.encode(state.chains)
+        arrays = dict(state.extras) if state.chains is None else {**state.extras, "chains": state.chains}
+        batches = self._batches
+        self._estimator = make_estimator(config, self._key, self.engine, batches.data_means, batches.n_samples, arrays)
+        self._optimizer = Optimizer(config, batches.data_means, arrays)
+        self._best = None if "best.W" not in arrays else RBM(*(arrays[f"best.{name}"] for name in "Wbc"))
+        self._stopped = "stopped" in arrays
         self._step = state.step
-        self._epoch_data: tuple[int, Any, npt.NDArray[np.intp]] | None = None
-        self._monitor = Monitor(self._X, valid, config, self._key.derive("monitor"))
+        self._history = list(history)
+        self._reported: RBM | None = None
+        self._monitor = Monitor(batches.X, valid, config, self._key.derive("monitor"), self._history)
 
     def _fresh_state(self, initial: RBM | None) -> TrainingState:
-        config, n_visible = self.config, self._X.shape[1]
-        rbm = RBM.initialise(self._X, config.n_hidden, self._key) if initial is None else initial
+        config, n_visible = self.config, self._batches.n_visible
+        rbm = initial
+        if rbm is None:
+            batches = self._batches
+            rbm = RBM.initialise(batches.X, config.n_hidden, self._key, sample_weight=batches.sample_weight)
         zero = Velocity(*(np.zeros(x.shape, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
-        chains = None
-        if config.method == "pcd":
-            shape = (config.chains, config.n_hidden)
-            chains = (self._key.derive("first chains").uniform(*shape) < 0.5).astype(np.uint8)
         if rbm.n_visible != n_visible:
             raise InvalidData(
                 f"initial must have {n_visible} visible units. Got {rbm.n_visible}. Pass a fitting machine."
             )
-        return TrainingState(rbm, zero, chains, 0)
+        return TrainingState(rbm, zero, first_chains(config, self._key), 0)
+
+    def _check(self, state: TrainingState) -> None:
+        config, n_visible = self.config, self._batches.n_visible
+        if state.rbm.n_visible != n_visible or state.rbm.n_hidden != config.n_hidden:
+            raise InvalidParameter(
+                f"The machine must have {n_visible} visible and {config.n_hidden} hidden units. "
+                f"Got {state.rbm.n_visible} and {state.rbm.n_hidden}. Resume with the data and n_hidden of the run."
+            )
+        if (state.chains is None) == (config.method in PERSISTENT):
+            got = "no chains" if state.chains is None else "chains"
+            raise InvalidParameter(
+                f"The state must hold chains for methods {' and '.join(PERSISTENT)}, and none for others. Got {got} "
+                f"and method {config.method}. Resume with the method of the run."
+            )
 
     @property
     def rbm(self) -> RBM:
@@ -157,83 +175,95 @@ class TrainingRun:
         return self._step // self.n_batches
 
     @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or early stopping has ended the run."""
+        return self._stopped or self._step >= self.n_steps
+
+    @property
+    def due(self) -> bool:
+        """Whether the present step ends an epoch that is recorded."""
+        epoch, rest = divmod(self._step, self.n_batches)
+        return rest == 0 and (epoch >= self.config.epochs or self._monitor.due(epoch))
+
+    @property
     def state(self) -> TrainingState:
         """A copy of the complete state, from which another run continues exactly as this one would."""
-        chains = None if self._chains is None else self.engine.decode(self._chains)
-        return TrainingState(self.engine.rbm, self.engine.velocity, chains, self._step)
+        extras = {**self._estimator.arrays(self.engine), **self._optimizer.arrays()}
+        chains = extras.pop("chains", None)
+        if self._batches.completions is not None:
+            extras["completions"] = self._batches.completions
+        if self._best is not None:
+            extras |= {f"best.{name}": getattr(self._best, name) for name in "Wbc"}
+        if self._stopped:
+            extras["stopped"] = np.ones(1, np.uint8)
+        return TrainingState(self.engine.rbm, self.engine.velocity, chains, self._step, extras)
 
     def steps(self) -> Iterator[int]:
         """Advance by mini-batches, yielding the number of steps done after each, until the run's end."""
-        while self._step < self.n_steps:
+        while not self.finished:
             self._advance()
             yield self._step
 
     def epochs(self, on_step: Callable[[int], None] | None = None) -> Iterator[EpochRecord]:
-        """Advance by epochs, yielding a record of scores after each, until the run's end.
+        """Advance to the run's end, yielding a record after each epoch that is recorded (`due`).
 
-        `on_step` is called with the number of steps done after each; what it raises stops the run there, with its
-        `state` complete.
+        Where epochs are so short that looking at the machine would take longer than training it, some are passed over;
+        the first and the last never are. `on_step` is called with the number of steps done after each; what it raises
+        stops the run there, with its `state` complete.
         """
-        while self._step < self.n_steps:
+        while not self.finished:
             first, start = self._step, time.perf_counter()
-            for _ in range(self.n_batches - self._step % self.n_batches):
+            while self._step == first or not (self.due or self.finished):
                 self._advance()
                 if on_step is not None:
                     on_step(self._step)
-            seconds = time.perf_counter() - start
-            yield self._record(seconds, len(self._X) - first % self.n_batches * self.config.batch_size)
+            yield self._record(first, time.perf_counter() - start)
 
-    def _record(self, seconds: float, n_samples: int) -> EpochRecord:
-        train, valid = self._monitor.score(self.rbm)
-        return EpochRecord(
+    def _record(self, first: int, seconds: float) -> EpochRecord:
+        report = self._monitor.report(self.engine, self._step, self.epoch, self._reported)
+        rbm = self._reported = self.rbm
+        record = EpochRecord(
+            train=report.train,
+            valid=report.valid,
+            weights=report.weights,
+            chains=report.chains,
+            alarms=report.alarms,
             epoch=self.epoch,
             step=self._step,
             learning_rate=self._learning_rate(self._step - 1),
             seconds=seconds,
-            samples_per_second=n_samples / seconds,
-            train=train,
-            valid=valid,
+            samples_per_second=(self._n_samples_before(self._step) - self._n_samples_before(first)) / seconds,
         )
+        self._history.append(record)
+        if self.config.patience:
+            self._keep_best(rbm)
+        return record
+
+    def _n_samples_before(self, step: int) -> int:
+        epoch, batch = divmod(step, self.n_batches)
+        return epoch * self._batches.n_samples + batch * self.config.batch_size
+
+    def _keep_best(self, rbm: RBM) -> None:
+        scores = held_out_scores(self._history)
+        if scores and scores[-1] >= max(scores):
+            self._best = rbm
+        self._stopped = stop_early(self._history, self.config.patience)
+        if self.finished and self._best is not None:
+            self.engine.replace(self._best)
 
     def _learning_rate(self, step: int) -> float:
         return self.config.learning_rate_at(step / self.n_steps)
 
     def _advance(self) -> None:
-        """One step: the positive statistics of a batch, the negative chains, and one move along the difference."""
-        engine, config, step = self.engine, self.config, self._step
-        v = self._batch(step)
-        logits = engine.logits_h(v)
-        start = self._chains
-        if start is None:
-            start = engine.bernoulli(logits, self._positive_key.on(HIDDEN).at(step))
-        negative, last_logits = run_negative(
-            engine,
-            start,
-            self._negative_key,
-            sweeps=config.sweeps,
-            step=step,
-            mean_field=config.last_statistic == "mean_field",
-        )
-        if self._chains is not None:
-            self._chains = engine.bernoulli(last_logits, self._chains_key.on(HIDDEN).at(step))
-        positive = Phase(v, engine.mean(logits))
-        engine.ascend(positive, negative, self._learning_rate(step), config.momentum, config.weight_decay)
+        """One step: the statistics of a batch, those of the model, and one move along the difference."""
+        engine, step = self.engine, self._step
+        batch = self._batches.at(engine, step)
+        rate = batch.share * self._learning_rate(step)
+        logits = engine.logits_h(batch.v)
+        negative = self._estimator.estimate(engine, logits, step)
+        positive = Phase(batch.v, engine.mean(logits), batch.weights)
+        self._optimizer.ascend(engine, positive, negative.side, rate, step)
+        self._estimator.learn(engine, positive, negative, rate)
         self._step += 1
-
-    def _batch(self, step: int) -> States:
-        epoch, number = divmod(step, self.n_batches)
-        if self._epoch_data is None or self._epoch_data[0] != epoch:
-            order = self._key.derive("order", epoch).permutation(len(self._X))
-            self._epoch_data = (epoch, self._encoded(epoch), order)
-        _, data, order = self._epoch_data
-        size = self.config.batch_size
-        return self.engine.take(data, order[number * size : (number + 1) * size])
-
-    def _encoded(self, epoch: int) -> States:
-        """The data as the engine holds it; drawn anew each epoch under the "sample" policy."""
-        policy = self.config.binarize
-        if policy == "sample" and not self._X_is_binary:
-            return self.engine.draw(self._X, self._key.derive("data", epoch))
-        if self._epoch_data is not None:
-            return self._epoch_data[1]
-        return self.engine.visible(binarize(self._X, policy, self._key))
+        side = negative.side if isinstance(negative.side, Phase) else None
+        self._monitor.observe(self._step, engine, side, negative.logits, negative.swaps)

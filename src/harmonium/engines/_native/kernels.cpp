@@ -125,6 +125,29 @@ static void update(float* w, float* velocity, const float* gradient, int rows, h
     walk<true>(w, velocity, gradient, rows, rates, column_max, row_max);
 }
 
+static void centre(float* gradient, int rows, const float* v, const float* h) {
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < 32; i += LANES) {
+            float* at = gradient + r * 32 + i;
+            store(at, load<vf>(at) - load<vf>(h + i) * v[r]);
+        }
+}
+
+// A row's sum is kept in sixteen parts whatever the register width, so that the result does not depend on it.
+static void offset_sums(const float* x, int rows, const float* v, const float* h, float* row_sum, float* column_sum) {
+    for (int r = 0; r < rows; r++) {
+        float parts[16] = {};
+        for (int i = 0; i < 32; i += LANES) {
+            const vf at = load<vf>(x + r * 32 + i);
+            store(column_sum + i, load<vf>(column_sum + i) + at * v[r]);
+            store(parts + i % 16, load<vf>(parts + i % 16) + at * load<vf>(h + i));
+        }
+        float total = 0;
+        for (float part : parts) total += part;
+        row_sum[r] += total;
+    }
+}
+
 static void maxima(const float* w, int rows, float* column_max, float* row_max) {
     walk<false>(const_cast<float*>(w), nullptr, nullptr, rows, {}, column_max, row_max);
 }
@@ -209,7 +232,7 @@ static void log_products(const double* high, const double* low, size_t count, si
 
 static const harmonium::Kernels kernels = {
     HARMONIUM_ISA_NAME, MAX_ROWS, PACKED_BYTES_PER_BLOCK, pack_kn, pack_nk, prepared_bytes, prepare, product,
-    sample, draw, random, mean, softplus_sum, update, maxima, transpose_bits, log_mixture, log_products,
+    sample, draw, random, mean, softplus_sum, update, centre, offset_sums, maxima, transpose_bits, log_mixture, log_products,
 };
 
 }  // namespace HARMONIUM_ISA

@@ -49,6 +49,11 @@ struct Kernels {
     // |w| of each column, and of each row in 16 parts: row_max[16 * r], ...
     void (*update)(float* w, float* velocity, const float* gradient, int rows, Rates rates, float* column_max, float* row_max);
 
+    // gradient[r, i] -= v[r] * h[i] for `rows` rows of 32: what an offset of the visible units takes off.
+    void (*centre)(float* gradient, int rows, const float* v, const float* h);
+    // row_sum[r] += sum over i of x[r, i] * h[i], column_sum[i] += sum over r of x[r, i] * v[r].
+    void (*offset_sums)(const float* x, int rows, const float* v, const float* h, float* row_sum, float* column_sum);
+
     // The maxima alone.
     void (*maxima)(const float* w, int rows, float* column_max, float* row_max);
 

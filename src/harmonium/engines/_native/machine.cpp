@@ -86,11 +86,15 @@ Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, cons
     : kernels_(kernels), m_(n_visible), n_(n_hidden), W_(m_, n_), dW_(m_, n_) {
     for (Buffer<float>* x : {&b_, &db_}) x->reserve(round_up(m_, 64));
     for (Buffer<float>* x : {&c_, &dc_}) x->reserve(round_up(n_, 64));
+    to_hidden_.shape(kernels_, m_, n_);
+    to_visible_.shape(kernels_, n_, m_);
+    replace(W, b, c);
+}
+
+void Machine::replace(const float* W, const float* b, const float* c) {
     W_.read(W);
     std::copy(b, b + m_, b_.get());
     std::copy(c, c + n_, c_.get());
-    to_hidden_.shape(kernels_, m_, n_);
-    to_visible_.shape(kernels_, n_, m_);
     repack();
 }
 
@@ -207,7 +211,7 @@ void Machine::sample(bool hidden, Bits states, NoiseKey key, const float* beta, 
 }
 
 template <class Use>
-void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use) const {
+void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset, float* v, float* h, Use use) const {
     const Kernels& k = kernels_;
     // All rows of all sides, one after the other, are the terms of the sums.
     std::vector<const uint64_t*> bits;
@@ -228,6 +232,7 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
     static thread_local Packed packed_means;
     static thread_local Buffer<uint64_t> columns;
     static thread_local Buffer<char> prepared_bits;
+    static thread_local Buffer<float> centred_sums;
     Packed& P = packed_means;
     P.shape(k, n_terms, n_ + 1);
     for (int i = 0; i < P.n_columns * 32; i++) P.fit(i, largest);
@@ -236,6 +241,7 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
     alignas(64) const float no_bias[32] = {};
     const int n_pairs = (P.n_columns + 1) / 2;
     const size_t word_bytes = k.prepared_bytes(64, blocks);
+    float* sums = offset ? centred_sums.reserve(size_t(n_pairs) * 64) : nullptr;
     uint64_t* transposed = columns.reserve(size_t(n_words) * 64 * blocks);
     char* prepared = prepared_bits.reserve(n_words * word_bytes);
 #pragma omp parallel num_threads(threads_for(double(m_) * n_ * blocks))
@@ -259,6 +265,7 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
 #pragma omp for schedule(static)
         for (int column = 0; column < P.n_columns; column++) {
             const size_t first = size_t(column) * 32, width = std::min(size_t(32), n_ - first);
+            if (offset) memset(sums + first, 0, 32 * sizeof(float));
             for (int block = 0; block < blocks; block++) {
                 memset(rows, 0, sizeof rows);
                 for (size_t r = 0; r < 64; r++) {
@@ -267,6 +274,10 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
                     if (term >= n_terms) continue;
                     factors[r] = weights[term] * inverse;
                     memcpy(rows + r * 32, means[term] + first, width * sizeof(float));
+                    for (size_t i = 0; offset && i < width; i++) {
+                        rows[r * 32 + i] -= offset[first + i];
+                        sums[first + i] += rows[r * 32 + i] * weights[term];
+                    }
                     if (width < 32) rows[r * 32 + width] = 1;
                 }
                 k.pack_kn(rows, factors, nullptr, P.column(k, column), blocks, block);
@@ -293,20 +304,20 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, float* v, float* h,
                         tile[r * 32 + width] = 0;
                     }
                 }
-                if (own > 0 && size_t(pair) * 64 < n_) use(word, own, pair, tiles);
+                if (own > 0 && size_t(pair) * 64 < n_) use(word, own, pair, tiles, sums);
             }
     }
 }
 
 void Machine::moments(const Side& side, float* hv, float* v, float* h) const {
-    const auto copy = [&](int word, int rows, int pair, const float (*tiles)[64 * 32]) {
+    const auto copy = [&](int word, int rows, int pair, const float (*tiles)[64 * 32], const float*) {
         for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {
             const size_t column = size_t(pair) * 64 + half * 32, width = std::min(size_t(32), n_ - column);
             for (int r = 0; r < rows; r++)
                 memcpy(hv + (size_t(word) * 64 + r) * n_ + column, tiles[half] + r * 32, width * sizeof(float));
         }
     };
-    gradient_tiles(&side, 1, v, h, copy);
+    gradient_tiles(&side, 1, nullptr, v, h, copy);
 }
 
 static inline void follow(float& x, float& velocity, float gradient, Rates rates) {
@@ -314,28 +325,46 @@ static inline void follow(float& x, float& velocity, float gradient, Rates rates
     x += velocity;
 }
 
-void Machine::ascend(Side positive, Side negative, Rates rates) {
+void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets) {
     const Side sides[] = {positive, negative};
     const Kernels& k = kernels_;
+    const bool centred = offsets.v && offsets.h;
+    const size_t m_padded = round_up(m_, 64), n_padded = round_up(n_, 64), n_pairs = n_padded / 64, n_words = m_padded / 64;
+    // The offsets, padded with zeros, and the sums of the weights' velocity with them, one for each tile: added up in a
+    // fixed order at the end, they do not depend on the threads.
+    static thread_local Buffer<float> offset_space;
+    float *offset_v = nullptr, *offset_h = nullptr, *row_sums = nullptr, *column_sums = nullptr;
+    if (centred) {
+        offset_v = offset_space.reserve(m_padded + n_padded + n_pairs * m_padded + n_words * n_padded);
+        offset_h = offset_v + m_padded, row_sums = offset_h + n_padded, column_sums = row_sums + n_pairs * m_padded;
+        memset(offset_v, 0, (m_padded + n_padded + n_pairs * m_padded + n_words * n_padded) * sizeof(float));
+        std::copy(offsets.v, offsets.v + m_, offset_v);
+        std::copy(offsets.h, offsets.h + n_, offset_h);
+    }
     static thread_local Buffer<float> gb, gc;
     float *v = gb.reserve(round_up(m_, 64)), *h = gc.reserve(round_up(n_, 64));
     const int n_threads = omp_get_max_threads();
     std::vector<Buffer<float>> column_max(n_threads), row_max(n_threads);  // of each thread, made where it is used
     // The tile that has been updated is packed at once, while it is in the cache, with the scales of the weights as they
     // were. A unit's scale changes when its largest weight passes a power of two; then its weights are packed again.
-    const auto update = [&](int word, int rows, int pair, const float (*tiles)[64 * 32]) {
+    const auto update = [&](int word, int rows, int pair, float (*tiles)[64 * 32], const float* h_sums) {
         const int thread = omp_get_thread_num();
         float *largest = column_max[thread].reserve(round_up(n_, 64)), *rows_largest = row_max[thread].reserve(round_up(m_, 64) * 16);
         for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {
-            k.update(W_.tile(word, 2 * pair + half), dW_.tile(word, 2 * pair + half), tiles[half], rows, rates,
-                     largest + pair * 64 + half * 32, rows_largest + size_t(word) * 64 * 16);
+            const size_t row = size_t(word) * 64, column = size_t(pair) * 64 + half * 32;
+            float* velocity = dW_.tile(word, 2 * pair + half);
+            if (centred) k.centre(tiles[half], rows, offset_v + row, h_sums + column);
+            k.update(W_.tile(word, 2 * pair + half), velocity, tiles[half], rows, rates, largest + column, rows_largest + row * 16);
+            if (centred)
+                k.offset_sums(velocity, rows, offset_v + row, offset_h + column, row_sums + pair * m_padded + row,
+                              column_sums + word * n_padded + column);
         }
         for (int half = 0; half < 2; half++) {
             if (2 * pair + half < to_hidden_.n_columns) pack_to_hidden(word, 2 * pair + half);
             if (2 * word + half < to_visible_.n_columns) pack_to_visible(2 * word + half, pair);
         }
     };
-    gradient_tiles(sides, 2, v, h, update);
+    gradient_tiles(sides, 2, offset_h, v, h, update);
     const auto over_threads = [](const std::vector<Buffer<float>>& parts, size_t first, size_t count) {
         int32_t largest = 0;  // numbers that are not negative are in the order of their bits
         for (const Buffer<float>& part : parts)
@@ -368,6 +397,11 @@ void Machine::ascend(Side positive, Side negative, Rates rates) {
     rates.weight_decay = 0;
     for (size_t j = 0; j < m_; j++) follow(b_[j], db_[j], v[j], rates);
     for (size_t i = 0; i < n_; i++) follow(c_[i], dc_[i], h[i], rates);
+    // What the centred machine's biases are to keep, the biases of this one must make up for.
+    for (size_t pair = 0; centred && pair < n_pairs; pair++)
+        for (size_t j = 0; j < m_; j++) b_[j] -= row_sums[pair * m_padded + j];
+    for (size_t word = 0; centred && word < n_words; word++)
+        for (size_t i = 0; i < n_; i++) c_[i] -= column_sums[word * n_padded + i];
 }
 
 void Machine::ascend_along(const float* gW, const float* gb, const float* gc, Rates rates) {

@@ -56,6 +56,11 @@ struct Side {
     const float* weights;  // null for equal ones
 };
 
+// What a centred gradient takes off the states of both layers (Melchior, Fischer, Wiskott 2016); null for nothing.
+struct Offsets {
+    const float *v, *h;
+};
+
 // An (n_visible, n_hidden) matrix in tiles of 64 x 32, so that a step walks through memory in order.
 class Tiles {
   public:
@@ -77,6 +82,9 @@ class Machine {
     // W is (n_visible, n_hidden); all are copied.
     Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c);
 
+    // Other parameters; the velocity stays.
+    void replace(const float* W, const float* b, const float* c);
+
     size_t n_visible() const { return m_; }
     size_t n_hidden() const { return n_; }
     Tiles& weights() { return W_; }
@@ -90,16 +98,17 @@ class Machine {
     void sample(bool hidden, Bits states, NoiseKey key, const float* beta, uint64_t* out, size_t out_stride) const;
     // Sums of v (weighted h)', weighted v and weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void moments(const Side& side, float* hv, float* v, float* h) const;
-    void ascend(Side positive, Side negative, Rates rates);
+    void ascend(Side positive, Side negative, Rates rates, Offsets offsets);
     // One step along a gradient given as arrays: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void ascend_along(const float* gW, const float* gb, const float* gc, Rates rates);
     void pseudo_log_likelihood(Bits v, double* out) const;
 
   private:
     // The sums of `sides` as tiles of at most 64 x 64, first index visible: use(first / 64, rows, column / 64, two halves
-    // of 64 x 32).
+    // of 64 x 32, sums of the hidden units). With an `offset` it is taken off the hidden expectations first, which
+    // leaves their sum h as it is where the weights of all sides add up to zero.
     template <class Use>
-    void gradient_tiles(const Side* sides, int n_sides, float* v, float* h, Use use) const;
+    void gradient_tiles(const Side* sides, int n_sides, const float* offset, float* v, float* h, Use use) const;
     // Rounds 64 x 32 or 32 x 64 weights to fixed point and packs them, for one or the other direction.
     void pack_to_hidden(int visible_block, int column);
     void pack_to_visible(int column, int hidden_block);

@@ -150,6 +150,12 @@ NB_MODULE(_kernels, m) {
                  require(b.shape(0) == W.shape(0) && c.shape(0) == W.shape(1), "b and c must fit W");
                  new (self) Machine(*chosen, W.shape(0), W.shape(1), W.data(), b.data(), c.data());
              })
+        .def("replace",
+             [](Machine& self, Floats W, Array<const float, 1> b, Array<const float, 1> c) {
+                 require(W.shape(0) == self.n_visible() && W.shape(1) == self.n_hidden(), "W must fit the machine");
+                 require(b.shape(0) == W.shape(0) && c.shape(0) == W.shape(1), "b and c must fit W");
+                 self.replace(W.data(), b.data(), c.data());
+             })
         .def("weights", [](Machine& self) { return matrix(self, self.weights()); })
         .def("weight_velocity", [](Machine& self) { return matrix(self, self.weight_velocity()); })
         .def("set_weight_velocity",
@@ -181,12 +187,17 @@ NB_MODULE(_kernels, m) {
              nb::arg(), nb::arg(), nb::arg().none())
         .def("ascend",
              [](Machine& self, Words v0, Floats h0, PerRow w0, Words v1, Floats h1, PerRow w1, float rate,
-                float momentum, float decay) {
+                float momentum, float decay, PerRow offset_v, PerRow offset_h) {
                  const Side positive = side(self, v0, h0, w0), negative = side(self, v1, h1, w1);
+                 require(bool(offset_v) == bool(offset_h), "both layers have offsets, or none");
+                 require(!offset_v || (offset_v->shape(0) == self.n_visible() && offset_h->shape(0) == self.n_hidden()),
+                         "the offsets must fit the layers");
+                 const Offsets offsets = offset_v ? Offsets{offset_v->data(), offset_h->data()} : Offsets{nullptr, nullptr};
                  nb::gil_scoped_release release;
-                 self.ascend(positive, negative, {rate, momentum, decay});
+                 self.ascend(positive, negative, {rate, momentum, decay}, offsets);
              },
-             nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg())
+             nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(),
+             nb::arg().none(), nb::arg().none())
         .def("ascend_along",
              [](Machine& self, Floats gW, Array<const float, 1> gb, Array<const float, 1> gc, float rate, float momentum, float decay) {
                  require(gW.shape(0) == self.n_visible() && gW.shape(1) == self.n_hidden(), "the gradient must fit W");

@@ -1,0 +1,277 @@
+"""What is missing, given what is observed: probabilities with error bars, and draws.
+
+Entries that are NaN are missing, all others stay as they are; observed grey levels act on the hidden layer as they do
+in training. With the observed visible units held, the machine is another RBM of the missing ones. Its expectations are
+sums over all hidden states or over all states of the missing units where these are few, and averages over Gibbs chains
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, softmax
+
+from harmonium.engines import Engine, States, make_engine
+from harmonium.engines.engine import Beta, FloatArray
+from harmonium.errors import OutOfReach
+from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.random import Key, as_key
+from harmonium.rbm import RBM, all_states, softplus
+from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE
+
+Float64Array = npt.NDArray[np.float64]
+
+# Hidden units, and missing ones, that are enumerated. By default as far as takes no longer than the default chains: the
+# hidden layer is enumerated for all rows in one matrix product, missing units row by row.
+_LIMITS = {"auto": (16, 10), "exact": (20, 16), "gibbs": (-1, 0)}
+_ROWS, _STATES = 500, 2048  # at a time
+_CELLS = 2**22  # logits of all chains at a time
+_APART = 1.1  # R-hat above which chains have not forgotten their starts
+_AGREED = 1e-3  # standard deviation of chains that differ by nothing that matters
+
+
+@dataclass(frozen=True, eq=False)
+class Imputation:
+    """Expectations given the observed entries of each row.
+
+    Attributes
+    ----------
+    mean : float64 array of shape (n_samples, n_visible)
+        The observed entries as they are; p(v_j = 1 | observed) for the missing ones.
+    standard_error : float64 array of shape (n_samples, n_visible)
+        Monte Carlo standard error of `mean`, from the differences between chains; zero where it is exact.
+    mean_h : float64 array of shape (n_samples, n_hidden)
+        p(h_i = 1 | observed).
+    r_hat : float64 array of shape (n_samples,)
+        Potential scale reduction (Gelman and Rubin 1992) of the row's worst missing entry; 1 where the row is exact.
+        Above 1.1 the chains still remember where they started, and `standard_error` is a guess: take more sweeps.
+    exact : bool array of shape (n_samples,)
+        Whether the row's expectations were enumerated.
+    """
+
+    mean: Float64Array
+    standard_error: Float64Array
+    mean_h: Float64Array
+    r_hat: Float64Array
+    exact: npt.NDArray[np.bool_]
+
+    @property
+    def n_doubtful(self) -> int:
+        """The number of rows whose chains have not come together."""
+        return int((self.r_hat > _APART).sum())
+
+
+def impute(
+    rbm: RBM,
+    X: Any,
+    *,
+    method: str = "auto",
+    chains: int = 20,
+    burn_in: int = 100,
+    sweeps: int = 200,
+    seed: int | Key = 0,
+    engine: str = "native",
+) -> Imputation:
+    """p(v_j = 1 | observed) for each missing entry of `X`.
+
+    Parameters
+    ----------
+    rbm : RBM
+    X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
+    method : {"auto", "exact", "gibbs"}
+        "exact" enumerates the hidden layer, or the missing units of a row if they are fewer. "gibbs" averages
+        E[v_j | h] over chains with the observed units held. "auto" is exact for rows where the hidden layer has at most
+        16 units or at most 10 are missing.
+    chains : int
+        Chains a row, at least 2; half of them start from noise with the visible biases, half from fair coins.
+    burn_in, sweeps : int
+        Sweeps of each chain before the averages begin, and sweeps that are averaged over.
+    seed : int or Key
+    engine : {"native", "numpy"}
+
+    Returns
+    -------
+    Imputation
+
+    Raises
+    ------
+    OutOfReach
+        The method is "exact", the hidden layer has more than 20 units, and a row has more than 16 missing ones.
+    InvalidData, InvalidParameter
+
+    Notes
+    -----
+    E[v_j | h] has the mean of v_j and less variance (Rao and Blackwell). A row without observed entries gets the
+    probabilities of the machine itself.
+
+    References
+    ----------
+    Gelman, Rubin, "Inference from iterative simulation using multiple sequences", Statistical Science 7, 1992.
+
+    Examples
+    --------
+    >>> found = impute(RBM(W=[[4.0, 4.0]], b=[-2.0, -2.0], c=[-2.0]), [[1.0, float("nan")]])
+    >>> found.mean.round(3)
+    array([[1.   , 0.867]])
+    """
+    check_choice(method, "method", ("auto", "exact", "gibbs"))
+    chains = check_count(chains, "chains", minimum=2)
+    burn_in, sweeps = check_count(burn_in, "burn_in", minimum=0), check_count(sweeps, "sweeps", minimum=2)
+    X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    missing = np.isnan(X)
+    v, n_missing = np.where(missing, 0, X).astype(np.float64), missing.sum(axis=1)
+    most_hidden, most_missing = _LIMITS[method]
+    by_missing = (n_missing <= most_missing) & ((n_missing < rbm.n_hidden) | (rbm.n_hidden > most_hidden))
+    by_hidden = ~by_missing & (rbm.n_hidden <= most_hidden)
+    exact = by_missing | by_hidden
+    if method == "exact" and not exact.all():
+        raise OutOfReach(
+            f"The machine must have at most {most_hidden} hidden units, or a row at most {most_missing} missing ones, "
+            f'to enumerate them. Got {rbm.n_hidden} and {n_missing.max()}. Use method="gibbs".'
+        )
+    found = Imputation(v.copy(), np.zeros(X.shape), np.empty((len(X), rbm.n_hidden)), np.ones(len(X)), exact)
+    machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+    for row in np.flatnonzero(by_missing):
+        found.mean[row, missing[row]], found.mean_h[row] = _over_missing(machine, v[row], missing[row])
+    for rows in _blocks(np.flatnonzero(by_hidden), _ROWS):
+        mean, found.mean_h[rows] = _over_hidden(machine, v[rows], missing[rows])
+        found.mean[rows] = np.where(missing[rows], mean, v[rows])
+    settings, engine_, key = (chains, burn_in, sweeps), make_engine(rbm, engine), as_key(seed)
+    first = 0
+    for rows in _blocks(np.flatnonzero(~exact), max(1, _CELLS // (chains * max(rbm.n_visible, rbm.n_hidden)))):
+        mean, error, found.mean_h[rows], found.r_hat[rows] = _over_chains(
+            engine_, v[rows], missing[rows], *settings, key.rows_from(first)
+        )
+        found.mean[rows] = np.where(missing[rows], mean, v[rows])
+        found.standard_error[rows] = np.where(missing[rows], error, 0)
+        first += chains * len(rows)
+    return found
+
+
+def complete(
+    rbm: RBM, X: Any, *, sweeps: int = 100, seed: int | Key = 0, engine: str = "native"
+) -> npt.NDArray[np.float32]:
+    """`X` with its missing entries drawn from p(missing | observed): multiple imputation, one draw a call.
+
+    Parameters
+    ----------
+    rbm : RBM
+    X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
+    sweeps : int
+        Gibbs sweeps of each row's chain, which starts from noise with the machine's visible biases.
+    seed : int or Key
+    engine : {"native", "numpy"}
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_visible), float32
+        0 or 1 where `X` is NaN, and `X` elsewhere.
+
+    Raises
+    ------
+    InvalidData, InvalidParameter
+    """
+    X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    sweeps, key, engine_ = check_count(sweeps, "sweeps", minimum=0), as_key(seed), make_engine(rbm, engine)
+    drawn = np.empty(X.shape, np.float32)
+    for start in range(0, len(X), _ROWS):
+        chunk, noise = X[start : start + _ROWS], key.rows_from(start)
+        missing = np.isnan(chunk)
+        v, where = _start(engine_, np.where(missing, 0, chunk), missing, noise)
+        for sweep in range(sweeps):
+            v = clamped_sweep(engine_, v, where, noise.at(sweep))
+        drawn[start : start + _ROWS] = as_array(engine_, v)
+    return drawn
+
+
+def clamped_sweep(engine: Engine, v: States | FloatArray, where: States, key: Key) -> States | FloatArray:
+    """One sweep v -> h -> v of which only the units marked in `where` keep the outcome; the others may be real."""
+    h = engine.bernoulli(engine.logits_h(v), key.on(HIDDEN))
+    return fill(engine, v, where, engine.sample_v(h, key.on(VISIBLE)))
+
+
+def fill(engine: Engine, v: States | FloatArray, where: States, drawn: States) -> States | FloatArray:
+    """`v` with the units marked in the states `where` replaced by those of `drawn`; `v` may be real."""
+    if isinstance(v, np.ndarray):
+        return np.where(engine.decode(where), engine.decode(drawn), v)
+    return engine.overwrite(v, where, drawn)
+
+
+def as_array(engine: Engine, v: States | FloatArray) -> npt.NDArray[Any]:
+    """States or real values as an array."""
+    return v if isinstance(v, np.ndarray) else engine.decode(v)
+
+
+def _start(
+    engine: Engine, v: npt.NDArray[Any], missing: npt.NDArray[Any], key: Key, beta: Beta = 1.0
+) -> tuple[Any, States]:
+    """Rows as an engine holds them, what is missing drawn from the biases times `beta`, and the mask of that."""
+    where = engine.encode(missing.astype(np.uint8))
+    b = engine.rbm.b.astype(np.float32)
+    noise = engine.bernoulli(np.tile(b, (len(v), 1)), key.on(START), beta)
+    return fill(engine, engine.visible(v), where, noise), where
+
+
+def _blocks(rows: npt.NDArray[np.intp], size: int) -> Iterator[npt.NDArray[np.intp]]:
+    return (rows[i : i + size] for i in range(0, len(rows), size))
+
+
+def _over_missing(rbm: RBM, v: Float64Array, missing: npt.NDArray[np.bool_]) -> tuple[Float64Array, Float64Array]:
+    """E[v_missing] and E[h] for one row, by all states of its missing units; `v` is zero there."""
+    states = all_states(int(missing.sum()))
+    logits = rbm.c + rbm.W @ v + states @ rbm.W[:, missing].T
+    p = softmax(states @ rbm.b[missing] + softplus(logits).sum(axis=1))
+    return p @ states, p @ expit(logits)
+
+
+def _over_hidden(rbm: RBM, v: Float64Array, missing: npt.NDArray[np.bool_]) -> tuple[Float64Array, Float64Array]:
+    """E[v] and E[h] for some rows, by all states of the hidden layer; `v` is zero where missing.
+
+    p(h | observed) is proportional to exp(c'h + the sum of a_j v_j over observed units), times the product of
+    1 + exp(a_j) over missing ones, with a = W'h + b. Blocks of states are added up relative to the largest term so far.
+    """
+    n, highest = rbm.n_hidden, np.full((len(v), 1), -np.inf)
+    total, mean, mean_h = np.zeros((len(v), 1)), np.zeros(v.shape), np.zeros((len(v), n))
+    for start in range(0, 2**n, _STATES):
+        numbers = np.arange(start, min(start + _STATES, 2**n))
+        h = ((numbers[:, None] >> np.arange(n)) & 1).astype(np.float64)
+        a = h @ rbm.W + rbm.b
+        log_p = h @ rbm.c + v @ a.T + missing @ softplus(a).T
+        before, highest = highest, np.maximum(highest, log_p.max(axis=1, keepdims=True))
+        p, shrink = np.exp(log_p - highest), np.exp(before - highest)
+        total = shrink * total + p.sum(axis=1, keepdims=True)
+        mean, mean_h = shrink * mean + p @ expit(a), shrink * mean_h + p @ h
+    return mean / total, mean_h / total
+
+
+def _over_chains(
+    engine: Engine, v: Float64Array, missing: npt.NDArray[np.bool_], chains: int, burn_in: int, sweeps: int, key: Key
+) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array]:
+    """E[v], its standard error, E[h] and the worst R-hat of each row, by `chains` Gibbs chains a row."""
+    n_rows, n_visible = v.shape
+    # Every other chain starts from fair coins: chains that start alike would agree also where none has seen the rest.
+    beta = np.tile(np.arange(chains) % 2, n_rows).astype(np.float32)
+    states, where = _start(engine, np.repeat(v, chains, axis=0), np.repeat(missing, chains, axis=0), key, beta)
+    total, squares, total_h = np.zeros((n_rows * chains, n_visible)), np.zeros(v.shape), np.zeros(())
+    for sweep in range(burn_in + sweeps):
+        noise, logits_h = key.at(sweep), engine.logits_h(states)
+        logits_v = engine.logits_v(engine.bernoulli(logits_h, noise.on(HIDDEN)))
+        if sweep >= burn_in:
+            p = engine.mean(logits_v).astype(np.float64)
+            total += p
+            squares += np.square(p, out=p).reshape(n_rows, chains, n_visible).sum(axis=1)
+            total_h = total_h + engine.mean(logits_h).reshape(n_rows, chains, -1).mean(axis=1, dtype=np.float64)
+        states = fill(engine, states, where, engine.bernoulli(logits_v, noise.on(VISIBLE)))
+    means = total.reshape(n_rows, chains, n_visible) / sweeps
+    between = means.var(axis=1, ddof=1)
+    within = np.maximum(squares - sweeps * (means**2).sum(axis=1), 0) / (chains * (sweeps - 1))
+    apart = missing & (between > _AGREED**2)
+    with np.errstate(divide="ignore"):
+        r_hat = np.sqrt((sweeps - 1) / sweeps + np.divide(between, within, where=apart, out=np.zeros(v.shape)))
+    worst = np.where(apart, r_hat, 1).max(axis=1)
+    return means.mean(axis=1), np.sqrt(between / chains), total_h / sweeps, np.maximum(worst, 1)

@@ -1,0 +1,150 @@
+"""Averages over long chains whose states are never stored: of h v', v and h, with their standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.engines import Engine, Phase, States, make_engine
+from harmonium.inputs import check_count, check_matrix
+from harmonium.likelihood.starts import leading_directions
+from harmonium.random import Key, as_key
+from harmonium.rbm import RBM, Statistics
+from harmonium.sampling.diagnostics import Float64Array, r_hat
+from harmonium.sampling.gibbs import HIDDEN, VISIBLE, sample
+
+_GROUPS = 10
+_DIRECTIONS = 2
+
+
+class Moments(NamedTuple):
+    """Expectations under the model as chains see them.
+
+    Attributes
+    ----------
+    mean : Statistics
+        Averages over all chains and sweeps of E[h | v] v', v and E[h | v], float64.
+    error : Statistics
+        Their standard errors, from groups of chains that know nothing of each other (9 degrees of freedom).
+    r_hat : float
+        The largest of the free energy and of the two leading directions of W. Well above 1 the chains have not
+        converged, and the errors mean nothing.
+    """
+
+    mean: Statistics
+    error: Statistics
+    r_hat: float
+
+
+def running_moments(
+    rbm: RBM,
+    *,
+    chains: int = 100,
+    sweeps: int = 1000,
+    burn_in: int = 1000,
+    start: npt.NDArray[Any] | None = None,
+    seed: int | Key = 0,
+    engine: str = "native",
+) -> Moments:
+    """E[h v'], E[v] and E[h] under the model by Gibbs sampling; the states are never stored.
+
+    Parameters
+    ----------
+    rbm : RBM
+    chains : int
+        At least 2; 10 or more make 10 groups. Rows of `start`, if that is given, and otherwise as in `sample`.
+    sweeps : int
+        That count, for each chain; at least 4.
+    burn_in : int
+        Sweeps before, that do not.
+    start : array of 0 and 1, shape (chains, n_visible), optional
+        Such as the samples of `sample_tempered`, which need no burn-in.
+    seed : int or Key
+        The chains are those of `sample` with this seed.
+    engine : {"native", "numpy"}
+
+    Returns
+    -------
+    Moments
+
+    Raises
+    ------
+    InvalidParameter, InvalidData
+        A count is out of range, or states do not fit the machine.
+    """
+    sweeps, burn_in = check_count(sweeps, "sweeps", minimum=4), check_count(burn_in, "burn_in", minimum=0)
+    if start is not None:
+        chains = len(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
+    chains = check_count(chains, "chains", minimum=2)
+    watch, run = Watch(rbm), walk(rbm, chains, start, as_key(seed), engine)
+    groups = np.array_split(np.arange(chains), min(_GROUPS, chains))
+    totals = [[np.zeros(x.shape) for x in (rbm.W, rbm.b, rbm.c)] for _ in groups]
+    traces = np.empty((sweeps, watch.n_features, chains))
+    for _ in range(burn_in + 1):
+        next(run)
+    for sweep, (engine_, v, logits) in zip(range(sweeps), run, strict=False):
+        mean_h = engine_.mean(logits)
+        traces[sweep] = watch.features(engine_, v, logits)
+        for rows, total in zip(groups, totals, strict=True):
+            part = engine_.moments(Phase(engine_.take(v, rows), mean_h[rows]))
+            for sums, x in zip(total, part, strict=True):
+                sums += x
+    return _combine(totals, [len(rows) for rows in groups], sweeps, max(r_hat(x.T) for x in traces.swapaxes(0, 1)))
+
+
+class Watch:
+    """The few numbers by which chains of one machine are judged: the free energy, and where v lies along W.
+
+    Parameters
+    ----------
+    rbm : RBM
+
+    Attributes
+    ----------
+    n_features : int
+        The free energy, and as many of the two leading right singular vectors of W as there are.
+    """
+
+    def __init__(self, rbm: RBM) -> None:
+        self._b = rbm.b.astype(np.float32)
+        self._directions = leading_directions(rbm)[:_DIRECTIONS].astype(np.float32)
+        self.n_features = 1 + len(self._directions)
+
+    def features(self, engine: Engine, v: States, logits: npt.NDArray[Any]) -> Float64Array:
+        """F(v) in nats and d'v for each direction d, shape (n_features, chains); `logits` are Wv + c."""
+        free_energy = -engine.dot(v, self._b) - engine.softplus_sum(logits)
+        return np.stack([free_energy, *(engine.dot(v, d) for d in self._directions)])
+
+
+def walk(
+    rbm: RBM, chains: int, start: npt.NDArray[Any] | None, key: Key, name: str
+) -> Iterator[tuple[Engine, States, npt.NDArray[Any]]]:
+    """The chains of `sample` with this key: engine, v and Wv + c at the start, then after every sweep, endlessly.
+
+    The activations serve whoever looks at the state, and then the next sweep.
+    """
+    engine = make_engine(rbm, name)
+    v = engine.encode(sample(rbm, chains, sweeps=0, start=start, seed=key, engine=name))
+    sweep = 0
+    while True:
+        logits = engine.logits_h(v)
+        yield engine, v, logits
+        h = engine.bernoulli(logits, key.on(HIDDEN).at(sweep))
+        v = engine.sample_v(h, key.on(VISIBLE).at(sweep))
+        sweep += 1
+
+
+def _combine(totals: list[list[Float64Array]], sizes: list[int], sweeps: int, agreement: float) -> Moments:
+    """Means weighted by the sizes of the groups, and the standard errors of them."""
+    shares = np.array(sizes) / sum(sizes)
+    mean, error = [], []
+    for parts in zip(*totals, strict=True):
+        groups = [x / sweeps for x in parts]
+        centre = sum(share * x for share, x in zip(shares, groups, strict=True))
+        variance = sum((share * (x - centre)) ** 2 for share, x in zip(shares, groups, strict=True))
+        mean.append(centre)
+        error.append(np.sqrt(variance * len(groups) / (len(groups) - 1)))
+    return Moments(Statistics(*mean), Statistics(*error), agreement)

@@ -1,0 +1,120 @@
+"""Many nearly independent states out of a few long chains: the chains say themselves how far apart to take them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.errors import Unreliable
+from harmonium.inputs import check_count
+from harmonium.random import Key, as_key
+from harmonium.rbm import RBM
+from harmonium.sampling.diagnostics import Float64Array, autocorrelation_time, r_hat
+from harmonium.sampling.moments import Watch, walk
+
+Progress = Callable[[int, int], None]
+
+_FIRST = 200  # sweeps before the first look at the chains
+_ENOUGH = 50  # autocorrelation times in the draws that measure them
+
+
+class ThinnedSamples(NamedTuple):
+    """States of a few chains, taken far apart.
+
+    Attributes
+    ----------
+    samples : uint8 array of shape (n, n_visible)
+        Row k * chains + c is the k-th state kept of chain c.
+    tau : float
+        The integrated autocorrelation time in sweeps, the longest of the free energy and of the two leading directions
+        of W.
+    every : int
+        Sweeps between two states of a chain: ceil(2 tau), at which an exponential memory has fallen to 2 %.
+    sweeps : int
+        Sweeps of each chain in all, with those that measured tau and were dropped.
+    """
+
+    samples: npt.NDArray[np.uint8]
+    tau: float
+    every: int
+    sweeps: int
+
+
+def thinned_sample(
+    rbm: RBM,
+    n: int,
+    *,
+    chains: int = 10,
+    max_sweeps: int = 50_000,
+    start: npt.NDArray[Any] | None = None,
+    seed: int | Key = 0,
+    engine: str = "native",
+    progress: Progress | None = None,
+) -> ThinnedSamples:
+    """`n` nearly independent samples from few Gibbs chains, thinned by their measured autocorrelation.
+
+    The chains run, twice as long each time, until their second half covers 50 of its own autocorrelation times. All of
+    that is dropped; from there on a state is kept every two autocorrelation times.
+
+    Parameters
+    ----------
+    rbm : RBM
+    n : int
+        Number of samples.
+    chains : int
+        How many run side by side.
+    max_sweeps : int
+        Of each chain, to measure its autocorrelation time.
+    start : array of 0 and 1, shape (chains, n_visible), optional
+        As in `sample`.
+    seed : int or Key
+        The chains are those of `sample` with this seed.
+    engine : {"native", "numpy"}
+    progress : callable, optional
+        Called as ``progress(done, total)`` after every sweep; the total grows. May raise, to stop.
+
+    Returns
+    -------
+    ThinnedSamples
+
+    Raises
+    ------
+    Unreliable
+        The chains remember too long, or disagree, for `max_sweeps`.
+    InvalidParameter, InvalidData
+        A count is out of range, or states do not fit the machine.
+    """
+    n, chains = check_count(n, "n"), check_count(chains, "chains")
+    max_sweeps = check_count(max_sweeps, "max_sweeps", minimum=_FIRST)
+    watch, run = Watch(rbm), walk(rbm, chains, start, as_key(seed), engine)
+    features: list[Float64Array] = []
+    length = _FIRST
+    while True:
+        for engine_, v, logits in islice(run, length - len(features)):
+            features.append(watch.features(engine_, v, logits))
+            if progress is not None:
+                progress(len(features), length)
+        traces = np.stack(features[length // 2 :]).transpose(1, 2, 0)
+        tau = max(autocorrelation_time(x) for x in traces)
+        if traces.shape[2] >= _ENOUGH * tau:
+            break
+        if 2 * length > max_sweeps:
+            agreement = max(r_hat(x) for x in traces)
+            raise Unreliable(
+                f"Chains must cover {_ENOUGH} autocorrelation times to be thinned by them. Got {length} sweeps, of "
+                f"which one such time may take {tau:.0f} (R-hat {agreement:.2f}). Raise max_sweeps, or use "
+                "sample_tempered."
+            )
+        length *= 2
+    every, draws, kept = math.ceil(2 * tau), -(-n // chains), []
+    for sweep, (engine_, v, _) in enumerate(islice(run, every * draws), 1):
+        if sweep % every == 0:
+            kept.append(engine_.decode(v))
+        if progress is not None:
+            progress(length + sweep, length + every * draws)
+    return ThinnedSamples(np.concatenate(kept)[:n], tau, every, length - 1 + every * draws)

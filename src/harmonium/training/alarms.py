@@ -1,0 +1,255 @@
+"""Alarms in words: pure functions from the reports of a run to sentences "what happened: what to do".
+
+They are meant to be silent in a run that goes well, its first epochs included, where weights are small, change fast and
+scores rise. So a trend counts when it has lasted for several reports and exceeds the noise that the series itself
+shows, and a level counts when it is far beyond what healthy runs were seen to reach; those levels stand below.
+
+References
+----------
+Fischer, Igel, "Empirical analysis of the divergence of Gibbs sampling based learning algorithms for restricted
+Boltzmann machines", ICANN 2010: with few sweeps the likelihood may fall while everything cheap to watch looks well.
+Hinton, "A practical guide to training restricted Boltzmann machines", UTML TR 2010-003, sections 5 to 7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from harmonium.training.reports import Report, read_reports
+from harmonium.training.scores import Scores
+
+_FALLS = 3  # evaluations in a row
+# A fall is noise up to four times the jitter of the series, plus this share of what was gained and of the score itself.
+_JITTERS, _SHARE_OF_GAIN, _SHARE_OF_SCORE = 4.0, 0.02, 0.002
+_GAP = 0.25  # standard deviations of the free energy by which the gap must have sunk
+_WORSE, _MUCH_WORSE = 0.01, 0.1  # shares by which a machine may score below independent units for two reports, for one
+_IDLE_UNITS = 0.1  # share of the hidden units
+_UPDATE = 0.05  # of the norm of W, in one step; healthy runs reach it in their first epochs, while scores rise
+# Chains are stuck where R-hat exceeds the first over at least so many sweeps, or the last over however few; healthy
+# runs on images come to 1.3 over long windows, and over a hundred sweeps late in training to 2.
+_R_HAT, _LONG, _FROZEN = 1.7, 300, 10.0
+_APART = 4.0  # standard deviations of the free energy; healthy chains are within 1.5 of the data
+_DISTINCT = 0.25  # share of the different states that as many rows of data hold
+_SWAPS = 0.1
+
+
+def alarms(history: Iterable[Any], independent: float | None = None) -> tuple[str, ...]:
+    """What is wrong with a run as of its last report.
+
+    Parameters
+    ----------
+    history : iterable of records
+        All reports so far, in order: `Report`, or records or dictionaries with the same fields.
+    independent : float, optional
+        The pseudo-log-likelihood of independent units with the means of the training data.
+
+    Returns
+    -------
+    tuple of str
+        "what happened: what to do"; empty if nothing is wrong.
+    """
+    reports = [report for report in read_reports(history) if report.train or report.weights or report.chains]
+    if not reports:
+        return ()
+    found = [
+        _falling(reports),
+        _overfitting(reports),
+        _worse_than_independent(reports, independent),
+        _idle_units(reports[-1], "n_dead", "off", "lower the learning rate, or start from other weights"),
+        _idle_units(reports[-1], "n_saturated", "on", "lower the learning rate, or raise weight_decay"),
+        _large_updates(reports),
+        _collapsed(reports[-1]),
+        _stuck(reports[-1]),
+        _apart(reports),
+        _few_swaps(reports[-1]),
+    ]
+    return tuple(sentence for sentence in found if sentence)
+
+
+def held_out_scores(history: Iterable[Any]) -> list[float]:
+    """The held-out score of each record that has one: the log-likelihood where all do, else the pseudo-likelihood."""
+    return _series([report.valid for report in read_reports(history)])[1]
+
+
+def stop_early(history: Iterable[Any], patience: int) -> bool:
+    """Whether the held-out score has not improved for `patience` records; never, if that is 0 or there is no score."""
+    scores = held_out_scores(history)
+    return patience > 0 and len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience])
+
+
+# Scores --------------------------------------------------------------------------------------------------------------
+
+
+def _falling(reports: Sequence[Report]) -> str | None:
+    """The likelihood of the training data falls, or that of held-out data only."""
+    name, train = _series([report.train for report in reports])
+    held_out_name, valid = _series([report.valid for report in reports])
+    if _falls(train, _uncertainty(reports[-1].train)):
+        return (
+            f"the {name} has fallen for {_FALLS} evaluations, from {max(train):.2f} at best to {train[-1]:.2f} nats: "
+            "raise sweeps or lower the learning rate"
+        )
+    if _falls(valid, _uncertainty(reports[-1].valid)):
+        return (
+            f"the {held_out_name} of held-out data has fallen for {_FALLS} evaluations, from {max(valid):.2f} at best to "
+            f"{valid[-1]:.2f} nats, that of training data has not: stop with patience, or raise weight_decay"
+        )
+    return None
+
+
+def _overfitting(reports: Sequence[Report]) -> str | None:
+    """The free-energy gap sinks while the held-out score does not rise."""
+    gaps = [report.free_energy_gap for report in reports if report.free_energy_gap is not None]
+    valid, last = _series([report.valid for report in reports])[1], reports[-1].valid
+    if len(gaps) <= _FALLS or last is None or not last.free_energy_spread or _rises(valid):
+        return None
+    sunk = max(gaps[:-_FALLS]) - max(gaps[-_FALLS:])
+    if sunk <= _GAP * last.free_energy_spread:
+        return None
+    return (
+        f"the free energy of held-out data has risen by {sunk:.1f} nats against that of training data, and no score of "
+        "theirs rises: stop with patience, or raise weight_decay"
+    )
+
+
+def _worse_than_independent(reports: Sequence[Report], independent: float | None) -> str | None:
+    if independent is None:
+        return None
+    # One report far below is enough, or two somewhat below.
+    for share, n in ((_MUCH_WORSE, 1), (_WORSE, 2)):
+        last = [_both_scores(report.train) for report in reports[-n:]]
+        worst = [min(scores, default=math.inf) for scores in last]
+        if len(worst) == n and max(worst) < independent - share * abs(independent):
+            return (
+                f"the data are less likely, at {worst[-1]:.2f} nats, than under independent units, at "
+                f"{independent:.2f} nats: lower the learning rate"
+            )
+    return None
+
+
+def _both_scores(scores: Scores | None) -> list[float]:
+    """The log-likelihood and the pseudo-likelihood, those that are known; they are the same for independent units."""
+    known = () if scores is None else (scores.log_likelihood, scores.pseudo_log_likelihood)
+    return [x for x in known if x is not None]
+
+
+def _series(scores: Iterable[Scores | None]) -> tuple[str, list[float]]:
+    """One score over the records that have it, and its name: the log-likelihood if all have it."""
+    known = [x for x in scores if x is not None]
+    exact = [x.log_likelihood for x in known if x.log_likelihood is not None]
+    if exact and len(exact) == len(known):
+        return "log-likelihood", exact
+    return "pseudo-log-likelihood", [x.pseudo_log_likelihood for x in known if x.pseudo_log_likelihood is not None]
+
+
+def _uncertainty(scores: Scores | None) -> float:
+    if scores is None or scores.log_likelihood_lower is None or scores.log_likelihood_upper is None:
+        return 0.0
+    return scores.log_likelihood_upper - scores.log_likelihood_lower
+
+
+def _falls(values: Sequence[float], uncertainty: float) -> bool:
+    """Whether the last evaluations all lie below the best before them, by more than the noise of the series."""
+    if len(values) <= _FALLS:
+        return False
+    fall = max(values[:-_FALLS]) - max(values[-_FALLS:])
+    gain = max(values) - values[0]
+    return fall > _JITTERS * _jitter(values) + _SHARE_OF_GAIN * gain + _SHARE_OF_SCORE * abs(values[0]) + uncertainty
+
+
+def _rises(values: Sequence[float]) -> bool:
+    """Whether one of the last evaluations is the best."""
+    return len(values) > _FALLS and max(values[-_FALLS:]) > max(values[:-_FALLS])
+
+
+def _jitter(values: Sequence[float]) -> float:
+    """Standard deviation of the noise about a smooth curve, from second differences; 0 for fewer than 6 values.
+
+    The second difference of independent noise has six times its variance. Their median tells little of the few that
+    are due to bends.
+    """
+    if len(values) < 6:
+        return 0.0
+    return float(np.median(np.abs(np.diff(values, 2)))) / (0.6745 * math.sqrt(6))
+
+
+# Units and weights ---------------------------------------------------------------------------------------------------
+
+
+def _idle_units(report: Report, name: str, state: str, cure: str) -> str | None:
+    weights = report.weights
+    count = None if weights is None else getattr(weights, name)
+    if weights is None or count is None or count <= _IDLE_UNITS * weights.n_hidden:
+        return None
+    return f"{count} of {weights.n_hidden} hidden units are {state} for every sample: {cure}"
+
+
+def _large_updates(reports: Sequence[Report]) -> str | None:
+    """Steps are large next to the weights, and lead nowhere."""
+    ratios = [report.weights.update_ratio for report in reports[-_FALLS:] if report.weights]
+    _, scores = _series([report.train for report in reports])
+    if len(ratios) < _FALLS or any(ratio is None or ratio <= _UPDATE for ratio in ratios):
+        return None
+    if len(scores) <= _FALLS or _rises(scores):
+        return None
+    return (
+        f"each step changes the weights by {ratios[-1]:.2g} of their size, and scores do not rise; 0.001 is usual: "
+        "lower the learning rate"
+    )
+
+
+# Chains --------------------------------------------------------------------------------------------------------------
+
+
+def _collapsed(report: Report) -> str | None:
+    chains = report.chains
+    if chains is None or chains.n_distinct_data is None or chains.n_distinct_data < 2:
+        return None
+    if chains.n_distinct > max(1.0, _DISTINCT * chains.n_distinct_data):
+        return None
+    return (
+        f"{chains.n_chains} chains are in only {chains.n_distinct} different states, as many rows of data in "
+        f"{chains.n_distinct_data}: lower the learning rate, raise sweeps, or set restarts"
+    )
+
+
+def _stuck(report: Report) -> str | None:
+    chains = report.chains
+    if chains is None or chains.r_hat is None:
+        return None
+    if chains.r_hat <= (_R_HAT if chains.sweeps >= _LONG else _FROZEN):
+        return None
+    return (
+        f"the chains hardly move, R-hat is {chains.r_hat:.3g} over {chains.sweeps} sweeps: raise sweeps, lower the "
+        'learning rate, or use method "pt"'
+    )
+
+
+def _apart(reports: Sequence[Report]) -> str | None:
+    """Twice in a row the chains were where the data are not, as free energies tell."""
+    distances = []
+    for report in reports[-2:]:
+        train, chains = report.train, report.chains
+        if train is None or chains is None or train.free_energy_spread is None:
+            return None
+        spread = max(train.free_energy_spread, chains.free_energy_spread, 1.0)
+        distances.append((chains.free_energy - train.free_energy) / spread)
+    if len(distances) < 2 or min(map(abs, distances)) <= _APART:
+        return None
+    gap = reports[-1].chains.free_energy - reports[-1].train.free_energy  # type: ignore[union-attr]
+    where = "above" if gap > 0 else "below"
+    return (
+        f"the chains' free energy is {abs(gap):.1f} nats {where} that of the data, so that they do not represent the "
+        "machine or it not the data: raise sweeps or lower the learning rate"
+    )
+
+
+def _few_swaps(report: Report) -> str | None:
+    chains = report.chains
+    if chains is None or chains.swap_acceptance_min is None or chains.swap_acceptance_min >= _SWAPS:
+        return None
+    return f"only {chains.swap_acceptance_min:.0%} of the swaps between two temperatures succeed: raise temperatures"

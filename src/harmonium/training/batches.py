@@ -1,0 +1,208 @@
+"""The data of a run, in shuffled mini-batches: grey levels drawn anew, missing entries filled in, rows weighted.
+
+**Missing entries** (NaN) are latent variables. The gradient of the observed-data log-likelihood is
+E[s | observed] - E[s] for the statistics s of a complete row, so a draw of the missing entries from
+p(missing | observed) makes the positive phase of a complete row an unbiased estimate of it. Each row keeps its own
+draw, a chain that makes one Gibbs sweep, with the observed units held, whenever the row is in a batch: what persistent
+chains are to the negative phase. A row that is missing altogether is a sample of the machine: its expected gradient is
+zero, as log p(nothing) = 0. A column that no row observes acts as one more hidden unit.
+
+**Weights** say how often a row counts: the objective is sum_i w_i log p(v_i) / sum_i w_i. A batch always has the same
+number of rows. Its weighted mean alone would give a batch of light rows as much say as a batch of heavy ones, so a
+batch comes with its share, the mean weight of its rows over the mean weight of all, by which the step's learning rate
+is to be multiplied. Then each phase stays an average, and the expected step is along the gradient of the objective,
+exactly so where one batch holds all rows: a weight of 2 is a duplicated row. Rows of weight zero are left out at once.
+One row that outweighs the others by orders of magnitude makes rare, long steps; lower the learning rate for it.
+
+References
+----------
+Tanner, Wong, "The calculation of posterior distributions by data augmentation", JASA 82, 1987.
+Younes, "Parametric inference for imperfectly observed Gibbsian fields", Probab. Theory Relat. Fields 82, 1989: chains
+that go on between steps, in both phases.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.datasets import binarize
+from harmonium.engines import Engine, States
+from harmonium.engines.engine import FloatArray
+from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.inputs import check_matrix, check_weights, is_binary, missing_entries, observed_totals
+from harmonium.random import Key
+from harmonium.sampling.conditional import as_array, clamped_sweep, fill
+from harmonium.training.config import Config
+
+SWEEPS = 1  # of the missing entries of a row, each time it is in a batch
+
+
+class Batch(NamedTuple):
+    """The rows of one step.
+
+    Attributes
+    ----------
+    v : States, or float array of shape (rows, n_visible)
+    weights : float32 array of shape (rows,), or None
+        Weights of the rows in every average over them, to be divided by their sum; None where all are equal.
+    share : float
+        What to multiply the learning rate by; 1 where all rows weigh the same, and 1 on average.
+    """
+
+    v: States | FloatArray
+    weights: FloatArray | None = None
+    share: float = 1.0
+
+
+class Batches:
+    """The batches of a run. A batch depends on the key, the step, and where missing entries were before it.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
+    config : Config
+        For ``batch_size`` and ``binarize``.
+    key : Key
+        That of the run.
+    sample_weight : array-like of shape (n_samples,), optional
+    completions : uint8 array of shape (n_samples, ceil(n_visible / 8)), optional
+        Where the missing entries stand, as the property of that name gave it; drawn from the means of the columns if
+        left out.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_visible)
+        The data without rows of weight zero.
+    sample_weight : float64 array of shape (n_samples,), or None
+        None where all rows weigh the same.
+    n_samples, n_batches : int
+    data_means : float32 array of shape (n_visible,)
+        Weighted means of what is observed, as ``binarize`` makes it; 1/2 where nothing is.
+
+    Raises
+    ------
+    InvalidData
+        `X` or `sample_weight` breaks the input contract, or nothing is observed at all.
+    InvalidParameter
+        `completions` do not fit the data.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        config: Config,
+        key: Key,
+        sample_weight: Any = None,
+        completions: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
+        X = check_matrix(X, allow_nan=True)
+        weights = check_weights(sample_weight, len(X))
+        if weights is not None and not weights.all():
+            X, weights = X[weights > 0], weights[weights > 0]
+            weights = check_weights(weights, len(X))  # what is left may be equal
+        self.X, self.sample_weight = X, weights
+        self.n_samples, self.n_visible = X.shape
+        self.n_batches = -(-self.n_samples // config.batch_size)
+        self._config, self._key = config, key
+        self._missing = missing_entries(X)
+        if self._missing is not None and self._missing.all():
+            raise InvalidData("X must hold at least one observed entry. Got only NaN. Check how it was made.")
+        # What is missing is 0 here, so that the noise of all other entries is that of complete data.
+        self._observed = X if self._missing is None else np.where(self._missing, 0, X)
+        self._drawn_anew = config.binarize == "sample" and not is_binary(self._observed)
+        self.data_means = self._means()
+        self._completions = self._start(completions)
+        self._epoch: tuple[int, Any, States | None, npt.NDArray[np.intp]] | None = None
+
+    @property
+    def completions(self) -> npt.NDArray[np.uint8] | None:
+        """Where the missing entries stand, for a checkpoint: rows of bits, as `numpy.packbits` makes them.
+
+        Shape (n_samples, ceil(n_visible / 8)), zero where nothing is missing; None if that is everywhere.
+        """
+        return None if self._completions is None else np.packbits(self._completions, axis=1)
+
+    def completed(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        """Rows of `X` with their missing entries where they stand."""
+        X = self._observed[rows]
+        if self._missing is None or self._completions is None:
+            return X
+        return np.where(self._missing[rows], self._completions[rows], X)
+
+    def at(self, engine: Engine, step: int) -> Batch:
+        """The batch of a step; missing entries move on, so each step is to be asked for once, in order.
+
+        Parameters
+        ----------
+        engine : Engine
+            With the parameters of that step.
+        step : int
+            Mini-batches done before it, over all epochs.
+        """
+        epoch, number = divmod(step, self.n_batches)
+        if self._epoch is None or self._epoch[0] != epoch:
+            order = self._key.derive("order", epoch).permutation(self.n_samples)
+            self._epoch = (epoch, *self._encoded(engine, epoch), order)
+        _, data, missing, order = self._epoch
+        size = self._config.batch_size
+        rows = order[number * size : (number + 1) * size]
+        v = engine.take(data, rows)
+        if missing is not None:
+            v = self._complete(engine, v, engine.take(missing, rows), rows, step)
+        if self.sample_weight is None:
+            return Batch(v)
+        weights = self.sample_weight[rows]
+        return Batch(v, weights.astype(np.float32), float(weights.mean() / self.sample_weight.mean()))
+
+    def _encoded(self, engine: Engine, epoch: int) -> tuple[States | FloatArray, States | None]:
+        """The observed entries and the mask of the missing ones as the engine holds them."""
+        missing = None if self._epoch is None else self._epoch[2]
+        if self._epoch is None and self._missing is not None:
+            missing = engine.encode(self._missing.astype(np.uint8))
+        if self._drawn_anew:
+            return engine.draw(self._observed, self._key.derive("data", epoch)), missing
+        if self._epoch is not None:
+            return self._epoch[1], missing
+        return engine.visible(binarize(self._observed, self._config.binarize, self._key)), missing
+
+    def _complete(
+        self, engine: Engine, v: States | FloatArray, where: States, rows: npt.NDArray[np.intp], step: int
+    ) -> States | FloatArray:
+        """The batch `v` with its missing entries one sweep further, which is kept."""
+        assert self._completions is not None
+        v = fill(engine, v, where, engine.encode(self._completions[rows]))
+        key = self._key.derive("missing")
+        for sweep in range(step * SWEEPS, (step + 1) * SWEEPS):
+            v = clamped_sweep(engine, v, where, key.at(sweep))
+        self._completions[rows] = engine.decode(where) * as_array(engine, v).astype(np.uint8)
+        return v
+
+    def _means(self) -> npt.NDArray[np.float32]:
+        X = self.X
+        if self._config.binarize == "threshold":
+            X = binarize(X, "threshold", allow_nan=True)
+        total, count = observed_totals(X, self.sample_weight)
+        return np.divide(total, count, where=count > 0, out=np.full(self.n_visible, 0.5)).astype(np.float32)
+
+    def _start(self, completions: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:
+        if self._missing is None:
+            if completions is not None:
+                raise InvalidParameter(
+                    "Completions must come with missing data. Got some, and no NaN. Resume with the data of the run."
+                )
+            return None
+        if completions is None:
+            means = np.broadcast_to(self.data_means, self.X.shape)
+            states = binarize(means, "sample", self._key.derive("completions"))
+        else:
+            shape = (self.n_samples, -(-self.n_visible // 8))
+            if completions.shape != shape or completions.dtype != np.uint8:
+                raise InvalidParameter(
+                    f"Completions must be bytes of shape {shape}. Got {completions.dtype} {completions.shape}. "
+                    "Resume with the data of the run."
+                )
+            states = np.unpackbits(completions, axis=1, count=self.n_visible)
+        return np.where(self._missing, states, 0).astype(np.uint8)

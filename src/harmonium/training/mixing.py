@@ -1,0 +1,167 @@
+"""Persistent chains under observation: whether they move, and whether they are where the data are.
+
+A few numbers of a few chains are kept every so many steps, and looked at together when a report is due. Free energies
+alone do not do: a machine may have two modes of the same free energy, and chains that never leave theirs. So what is
+kept is also where each chain stands along the two strongest directions of the weights, along which modes lie.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.engines import Engine, Phase
+from harmonium.engines.engine import FloatArray
+from harmonium.random import Key
+from harmonium.rbm import RBM
+from harmonium.sampling.diagnostics import autocorrelation_time, r_hat
+from harmonium.training.health import leading_pairs
+
+WATCHED = 16  # chains that are looked at; the first ones
+FEWEST = 8  # draws that are worth a number
+_DIRECTIONS = 2
+_LARGEST = 999.0  # what R-hat is called where it is more, or infinite as no chain moves at all: JSON has no infinity
+
+
+@dataclass(frozen=True)
+class ChainHealth:
+    """What the persistent chains did since the last report.
+
+    Attributes
+    ----------
+    n_chains : int
+    n_distinct : int
+        Different visible states among all chains, as they are now.
+    n_distinct_data : int or None
+        The same of as many rows of data; None for grey data.
+    free_energy, free_energy_spread : float
+        Mean and standard deviation of F over the chains, as they are now. In equilibrium with a machine that fits its
+        data, the mean is that of the data.
+    sweeps : int
+        Over which chains were watched.
+    n_draws : int
+        How often they were looked at.
+    autocorrelation_time : float or None
+        In sweeps, of what is slowest; at least as long as the time between two looks. None after few looks.
+    ess : float or None
+        Effective sample size of all watched chains together, of what is slowest.
+    r_hat : float or None
+        Of what is slowest; at most 999, for chains that stand still in different places.
+    swap_acceptance, swap_acceptance_min : float or None
+        Of parallel tempering: mean over the pairs of neighbouring temperatures, and that of the worst pair.
+
+    Notes
+    -----
+    The parameters move meanwhile, which helps chains along; what all chains have in common at a time is therefore
+    taken off first, and the numbers are about the differences between chains.
+    """
+
+    n_chains: int
+    n_distinct: int
+    n_distinct_data: int | None
+    free_energy: float
+    free_energy_spread: float
+    sweeps: int = 0
+    n_draws: int = 0
+    autocorrelation_time: float | None = None
+    ess: float | None = None
+    r_hat: float | None = None
+    swap_acceptance: float | None = None
+    swap_acceptance_min: float | None = None
+
+
+class ChainWindow:
+    """The looks at chains since the last report.
+
+    Parameters
+    ----------
+    stride : int
+        Steps from one look to the next.
+    sweeps : int
+        Of a step.
+    key : Key
+        Of the start of the search for directions.
+    """
+
+    MOST = 256  # looks that are kept
+
+    def __init__(self, stride: int, sweeps: int, key: Key) -> None:
+        self._stride, self._sweeps, self._key = stride, sweeps, key
+        self._looks: deque[FloatArray] = deque(maxlen=self.MOST)
+        self._axes: FloatArray | None = None  # of the window: changing axes would look like moving chains
+        self._b: FloatArray | None = None
+        self._phase: Phase | None = None
+        self._swaps: FloatArray | None = None
+        self._n_swaps = 0
+
+    def observe(
+        self, step: int, engine: Engine, negative: Phase | None, logits: FloatArray | None, swaps: FloatArray | None
+    ) -> None:
+        """Look at the chains as they are after `step`, if it is time to."""
+        if swaps is not None:
+            self._swaps = swaps if self._swaps is None else self._swaps + swaps
+            self._n_swaps += 1
+        if negative is None or logits is None:
+            return
+        self._phase = negative
+        if step % self._stride:
+            return
+        if self._b is None or self._axes is None:
+            rbm = engine.rbm
+            self._b = rbm.b.astype(np.float32)
+            self._axes = leading_pairs(rbm.W, self._key)[0][:, :_DIRECTIONS].astype(np.float32)
+        n = min(WATCHED, len(logits))
+        few = logits[:n]
+        minus_f = engine.dot(engine.take(negative.v, np.arange(n)), self._b) + engine.softplus_sum(few)
+        look = np.column_stack([minus_f, few @ self._axes]).astype(np.float32)
+        if self._looks and self._looks[0].shape != look.shape:
+            self._looks.clear()
+        self._looks.append(look)
+
+    def report(self, engine: Engine, rbm: RBM, n_distinct_data: int | None = None) -> ChainHealth | None:
+        """What was seen; None without chains."""
+        if self._phase is None:
+            return None
+        v = self._phase.v
+        F = -engine.dot(v, rbm.b.astype(np.float32)) - engine.softplus_sum(engine.logits_h(v))
+        tau, ess, worst = self._mixing()
+        swaps = None if self._swaps is None else self._swaps / self._n_swaps
+        return ChainHealth(
+            n_chains=len(v),
+            n_distinct=n_distinct(_visible(engine, v)),
+            n_distinct_data=n_distinct_data,
+            free_energy=float(F.mean()),
+            free_energy_spread=float(F.std()),
+            sweeps=len(self._looks) * self._stride * self._sweeps,
+            n_draws=len(self._looks),
+            autocorrelation_time=tau,
+            ess=ess,
+            r_hat=worst,
+            swap_acceptance=None if swaps is None else float(np.mean(swaps)),
+            swap_acceptance_min=None if swaps is None else float(np.min(swaps)),
+        )
+
+    def _mixing(self) -> tuple[float | None, float | None, float | None]:
+        """Autocorrelation time in sweeps, effective sample size, and R-hat, of what is slowest."""
+        if len(self._looks) < FEWEST or len(self._looks[0]) < 2:
+            return None, None, None
+        x = np.array(self._looks, np.float64)
+        x -= x.mean(axis=1, keepdims=True)
+        draws = [x[:, :, k].T for k in range(x.shape[2])]
+        taus = [autocorrelation_time(y) for y in draws]
+        tau = max(taus)
+        slowest = draws[taus.index(tau)]
+        return tau * self._stride * self._sweeps, slowest.size / tau, min(_LARGEST, r_hat(slowest))
+
+
+def n_distinct(X: npt.NDArray[np.uint8]) -> int:
+    """How many of the rows of a binary array differ."""
+    return len(np.unique(np.packbits(X, axis=1), axis=0))
+
+
+def _visible(engine: Engine, v: object) -> npt.NDArray[np.uint8]:
+    """Visible states as an array; means are rounded."""
+    return (v > 0.5).astype(np.uint8) if isinstance(v, np.ndarray) else engine.decode(v)

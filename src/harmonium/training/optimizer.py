@@ -1,0 +1,136 @@
+"""How a gradient becomes a step: centring, penalties, clipping, momentum or Adam.
+
+Plain gradient ascent with momentum, weight decay and centring is fused in the engines (`Engine.ascend`). Everything
+else goes the general way: the gradient is formed as arrays, changed by what follows, and handed to
+`Engine.ascend_along`. In this order:
+
+1. the data's own means take the place of the batch's in the gradient of b (``data_moments``);
+2. offsets are taken off (`harmonium.engines.Offsets`);
+3. L1: ``l1 * sign(W)`` is taken off the gradient of W;
+4. sparsity: ``sparsity_cost * (q_i - sparsity_target)`` is taken off the gradient of c_i, where q_i is a moving average
+   of E[h_i | v] over the data (Lee, Ekanadham, Ng, NIPS 2007; Hinton, UTML TR 2010-003, section 11);
+5. clipping: a gradient with a Euclidean norm (of W, b and c together) above ``clip`` is shortened to that norm;
+6. Adam (Kingma and Ba, ICLR 2015; beta_1 0.9, beta_2 0.999, eps 1e-8) replaces the gradient by its scaled mean; weight
+   decay then acts beside it, not through it (Loshchilov and Hutter, ICLR 2019);
+7. after the step, a hidden unit whose weights have a norm above ``max_norm`` has them scaled back to it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harmonium.engines import Engine, Offsets, Phase, Rates
+from harmonium.engines.engine import FloatArray
+from harmonium.rbm import RBM, Statistics
+from harmonium.training.config import Config
+from harmonium.training.negative import Arrays
+
+_SLIDE = 0.01  # of the moving averages of the hidden units' means (Melchior, Fischer, Wiskott 2016)
+_KEPT = 0.95  # of the moving average of activations that the sparsity target is held against
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+
+
+class Optimizer:
+    """Makes the steps of a run.
+
+    Parameters
+    ----------
+    config : Config
+    data_means : float array of shape (n_visible,)
+        Means of the training data: the offsets of the visible units.
+    arrays : mapping of arrays
+        What `arrays` returned at the checkpoint; empty for a fresh start.
+    """
+
+    def __init__(self, config: Config, data_means: FloatArray, arrays: Arrays) -> None:
+        self._config, self._data_means = config, data_means
+        self._hidden_means: FloatArray | None = arrays.get("hidden_means")
+        self._activity: FloatArray | None = arrays.get("activity")
+        first = [arrays.get(f"adam.{name}") for name in ("W", "b", "c")]
+        second = [arrays.get(f"adam2.{name}") for name in ("W", "b", "c")]
+        self._adam = None if first[0] is None else (Statistics(*first), Statistics(*second))
+        self._plain = config.optimizer == "sgd" and not (
+            config.data_moments or config.l1 or config.sparsity_cost or config.clip or config.max_norm
+        )
+
+    def arrays(self) -> Arrays:
+        """What a checkpoint must keep, by name."""
+        kept = {"hidden_means": self._hidden_means, "activity": self._activity}
+        if self._adam is not None:
+            for name, moment in zip(("adam", "adam2"), self._adam, strict=True):
+                kept |= {f"{name}.{part}": x for part, x in zip("Wbc", moment, strict=True)}
+        return {name: x for name, x in kept.items() if x is not None}
+
+    def ascend(
+        self, engine: Engine, positive: Phase, negative: Phase | Statistics, learning_rate: float, step: int
+    ) -> None:
+        """One step; `step` counts from 0."""
+        config = self._config
+        offsets = self._offsets(positive) if config.centered else None
+        rates = Rates(learning_rate, config.momentum, config.weight_decay)
+        if self._plain and isinstance(negative, Phase):
+            engine.ascend(positive, negative, rates, offsets)
+            return
+        data = engine.moments(positive)
+        gradient = data - (negative if isinstance(negative, Statistics) else engine.moments(negative))
+        if offsets is not None:
+            gradient = offsets.centre(gradient)
+        if config.data_moments:
+            gradient = gradient._replace(v=gradient.v + (self._data_means - data.v))
+        if config.l1:
+            gradient = gradient._replace(hv=gradient.hv - np.float32(config.l1) * np.sign(engine.rbm.W))
+        if config.sparsity_cost:
+            gradient = gradient._replace(h=gradient.h - np.float32(config.sparsity_cost) * self._excess(data.h))
+        if config.clip:
+            gradient = _clipped(gradient, config.clip)
+        if config.optimizer == "adam":
+            gradient, rates = self._adam_direction(gradient, step), rates._replace(momentum=0.0)
+        engine.ascend_along(gradient, rates, offsets)
+        if config.max_norm:
+            _limit_norms(engine, config.max_norm, offsets)
+
+    def _offsets(self, positive: Phase) -> Offsets:
+        mean = positive.normalised_weights() @ positive.mean_h
+        old = self._hidden_means
+        self._hidden_means = mean if old is None else old + np.float32(_SLIDE) * (mean - old)
+        return Offsets(self._data_means, self._hidden_means)
+
+    def _excess(self, activity: FloatArray) -> FloatArray:
+        old = activity if self._activity is None else self._activity
+        self._activity = np.float32(_KEPT) * old + np.float32(1 - _KEPT) * activity
+        return self._activity - np.float32(self._config.sparsity_target)
+
+    def _adam_direction(self, gradient: Statistics, step: int) -> Statistics:
+        if self._adam is None:
+            zero = Statistics(*(np.zeros_like(x) for x in gradient))
+            self._adam = zero, zero
+        first, second = (
+            Statistics(
+                *(np.float32(beta) * old + np.float32(1 - beta) * new for old, new in zip(was, now, strict=True))
+            )
+            for beta, was, now in (
+                (_BETA_1, self._adam[0], gradient),
+                (_BETA_2, self._adam[1], Statistics(*(x * x for x in gradient))),
+            )
+        )
+        self._adam = first, second
+        scale, scale2 = np.float32(1 / (1 - _BETA_1 ** (step + 1))), np.float32(1 / (1 - _BETA_2 ** (step + 1)))
+        parts = zip(first, second, strict=True)
+        return Statistics(*(scale * x / (np.sqrt(scale2 * y) + np.float32(_EPSILON)) for x, y in parts))
+
+
+def _clipped(gradient: Statistics, clip: float) -> Statistics:
+    norm = float(np.sqrt(sum(np.vdot(x, x) for x in gradient)))
+    return gradient if norm <= clip else Statistics(*(np.float32(clip / norm) * x for x in gradient))
+
+
+def _limit_norms(engine: Engine, max_norm: float, offsets: Offsets | None) -> None:
+    rbm = engine.rbm
+    W, b, c = rbm.W, rbm.b, rbm.c
+    norms = np.linalg.norm(W, axis=1)
+    if norms.max() <= max_norm:
+        return
+    change = np.minimum(1, max_norm / np.maximum(norms, np.finfo(np.float32).tiny))[:, None].astype(np.float32) * W - W
+    if offsets is not None:  # what is scaled are the weights of the centred machine
+        b, c = b - offsets.h @ change, c - change @ offsets.v
+    engine.replace(RBM(W + change, b, c))

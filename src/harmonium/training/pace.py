@@ -1,0 +1,84 @@
+"""How often a run is watched, so that watching takes less than 5 % of the time: by counting work, not seconds.
+
+A rule by the clock would give other records on another day. So everything is counted in units of one multiply-add of
+the fast engine's training step, with factors measured where that step is fastest; elsewhere the rule errs towards
+watching less.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from harmonium.training.config import Config
+from harmonium.training.mixing import WATCHED
+
+_REPORTS, _LOOKS = 0.025, 0.01  # shares of the time of training
+_BRACKETS = 0.2  # where the likelihood was asked for
+_ENUMERABLE = 18  # units of the smaller layer
+
+# Units of work, for each engine: a multiply-add of a step; a flipped unit of an exact pseudo-likelihood, and each
+# hidden unit that it concerns; a unit of the larger layer in a term of an exact sum. Others count as NumPy.
+_UNITS = {"native": (1, 30_000, 45, 30), "numpy": (7, 100_000, 6_000, 12_000)}
+_STEP, _LOOK, _REPORT = 1.5e7, 3e6, 5e8  # what each costs at any size: calls, and R-hat
+_ELEMENT = 100  # a unit of a row: noise, a logistic function, a softplus
+_TERM = 100  # the units of the larger layer that cost what a term costs anyway
+_WEIGHTS = 300  # times W in a report: copies, norms and singular values
+
+# Brackets of log Z: chains a direction, temperatures, and how often one of them comes to be run.
+BRACKET_CHAINS, BRACKET_TEMPERATURES, _BRACKET_RUNS = 50, 1000, 6
+
+
+class Pace(NamedTuple):
+    """How often what is done.
+
+    Attributes
+    ----------
+    report : int
+        Epochs from one report to the next.
+    look : int
+        Steps from one look at the chains to the next.
+    bracket : int
+        Epochs from one bracket of log Z to the next, a multiple of `report`; 0 for none.
+    exact : bool
+        Whether each report has the exact log Z.
+    """
+
+    report: int
+    look: int
+    bracket: int
+    exact: bool
+
+
+def pace_of(config: Config, n_samples: int, n_visible: int, rows: int, pseudo_rows: int) -> Pace:
+    """The pace of a run.
+
+    Parameters
+    ----------
+    config : Config
+    n_samples, n_visible : int
+        Of the training data.
+    rows, pseudo_rows : int
+        What a report scores, over all sets.
+    """
+    mn, units = n_visible * config.n_hidden, n_visible + config.n_hidden
+    product, flip, flip_hidden, term = _UNITS.get(config.engine, _UNITS["numpy"])
+    small, large = sorted((n_visible, config.n_hidden))
+    batch = min(config.batch_size, n_samples)
+    chains = batch if config.method == "cd" else config.chains
+    n_steps = -(-n_samples // batch)
+    step = _STEP + product * mn * (2 * batch + (2 * config.sweeps + 1) * chains)
+    step += _ELEMENT * units * (batch + config.sweeps * chains)
+    report = _REPORT + product * mn * (2 * rows + _WEIGHTS) + 2 * _ELEMENT * units * rows
+    report += pseudo_rows * n_visible * (flip + flip_hidden * config.n_hidden)
+    exact_sum = math.ldexp(term * (large + _TERM), min(small, 900))
+    exact = small <= _ENUMERABLE and exact_sum <= max(report, n_steps * step)
+    if exact:
+        report += exact_sum
+    every = math.ceil(report / (_REPORTS * n_steps * step))
+    look = math.ceil((_LOOK + WATCHED * _ELEMENT * units) / (_LOOKS * step))
+    bracket = 0
+    if config.monitor == "likelihood" and not exact:
+        work = _BRACKET_RUNS * BRACKET_CHAINS * BRACKET_TEMPERATURES * (2 * product * mn + 2 * _ELEMENT * units)
+        bracket = every * math.ceil(work / (_BRACKETS * every * n_steps * step))
+    return Pace(every, max(look, every * n_steps // 128, 1), bracket, exact)

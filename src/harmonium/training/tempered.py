@@ -1,0 +1,93 @@
+"""Negative chains by parallel tempering: persistent ladders whose cold ends are the model's side of the gradient.
+
+The temperatures are moved to equal acceptance while the machine changes under them; that the ladder follows the
+machine makes no difference to what its cold end is a sample of.
+
+References
+----------
+Desjardins, Courville, Bengio, Vincent, Delalleau, "Parallel tempering for training of restricted Boltzmann machines",
+AISTATS 2010.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.engines import Engine, Phase
+from harmonium.engines.engine import FloatArray
+from harmonium.random import Key
+from harmonium.rbm import bias_of_means
+from harmonium.sampling.ladder import adapt
+from harmonium.sampling.tempering import TemperedState, cold_rows, init
+from harmonium.sampling.tempering import step as tempered_step
+from harmonium.training.config import Config
+from harmonium.training.negative import Arrays, Negative
+
+_PATIENT = 100  # sweeps whose acceptances place the temperatures anew
+
+
+class Tempered:
+    """Persistent tempered chains.
+
+    Parameters
+    ----------
+    config : Config
+    key : Key
+    engine : Engine
+    data_means : float array of shape (n_visible,)
+        The means of the units at beta = 0.
+    n_samples : int
+        How many samples they are the means of.
+    arrays : mapping of arrays
+        What `arrays` returned at the checkpoint; empty for a fresh start.
+    """
+
+    def __init__(
+        self, config: Config, key: Key, engine: Engine, data_means: FloatArray, n_samples: int, arrays: Arrays
+    ) -> None:
+        self._config, self._key = config, key.derive("tempered")
+        self._base = bias_of_means(data_means.astype(np.float64) * n_samples, n_samples).astype(np.float32)
+        if not arrays:
+            self._ladder = np.linspace(0, 1, config.temperatures)
+            self._state = init(engine, self._ladder, self._base, config.chains, self._key.derive("start"))
+            self._swaps = np.zeros((2, config.temperatures - 1))
+            return
+        self._ladder, self._swaps = arrays["tempered.ladder"], arrays["tempered.swaps"].copy()
+        v = engine.encode(np.unpackbits(arrays["tempered.v"], axis=1)[:, : len(data_means)])
+        replica, heading, trips = (arrays[f"tempered.{name}"] for name in ("replica", "heading", "round_trips"))
+        self._state = TemperedState(v, int(arrays["tempered.sweep"][0]), replica, heading, trips)
+
+    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+        for _ in range(self._config.sweeps):
+            self._state, info = tempered_step(engine, self._state, self._ladder, self._base, self._key)
+            tried = ~np.isnan(info.acceptance)
+            self._swaps += np.where(tried, info.acceptance, 0), tried
+            if self._state.sweep % _PATIENT == 0:
+                self._ladder = adapt(self._ladder, self._acceptance())
+                self._swaps[:] = 0
+        v = engine.take(self._state.v, cold_rows(self._state))
+        logits = engine.logits_h(v)
+        return Negative(Phase(v, engine.mean(logits)), logits, self._acceptance())
+
+    def _acceptance(self) -> npt.NDArray[np.float64]:
+        total, times = self._swaps
+        return np.divide(total, times, out=np.full(len(total), 0.5), where=times > 0)
+
+    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
+        pass
+
+    def arrays(self, engine: Engine) -> Arrays:
+        state = self._state
+        kept: dict[str, npt.NDArray[Any]] = {
+            "v": np.packbits(engine.decode(state.v), axis=1),
+            "sweep": np.array([state.sweep]),
+            "replica": state.replica,
+            "heading": state.heading,
+            "round_trips": state.round_trips,
+            "ladder": self._ladder,
+            "swaps": self._swaps.copy(),
+        }
+        return {f"tempered.{name}": x for name, x in kept.items()}

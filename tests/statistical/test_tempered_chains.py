@@ -1,0 +1,169 @@
+"""Tempered ladders do not drift from an exact start, and weigh modes right that Gibbs sampling never joins.
+
+The distances and their false-alarm rate are those of ``test_stationarity.py``: N chains compared with an enumerated
+distribution over K states exceed sqrt(2 (K log 2 + log(1/FALSE_ALARM)) / N) with probability at most FALSE_ALARM; what
+is off by twice that is caught with probability 1 - FALSE_ALARM. Every seed is fixed.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from oracles import Exact, random_parameters, row_number
+
+from harmonium import RBM, Key, sample
+from harmonium.engines import ENGINES, NumpyEngine, make_engine
+from harmonium.sampling import sample_tempered, tempering
+
+FALSE_ALARM = 1e-9
+CHAINS = 40_000
+BETAS = np.array([0, 0.35, 1])
+BASE = np.array([0.7, -1.0, 0.4])
+
+
+def bound(n_states, n_samples=CHAINS):
+    return math.sqrt(2 * (n_states * math.log(2) + math.log(1 / FALSE_ALARM)) / n_samples)
+
+
+def centred(n_hidden, n_visible, seed, scale):
+    """Random couplings with biases that centre both layers, so that both states of every unit matter."""
+    W, b, c = random_parameters(n_hidden, n_visible, seed)
+    W *= scale
+    return W, b / 2 - W.sum(axis=0) / 2, c / 2 - W.sum(axis=1) / 2
+
+
+PARAMETERS = centred(4, 3, seed=0, scale=3.0)
+LEVELS = [Exact(beta * W, beta * b + (1 - beta) * BASE, beta * c) for W, b, c in [PARAMETERS] for beta in BETAS]
+TOGETHER = np.einsum("i,j,k->ijk", *(level.p_v for level in LEVELS)).ravel()
+
+
+def drift(engine, steps, seed):
+    """How far ladders that start exactly are from it after `steps`: each temperature, and all of them together."""
+    rng = np.random.default_rng(seed)
+    v = np.concatenate([level.v[rng.choice(8, CHAINS, p=level.p_v / level.p_v.sum())] for level in LEVELS])
+    machine = make_engine(RBM(*PARAMETERS), engine)
+    state = tempering.init(machine, BETAS, BASE, CHAINS, Key(0))._replace(v=machine.encode(v.astype(np.uint8)))
+    for _ in range(steps):
+        state, _ = tempering.step(machine, state, BETAS, BASE, Key(seed))
+    after = row_number(machine.decode(state.v)).reshape(3, CHAINS)
+    assert (after != row_number(v).reshape(3, CHAINS)).mean() > 0.2  # they did move
+    alone = [
+        np.abs(np.bincount(x, minlength=8) / CHAINS - level.p_v).sum() for x, level in zip(after, LEVELS, strict=True)
+    ]
+    together = np.abs(np.bincount(after.T @ [64, 8, 1], minlength=512) / CHAINS - TOGETHER).sum()
+    return max(alone), together
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_no_temperature_drifts_and_none_learns_of_another(engine, steps):
+    alone, together = drift(engine, steps, seed=steps)
+    assert alone < bound(8)
+    assert together < bound(512)
+
+
+def always(engine, v, logits, betas, base, low):
+    return np.zeros((len(low), len(v) // len(betas)))
+
+
+def without_base(engine, v, logits, betas, base, low):
+    return right(engine, v, logits, betas, 0 * base, low)
+
+
+def without_hidden_units(engine, v, logits, betas, base, low):
+    return right(engine, v, np.zeros_like(logits), betas, base, low)
+
+
+def other_pairs(engine, v, logits, betas, base, low):
+    return right(engine, v, logits, betas, base, 1 - low)
+
+
+def other_chains(engine, v, logits, betas, base, low):
+    return np.roll(right(engine, v, logits, betas, base, low), 1, axis=1)
+
+
+def bolder(engine, v, logits, betas, base, low):
+    return right(engine, v, logits, betas, base, low) / 2
+
+
+right = tempering.swap_log_probability
+BROKEN = [always, without_base, without_hidden_units, other_pairs, other_chains, bolder]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda f: f.__name__)
+def test_broken_swaps_drift(monkeypatch, broken):
+    monkeypatch.setattr(tempering, "swap_log_probability", broken)
+    assert drift("native", 7, seed=5)[0] > bound(8)
+
+
+class NoTake(NumpyEngine):
+    """Rows draw h at their new temperature and stay where they were."""
+
+    def take(self, states, rows):
+        return states
+
+
+class StaleBeta(NumpyEngine):
+    """Rows draw h at their old temperature and then move."""
+
+    def bernoulli(self, logits, key, beta=1.0):
+        beta = np.sort(beta) if np.ndim(beta) else beta
+        return super().bernoulli(logits, key, beta)
+
+
+class OneBase(NumpyEngine):
+    """The base does not wane."""
+
+    def bernoulli(self, logits, key, beta=1.0):
+        return super().bernoulli(logits + (BASE if logits.shape[1] == 3 else 0), key, beta)
+
+
+@pytest.mark.parametrize("broken", [NoTake, StaleBeta, OneBase])
+def test_broken_sweeps_drift(monkeypatch, broken):
+    monkeypatch.setitem(ENGINES, "broken", broken)
+    alone, together = drift("broken", 4, seed=6)
+    assert alone > bound(8) or together > bound(512)
+
+
+# What tempering is for ---------------------------------------------------------------------------------------------
+
+# Two modes, all units on or all off, with weights 0.69 and 0.31 and a ravine between them.
+W = np.full((4, 10), 4.0)
+PLANTED = W, -W.sum(axis=0) / 2, -W.sum(axis=1) / 2 + 0.2
+N = 400
+
+
+def planted_modes():
+    """The exact weight of the upper mode, and how likely a Gibbs sweep leaves either."""
+    exact = Exact(*PLANTED)
+    up = exact.v.sum(axis=1) > 5
+    crossing = exact.p_v[up] @ exact.sweep[np.ix_(up, ~up)].sum(axis=1)
+    return exact.p_v[up].sum(), crossing / min(exact.p_v[up].sum(), exact.p_v[~up].sum())
+
+
+@pytest.mark.parametrize("temperatures", [8, "adaptive"])
+def test_tempering_weighs_modes_that_gibbs_sampling_never_joins(engine, temperatures):
+    """N independent samples: 5 binomial standard deviations (false alarms 6e-7) are 0.12; Gibbs is off by 0.31 or more.
+
+    Gibbs chains that start in a mode leave it in 500 sweeps with probability below 1 %, all N of them together 4 times.
+    """
+    weight, leaving = planted_modes()
+    assert 0.65 < weight < 0.75
+    assert leaving * 500 < 0.01
+    error = math.sqrt(weight * (1 - weight) / N)
+    found = sample_tempered(RBM(*PLANTED), N, sweeps=400, temperatures=temperatures, seed=1, engine=engine)
+    assert abs((found.samples.sum(axis=1) > 5).mean() - weight) < 5 * error
+    assert found.round_trips > N
+    start = np.tile([[0], [1]], (N // 2, 10))
+    for states, stuck in ((start, 0.5), (start[::2], 0.0), (None, 0.0)):
+        gibbs = sample(RBM(*PLANTED), N if states is None else None, start=states, sweeps=500, seed=1, engine=engine)
+        share = (gibbs.sum(axis=1) > 5).mean()
+        assert abs(share - stuck) < 0.03
+        assert abs(share - weight) > 5 * error
+
+
+def test_samples_are_distributed_as_the_model(engine):
+    """All of p(v), not only its modes; each sample is a ladder of its own, so they are independent."""
+    parameters, n = centred(4, 5, seed=10, scale=4.0), 4000
+    found = sample_tempered(RBM(*parameters), n, sweeps=60, temperatures=5, seed=2, engine=engine)
+    p = Exact(*parameters).p_v
+    assert np.abs(np.bincount(row_number(found.samples), minlength=32) / n - p).sum() < bound(32, n)

@@ -1,0 +1,219 @@
+"""The batches of a run: the noise of complete data, weights, and missing entries that move on."""
+
+import numpy as np
+import pytest
+from oracles import random_parameters
+
+from harmonium import RBM, Config, Key
+from harmonium.datasets import binarize
+from harmonium.engines import make_engine
+from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.inputs import observed_totals
+from harmonium.sampling.conditional import as_array
+from harmonium.training.batches import Batches
+
+NAN = np.nan
+GREY = np.random.default_rng(0).random((23, 6)).astype(np.float32)
+STATES = (GREY > 0.5).astype(np.uint8)
+HOLES = np.where(np.random.default_rng(1).random(GREY.shape) < 0.3, np.float32(NAN), GREY)
+WEIGHTS = np.random.default_rng(2).integers(0, 4, 23).astype(float)
+KEY = Key(5)
+POLICIES = ["threshold", "sample", "none"]
+
+
+def config(**options):
+    return Config(**{"n_hidden": 3, "batch_size": 7} | options)
+
+
+def machine(engine, scale=1.0):
+    return make_engine(RBM(*random_parameters(3, 6, scale=scale)), engine)
+
+
+def arrays(batches, engine, steps):
+    """The rows of some steps as arrays."""
+    return [as_array(engine, batches.at(engine, step).v) for step in steps]
+
+
+# Complete data --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("X", [STATES, GREY], ids=["binary", "grey"])
+def test_order_and_noise_are_those_of_the_keys(X, policy, engine):
+    """Published runs rest on these very draws."""
+    batches, engine_ = Batches(X, config(binarize=policy), KEY), machine(engine)
+    assert (batches.n_samples, batches.n_batches, batches.completions) == (23, 4, None)
+    for epoch in range(3):
+        order = KEY.derive("order", epoch).permutation(23)
+        expected = X
+        if policy == "threshold":
+            expected = X > 0.5
+        elif policy == "sample":
+            expected = KEY.derive("data", epoch).uniform(23, 6) < X
+        for number, got in enumerate(arrays(batches, engine_, range(4 * epoch, 4 * epoch + 4))):
+            np.testing.assert_array_equal(got, expected[order[7 * number : 7 * number + 7]].astype(np.float32))
+            assert len(got) == (7 if number < 3 else 2)
+
+
+def test_batches_without_weights_have_none():
+    for weights in (None, np.ones(23), np.full(23, 2.5), [3] * 23):
+        batch = Batches(STATES, config(), KEY, weights).at(machine("numpy"), 0)
+        assert (batch.weights, batch.share) == (None, 1.0)
+
+
+# Weights --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_row_counts_by_its_weight_over_an_epoch():
+    """What multiplies a row's statistics in the steps of an epoch, with batches of equal size."""
+    X, weights = np.eye(21)[:, :20], np.random.default_rng(3).gamma(0.5, size=21)
+    batches, engine = Batches(X, config(), KEY, weights), make_engine(RBM(*random_parameters(3, 20)), "numpy")
+    total, shares = np.zeros(20), []
+    for step in range(3):
+        batch = batches.at(engine, step)
+        total += batch.share * (batch.weights / batch.weights.sum()) @ batch.v
+        shares.append(batch.share)
+    np.testing.assert_allclose(total / 3, weights[:20] / weights.sum(), rtol=1e-5)
+    assert np.mean(shares) == pytest.approx(1)
+    assert np.ptp(shares) > 0.1
+
+
+def test_a_batch_of_all_rows_has_the_very_weights():
+    batches = Batches(STATES[:3], config(), KEY, [2, 1, 1])
+    batch = batches.at(machine("numpy"), 0)
+    order = KEY.derive("order", 0).permutation(3)
+    np.testing.assert_array_equal(batch.weights, np.array([2, 1, 1])[order])
+    assert batch.weights.dtype == np.float32
+    assert batch.share == 1
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("X", [GREY, HOLES], ids=["complete", "holes"])
+def test_rows_of_no_weight_are_removed(X, policy, engine):
+    kept = WEIGHTS > 0
+    one = Batches(X, config(binarize=policy), KEY, WEIGHTS)
+    two = Batches(X[kept], config(binarize=policy), KEY, WEIGHTS[kept])
+    assert one.n_samples == kept.sum() < 23
+    np.testing.assert_array_equal(one.data_means, two.data_means)
+    for step in range(5):
+        a, b = (x.at(machine(engine), step) for x in (one, two))
+        np.testing.assert_array_equal(as_array(machine(engine), a.v), as_array(machine(engine), b.v))
+        np.testing.assert_array_equal(a.weights, b.weights)
+        assert a.share == b.share
+
+
+def test_weights_that_are_equal_once_zeros_are_gone():
+    batches = Batches(STATES, config(), KEY, WEIGHTS > 0)
+    assert batches.sample_weight is None
+    np.testing.assert_array_equal(batches.X, STATES[WEIGHTS > 0])
+
+
+@pytest.mark.parametrize("X", [STATES, GREY, HOLES], ids=["binary", "grey", "holes"])
+def test_totals_and_means_count_rows_by_their_weights(X):
+    repeated = np.repeat(X, WEIGHTS.astype(int), axis=0)
+    for got, expected in zip(observed_totals(X, WEIGHTS), observed_totals(repeated), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
+    for policy in POLICIES:
+        one, two = (
+            Batches(*x) for x in ((X, config(binarize=policy), KEY, WEIGHTS), (repeated, config(binarize=policy), KEY))
+        )
+        states = binarize(repeated, "threshold", allow_nan=True) if policy == "threshold" else repeated
+        np.testing.assert_allclose(one.data_means, np.nanmean(states, axis=0, dtype=np.float64), rtol=1e-6)
+        np.testing.assert_allclose(one.data_means, two.data_means, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "weights", [[1, 2], np.ones((23, 2)), ["a"] * 23, [NAN] * 23, [np.inf] * 23, [-1] + [1] * 22, np.zeros(23), 1.0]
+)
+def test_bad_weights_are_refused(weights):
+    with pytest.raises(InvalidData, match=r"^sample_weight must .* Got .*\. [A-Z].*\.$"):
+        Batches(STATES, config(), KEY, weights)
+
+
+# Missing entries ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_observed_entries_have_the_noise_of_complete_data(policy, engine):
+    complete = Batches(np.where(np.isnan(HOLES), np.float32(0.4), HOLES), config(binarize=policy), KEY)
+    holes = Batches(HOLES, config(binarize=policy), KEY)
+    for step in range(9):
+        rows = KEY.derive("order", step // 4).permutation(23)[step % 4 * 7 :][:7]
+        a, b = (arrays(x, machine(engine), [step])[0] for x in (complete, holes))
+        observed = ~np.isnan(HOLES[rows])
+        np.testing.assert_array_equal(a[observed], b[observed])
+        assert np.isin(b[~observed], (0, 1)).all()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_missing_entries_make_one_clamped_sweep_and_are_kept(policy):
+    """With logits of plus and minus infinity, in effect, a sweep has one outcome."""
+    W = np.array([[80.0, 80, 0, 0, 0, 0], [-80, 0, 0, 0, 0, 80]])
+    engine = make_engine(RBM(W, [-40, -40, 40, -40, -40, -40], [-40.0, 40]), "numpy")
+    X = np.array([[1, NAN, NAN, 0, NAN, NAN], [0, NAN, 0, 1, 1, NAN]])
+    batches = Batches(X, config(binarize=policy), KEY, completions=np.zeros((2, 1), np.uint8))
+    (v,) = arrays(batches, engine, [0])
+    order = KEY.derive("order", 0).permutation(2)
+    expected = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
+    np.testing.assert_array_equal(v, expected[order])
+    np.testing.assert_array_equal(np.unpackbits(batches.completions, axis=1)[:, :6], np.isnan(X) * expected)
+    np.testing.assert_array_equal(batches.completed(np.arange(2)), expected)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("step", [1, 4, 6])
+def test_stored_completions_continue_bit_for_bit(policy, step, engine):
+    whole = Batches(HOLES, config(binarize=policy), KEY, WEIGHTS)
+    arrays(whole, machine(engine), range(step))
+    resumed = Batches(HOLES, config(binarize=policy), KEY, WEIGHTS, whole.completions)
+    for now in range(step, 9):
+        a, b = (x.at(machine(engine), now) for x in (whole, resumed))
+        np.testing.assert_array_equal(as_array(machine(engine), a.v), as_array(machine(engine), b.v))
+        np.testing.assert_array_equal(a.weights, b.weights)
+    np.testing.assert_array_equal(whole.completions, resumed.completions)
+
+
+def test_engines_complete_alike():
+    one, two = Batches(HOLES, config(), KEY), Batches(HOLES, config(), KEY)
+    for step in range(8):
+        a, b = (arrays(x, machine(name), [step])[0] for x, name in ((one, "numpy"), (two, "native")))
+        np.testing.assert_array_equal(a, b)
+
+
+def test_completions_start_at_the_means_of_the_columns():
+    """2000 coins for each column: 5 standard deviations are 0.056, a false alarm below 1e-5."""
+    X = np.full((2006, 6), NAN, np.float32)
+    X[:6] = np.tril(np.ones((6, 6)))
+    batches = Batches(X, config(), KEY)
+    np.testing.assert_allclose(batches.data_means, np.arange(6, 0, -1) / 6, rtol=1e-6)
+    np.testing.assert_allclose(batches.completed(np.arange(6, 2006)).mean(axis=0), batches.data_means, atol=0.056)
+    np.testing.assert_array_equal(batches.completed(np.arange(6)), X[:6])
+
+
+def test_a_column_without_observations_starts_at_one_half():
+    X = np.where(np.arange(6) == 2, np.float32(NAN), GREY)
+    batches = Batches(X, config(binarize="none"), KEY)
+    assert batches.data_means[2] == 0.5
+    np.testing.assert_allclose(np.delete(batches.data_means, 2), np.delete(GREY.mean(axis=0), 2), rtol=1e-6)
+
+
+def test_the_data_are_not_changed():
+    X, kept = HOLES.copy(), WEIGHTS.copy()
+    batches = Batches(X, config(), KEY, kept)
+    arrays(batches, machine("native"), range(8))
+    np.testing.assert_array_equal(X, HOLES)
+    np.testing.assert_array_equal(kept, WEIGHTS)
+
+
+@pytest.mark.parametrize("completions", [np.zeros((23, 6), np.uint8), np.zeros((22, 1), np.uint8), np.zeros((23, 1))])
+def test_completions_that_do_not_fit_are_refused(completions):
+    with pytest.raises(InvalidParameter, match=r"^Completions must .* Got .*\. Resume"):
+        Batches(HOLES, config(), KEY, completions=completions)
+    with pytest.raises(InvalidParameter, match=r"^Completions must come with missing data"):
+        Batches(GREY, config(), KEY, completions=completions)
+
+
+@pytest.mark.parametrize("bad", [np.full((3, 6), NAN), np.where(np.isnan(HOLES), np.inf, HOLES), HOLES * 2, HOLES[0]])
+def test_bad_data_are_refused(bad):
+    with pytest.raises(InvalidData, match=r"^X must .* Got .*\. [A-Z]"):
+        Batches(bad, config(), KEY)

@@ -1,0 +1,214 @@
+"""How gradients become steps: centring, penalties, clipping, Adam; each against its definition."""
+
+import numpy as np
+import pytest
+from oracles import dyadic_parameters, logistic, random_parameters, random_states
+
+from harmonium import RBM, Config, TrainingRun
+from harmonium.engines import NumpyEngine, Phase, Rates, make_engine
+from harmonium.errors import InvalidParameter
+from harmonium.rbm import Statistics
+from harmonium.training.optimizer import Optimizer
+
+N_HIDDEN, N_VISIBLE = 4, 7
+MEANS = np.linspace(0.1, 0.9, N_VISIBLE).astype(np.float32)
+
+
+def phases(engine, seed=0):
+    """Two sides with different numbers of rows."""
+    rng, sides = np.random.default_rng(seed), []
+    for n_rows in (6, 3):
+        v = engine.encode(random_states(n_rows, N_VISIBLE, seed + n_rows))
+        sides.append(Phase(v, rng.random((n_rows, N_HIDDEN)).astype(np.float32)))
+    return sides
+
+
+def steps(engine_name, n=1, rate=0.1, **options):
+    """The change of W, b and c over `n` steps along the same gradient, that gradient, and the start."""
+    config = Config(N_HIDDEN, **{"momentum": 0.0, "weight_decay": 0.0, "centered": False} | options)
+    start = RBM(*(x.astype(np.float32) for x in random_parameters(N_HIDDEN, N_VISIBLE)))
+    engine, optimizer = make_engine(start, engine_name), Optimizer(config, MEANS, {})
+    positive, negative = phases(engine)
+    gradient = engine.moments(positive) - engine.moments(negative)
+    for step in range(n):
+        optimizer.ascend(engine, positive, negative, rate, step)
+    end = engine.rbm
+    return [end.W - start.W, end.b - start.b, end.c - start.c], gradient, start
+
+
+def close(got, expected, atol=2e-6):
+    for one, two in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, two, atol=atol)
+
+
+def test_plain_ascent_follows_the_gradient(engine):
+    change, gradient, _ = steps(engine)
+    close(change, [0.1 * x for x in gradient])
+
+
+def test_the_fused_and_the_general_way_are_the_same_step(engine):
+    """A clip that is never reached forces the general way."""
+    options = {"centered": True, "momentum": 0.7, "weight_decay": 0.05}
+    close(steps(engine, 3, **options)[0], steps(engine, 3, clip=1e6, **options)[0], atol=5e-6)
+
+
+def test_l1_is_the_sign_of_the_weights(engine):
+    change, gradient, start = steps(engine, l1=0.3)
+    close(change, [0.1 * (gradient.hv - 0.3 * np.sign(start.W)), 0.1 * gradient.v, 0.1 * gradient.h])
+
+
+def test_data_moments_replace_the_batch_in_the_gradient_of_b(engine):
+    change, gradient, start = steps(engine, data_moments=True)
+    engine_ = make_engine(start, engine)
+    model = engine_.moments(phases(engine_)[1]).v
+    close(change, [0.1 * gradient.hv, 0.1 * (MEANS - model), 0.1 * gradient.h])
+
+
+def test_sparsity_pulls_the_hidden_biases_to_the_target(engine):
+    change, gradient, start = steps(engine, sparsity_cost=0.5, sparsity_target=0.2)
+    engine_ = make_engine(start, engine)
+    activity = engine_.moments(phases(engine_)[0]).h
+    close(change, [0.1 * gradient.hv, 0.1 * gradient.v, 0.1 * (gradient.h - 0.5 * (activity - 0.2))])
+
+
+@pytest.mark.parametrize("clip", [1e-2, 1e2])
+def test_clipping_shortens_long_gradients_only(engine, clip):
+    change, gradient, _ = steps(engine, clip=clip)
+    norm = np.sqrt(sum((x.astype(np.float64) ** 2).sum() for x in gradient))
+    close(change, [0.1 * min(1, clip / norm) * x for x in gradient])
+    assert (clip < norm) == (clip == 1e-2)
+
+
+def test_max_norm_scales_the_weights_of_a_unit_and_keeps_directions(engine):
+    change, _, start = steps(engine, max_norm=0.5)
+    free, _, _ = steps(engine)
+    wanted, got = start.W + free[0], start.W + change[0]
+    norms = np.linalg.norm(wanted, axis=1)
+    assert (norms > 0.5).any()
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), np.minimum(norms, 0.5), rtol=1e-5)
+    np.testing.assert_allclose(got * (norms / np.minimum(norms, 0.5))[:, None], wanted, atol=1e-5)
+
+
+def test_adam_is_that_of_its_authors(engine):
+    """Three steps along one gradient, in float64, with decay beside the scaled gradient."""
+    change, gradient, start = steps(engine, 3, optimizer="adam", weight_decay=0.02, rate=0.05)
+    for part, g, x in zip(change, gradient, (start.W, start.b, start.c), strict=True):
+        g, x, first, second = g.astype(np.float64), x.astype(np.float64), 0.0, 0.0
+        begin = x
+        for step in range(1, 4):
+            first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2
+            direction = first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+            x = x + 0.05 * (direction - (0.02 * x if part.ndim == 2 else 0))
+        np.testing.assert_allclose(part, x - begin, atol=2e-6)
+
+
+def test_a_gradient_that_is_known_without_chains_is_used_as_it_is(engine):
+    start = RBM(*(x.astype(np.float32) for x in random_parameters(N_HIDDEN, N_VISIBLE)))
+    engine_ = make_engine(start, engine)
+    positive, negative = phases(engine_)
+    known = engine_.moments(negative)
+    config = Config(N_HIDDEN, momentum=0.0, weight_decay=0.0)
+    Optimizer(config, MEANS, {}).ascend(engine_, positive, Statistics(*known), 0.1, 0)
+    other = make_engine(start, engine)
+    Optimizer(config, MEANS, {}).ascend(other, positive, negative, 0.1, 0)
+    close([engine_.rbm.W, engine_.rbm.b, engine_.rbm.c], [other.rbm.W, other.rbm.b, other.rbm.c], atol=5e-6)
+
+
+# Centring ------------------------------------------------------------------------------------------------------------
+
+
+class Mirrored(NumpyEngine):
+    """Draws flipped visible units with the noise 1 - u: what the unflipped machine would have drawn, flipped."""
+
+    flipped = np.zeros(N_VISIBLE, bool)
+
+    def bernoulli(self, logits, key, beta=1.0):
+        u = key.uniform(*logits.shape)
+        if logits.shape[1] == N_VISIBLE:
+            u = np.where(self.flipped, 1 - u, u)
+        return (u < logistic((beta * logits).astype(np.float64))).astype(np.float32)
+
+
+def trained(X, initial, flipped, **options):
+    run = TrainingRun(X, Config(N_HIDDEN, epochs=5, batch_size=10, engine="numpy", **options), initial=initial)
+    run.engine = Mirrored(initial)
+    run.engine.flipped = flipped
+    for _ in run.steps():
+        pass
+    return run.rbm
+
+
+@pytest.mark.parametrize("method", ["cd", "pcd"])
+@pytest.mark.parametrize("options", [{}, {"max_norm": 1.5}, {"weight_decay": 0.1, "momentum": 0.9}], ids=str)
+def test_centred_training_does_not_care_which_state_is_called_one(method, options):
+    """Flip any visible units, keep the noise: the result is the flipped result; without centring it is not."""
+    X = random_states(60, N_VISIBLE, 5).astype(float)
+    initial = RBM(*dyadic_parameters(N_HIDDEN, N_VISIBLE))
+    options = {"method": method, "learning_rate": 0.3, "chains": 20} | options
+    for mask in (0b1111111, 0b0010011, 0b1000000):
+        flipped = ((mask >> np.arange(N_VISIBLE)) & 1).astype(bool)
+        X_flipped = np.where(flipped, 1 - X, X)
+        apart = []
+        for centered in (True, False):
+            one = trained(X, initial, np.zeros(N_VISIBLE, bool), centered=centered, **options)
+            two = trained(X_flipped, initial.flip_visible(flipped)[0], flipped, centered=centered, **options)
+            expected = one.flip_visible(flipped)[0]
+            apart.append(max(np.abs(getattr(two, name) - getattr(expected, name)).max() for name in "Wbc"))
+        assert apart[0] < 1e-4
+        assert apart[1] > 1e-2
+
+
+def test_offsets_are_the_means_of_the_data_and_a_moving_average_of_the_hidden_units():
+    config = Config(N_HIDDEN, centered=True)
+    optimizer, engine = Optimizer(config, MEANS, {}), make_engine(RBM(*random_parameters(N_HIDDEN, N_VISIBLE)))
+    expected = None
+    for step in range(3):
+        positive, negative = phases(engine, step)
+        optimizer.ascend(engine, positive, negative, 1e-3, step)
+        mean = positive.mean_h.mean(axis=0)
+        expected = mean if expected is None else 0.99 * expected + 0.01 * mean
+        np.testing.assert_allclose(optimizer.arrays()["hidden_means"], expected, atol=1e-6)
+
+
+def test_every_choice_survives_a_checkpoint(engine):
+    """The second half of a run, begun anew from the state in the middle, ends with the same bits."""
+    X = random_states(40, N_VISIBLE)
+    choices = [
+        {"optimizer": "adam", "learning_rate": 0.01},
+        {"sparsity_cost": 0.1, "max_norm": 2.0, "clip": 0.5, "l1": 1e-3},
+        {"method": "fpcd"},
+        {"method": "pt", "temperatures": 4, "chains": 5},
+        {"method": "pcd", "restarts": 0.2},
+        {"method": "exact"},
+    ]
+    for options in choices:
+        config = Config(N_HIDDEN, **{"epochs": 6, "batch_size": 8, "engine": engine} | options)
+        whole, first = TrainingRun(X, config), TrainingRun(X, config)
+        for _ in whole.steps():
+            pass
+        for step in first.steps():
+            if step == 13:
+                break
+        second = TrainingRun(X, config, state=first.state)
+        for _ in second.steps():
+            pass
+        for name in "Wbc":
+            np.testing.assert_array_equal(getattr(second.rbm, name), getattr(whole.rbm, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("l1", -1), ("max_norm", -1), ("clip", np.nan), ("sparsity_target", 0), ("sparsity_target", 1), ("restarts", 1.5)]
+    + [("centered", "yes"), ("data_moments", 2), ("optimizer", "rmsprop"), ("method", "ml"), ("temperatures", 1)]
+    + [("patience", -1), ("monitor", "all")],
+)
+def test_a_choice_out_of_range_is_refused(name, value):
+    with pytest.raises(InvalidParameter, match=rf"^{name} must .*Got .*\. "):
+        Config(3, **{name: value})
+
+
+def test_rates_of_nothing_change_nothing(engine):
+    start = RBM(*random_parameters(N_HIDDEN, N_VISIBLE))
+    engine_ = make_engine(start, engine)
+    engine_.ascend(*phases(engine_), Rates(0.0))
+    np.testing.assert_array_equal(engine_.rbm.W, start.W.astype(np.float32))
