@@ -27,7 +27,7 @@ def model_bytes(tmp_path, kind="rbm"):
     if kind == "rbm":
         RBM(*(x.astype(np.float32) for x in random_parameters(1, 1))).save(path, number=12)
     else:
-        save_checkpoint(path, training_state(), Config(n_hidden=2, method="pcd", seed=7))
+        save_checkpoint(path, training_state(), Config(n_hidden=2, method="pcd", chains=5, seed=7))
     return path, path.read_bytes()
 
 
@@ -144,7 +144,7 @@ def test_checkpoints_come_back(tmp_path, with_chains):
     state = training_state()
     if not with_chains:
         state = TrainingState(state.rbm, state.velocity, None, state.step)
-    config = Config(n_hidden=2, method="pcd" if with_chains else "cd", seed=2**64 - 1, learning_rate=1 / 3)
+    config = Config(n_hidden=2, method="pcd" if with_chains else "cd", chains=5, seed=2**64 - 1, learning_rate=1 / 3)
     save_checkpoint(tmp_path / "f", state, config, data="digits")
     back, got, attributes = load_checkpoint(tmp_path / "f")
     assert (got, attributes, back.step) == (config, {"data": "digits"}, 17)

@@ -1,6 +1,7 @@
 """Missing data and weights in training: the gradient in expectation, and what is learnt from data with holes."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from oracles import Exact, all_states, central_differences, free_energy, log_sum
 
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
+from harmonium.cli import main
 from harmonium.engines import NumpyEngine
 from harmonium.errors import InvalidData
+from harmonium.sampling.conditional import impute
 from harmonium.training import load_checkpoint, save_checkpoint
 from harmonium.training.batches import Batches
 
@@ -109,19 +112,171 @@ def exact_score(rbm):
 
 
 def test_training_with_holes_is_better_than_filling_them_with_means():
-    """Mean exact log-likelihood of all 16 complete patterns, which no row of the data need show. The runs are
-    deterministic; over seeds 0 to 9 the differences were HOLES-BEFORE-DRAWN."""
+    """Mean exact log-likelihood of all 16 complete patterns. The runs are deterministic; over seeds 0 to 9 of the data,
+    complete rows gave -2.78 to -2.71 nats, holes -2.83 to -2.77, and the best filling -3.83 to -3.66."""
     X, holes = with_holes(400, 0.2, seed=0)
-    options = {"epochs": 150, "batch_size": 20, "learning_rate": 0.1, "seed": 0}
-    means = np.nanmean(holes, axis=0)
-    filled = np.where(np.isnan(holes), means, holes)
-    scores = {
-        "complete": exact_score(harmonium.train(X, 12, **options).rbm),
-        "holes": exact_score(harmonium.train(holes, 12, **options).rbm),
-        "means drawn": exact_score(harmonium.train(filled, 12, binarize="sample", **options).rbm),
-        "means": exact_score(harmonium.train(filled, 12, binarize="none", **options).rbm),
-        "means thresholded": exact_score(harmonium.train(filled, 12, **options).rbm),
-    }
-    best_filled = max(score for name, score in scores.items() if name.startswith("means"))
-    assert scores["holes"] > best_filled + 0.3, scores
-    assert scores["holes"] < scores["complete"] + 0.1, scores
+    options = {"epochs": 300, "batch_size": 20, "learning_rate": 0.1, "seed": 0}
+    filled = np.where(np.isnan(holes), np.nanmean(holes, axis=0), holes)
+    complete = exact_score(harmonium.train(X, 12, **options).rbm)
+    score = exact_score(harmonium.train(holes, 12, **options).rbm)
+    best_filled = max(
+        exact_score(harmonium.train(filled, 12, binarize=policy, **options).rbm) for policy in ("sample", "threshold")
+    )
+    assert score > best_filled + 0.5
+    assert score == pytest.approx(complete, abs=0.2)
+
+
+def finished(X, **options):
+    """A run at its end, with what else it needs said in `options`."""
+    more = {name: options.pop(name) for name in ("sample_weight", "initial", "state") if name in options}
+    run = TrainingRun(X, Config(**{"n_hidden": 3, "epochs": 4, "batch_size": 6, "binarize": "none"} | options), **more)
+    for _ in run.steps():
+        pass
+    return run
+
+
+def assert_same_machine(one, two, **tolerance):
+    for name in "Wbc":
+        a, b = getattr(one.rbm, name), getattr(two.rbm, name)
+        np.testing.assert_allclose(a, b, **tolerance) if tolerance else np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("method", ["pcd", "cd"])
+def test_a_run_with_holes_and_weights_resumes_bit_for_bit(method, grey, engine, tmp_path):
+    _, holes = with_holes(31, 0.3, seed=1)
+    holes = holes * 0.8 if grey else holes
+    weights = 1.0 + np.arange(31) % 3
+    config = Config(3, method=method, epochs=3, batch_size=6, binarize="sample", engine=engine)
+    whole, part = (TrainingRun(holes, config, sample_weight=weights) for _ in range(2))
+    for _ in whole.steps():
+        pass
+    steps = part.steps()
+    for _ in range(8):  # into the second epoch
+        next(steps)
+    save_checkpoint(tmp_path / "c.safetensors", part.state, config)
+    state, read, _ = load_checkpoint(tmp_path / "c.safetensors")
+    rest = TrainingRun(holes, read, sample_weight=weights, state=state)
+    for _ in rest.steps():
+        pass
+    assert_same_machine(whole, rest)
+    np.testing.assert_array_equal(whole.state.extras["completions"], rest.state.extras["completions"])
+
+
+def test_a_weight_of_two_is_a_duplicated_row(engine):
+    """With all rows in one batch the steps differ by rounding only: the persistent chains never see the rows."""
+    X = BARS_AND_STRIPES[[1, 5, 9]]
+    options = {"epochs": 6, "batch_size": 10, "engine": engine}
+    weighted = finished(X, sample_weight=[2, 1, 1], **options)
+    assert_same_machine(weighted, finished(X[[0, 0, 1, 2]], **options), rtol=1e-4, atol=5e-6)
+    plain = finished(X, **options)
+    assert np.abs(plain.rbm.b - weighted.rbm.b).max() > 1e-3
+
+
+def test_a_weight_of_zero_is_a_row_less(engine):
+    _, holes = with_holes(31, 0.3, seed=1)
+    weights = np.arange(31) % 3
+    for X in (np.nan_to_num(holes), holes):
+        for method in ("pcd", "cd"):
+            options = {"method": method, "engine": engine, "initial": RBM(*random_parameters(3, 9))}
+            one = finished(X, sample_weight=weights, **options)
+            assert_same_machine(one, finished(X[weights > 0], sample_weight=weights[weights > 0], **options))
+
+
+def test_the_scale_of_weights_does_not_matter():
+    X, weights = BARS_AND_STRIPES, 1.0 + np.arange(16) % 3
+    shares = weights / weights.sum()
+    assert_same_machine(
+        finished(X, sample_weight=shares), finished(X, sample_weight=shares / 1000), rtol=1e-4, atol=1e-6
+    )
+    assert_same_machine(finished(X, sample_weight=[7] * 16), finished(X))
+
+
+def test_chains_of_contrastive_divergence_weigh_as_their_rows(engine):
+    """A machine whose sweep leads every row back to itself has a CD gradient of zero, whatever the weights."""
+    initial = RBM(80 * np.eye(3, dtype=np.float32), np.full(3, -40, np.float32), np.full(3, -40, np.float32))
+    X = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
+    options = {"method": "cd", "weight_decay": 0.0, "engine": engine, "batch_size": 3, "initial": initial}
+    for weights in ([1, 2, 3, 4], [5, 1, 1, 1]):
+        run = finished(X, sample_weight=weights, **options)
+        for name in "Wbc":
+            np.testing.assert_allclose(getattr(run.rbm, name), getattr(initial, name), atol=1e-5)
+
+
+def test_small_batches_follow_weights_as_they_follow_duplicates():
+    """Two patterns, one nine times as heavy, in batches of 4 with the exact negative phase: the odds of the two on the
+    way. Over seeds 0 to 3 weighted and duplicated rows differed by 0.06 nats at most; steps that are as long for light
+    batches as for heavy ones differed by 6."""
+    X = np.repeat([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], 10, axis=0)
+    weights = np.repeat([9, 1], 10)
+    options = {"n_hidden": 2, "method": "exact", "batch_size": 4, "learning_rate": 0.05, "momentum": 0.0}
+    one = finished(X, epochs=400, sample_weight=weights, **options)
+    two = finished(np.repeat(X, weights, axis=0), epochs=80, **options)
+    odds = [np.subtract(*run.rbm.log_likelihood(X[[0, -1]])) for run in (one, two)]
+    assert odds[0] == pytest.approx(odds[1], abs=0.5)
+
+
+@pytest.mark.parametrize("weights", [[1, 2], np.ones((16, 2)), [NAN] * 16, [-1] + [1] * 15, np.zeros(16), ["a"] * 16])
+def test_bad_weights_are_refused(weights):
+    with pytest.raises(InvalidData, match=r"^sample_weight must .* Got .*\. "):
+        TrainingRun(BARS_AND_STRIPES, Config(2), sample_weight=weights)
+
+
+# The command ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_trains_on_holes_and_fills_them(tmp_path, capsys):
+    X, holes = with_holes(60, 0.2, seed=3)
+    np.save(tmp_path / "holes.npy", holes)
+    arguments = ["--hidden", "4", "--epochs", "3", "--out", str(tmp_path / "run")]
+    assert main(["train", str(tmp_path / "holes.npy"), *arguments]) == 0
+    rbm = RBM.load(tmp_path / "run" / "model.safetensors")
+    assert_same_machine(harmonium.train(holes, 4, epochs=3), TrainingRun(X, Config(4, epochs=0), initial=rbm))
+    capsys.readouterr()
+    command = ["impute", str(tmp_path / "run"), str(tmp_path / "holes.npy"), "--json", "--out"]
+    assert main([*command, str(tmp_path / "f.npy")]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["n_missing"], result["n_exact_rows"], result["n_doubtful_rows"]) == (np.isnan(holes).sum(), 60, 0)
+    found = np.load(tmp_path / "f.npy")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, impute(rbm, holes).mean.astype(np.float32))
+    gibbs = ["--method", "gibbs", "--chains", "5", "--burn-in", "3", "--sweeps", "9", "--seed", "2"]
+    assert main([*command, str(tmp_path / "f.npz"), *gibbs]) == 0
+    expected = impute(rbm, holes, method="gibbs", chains=5, burn_in=3, sweeps=9, seed=2)
+    with np.load(tmp_path / "f.npz") as arrays:
+        np.testing.assert_array_equal(arrays["X"], expected.mean.astype(np.float32))
+        np.testing.assert_array_equal(arrays["standard_error"], expected.standard_error.astype(np.float32))
+    assert json.loads(capsys.readouterr().out)["largest_standard_error"] == expected.standard_error.max()
+    assert harmonium.datasets.load(tmp_path / "f.npz").train.shape == holes.shape
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--chains", "1"], "--chains must"),
+        (["--method", "ais"], "--method must"),
+        (["--burn-in", "-1"], "--burn-in must"),
+        (["--binarize", "x"], "--binarize must"),
+        (["--out", "f.png"], "--out must"),
+    ],
+)
+def test_bad_options_of_impute(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    np.save("holes.npy", np.full((2, N_VISIBLE), NAN))
+    RBM(*PARAMETERS).save("m.safetensors")
+    assert main(["impute", "m.safetensors", "holes.npy", "--out", "f.npy", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "f.npy").exists()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "transform"])
+def test_other_commands_refuse_holes(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    np.save("holes.npy", np.array([[1, NAN, 0]]))
+    RBM(*PARAMETERS).save("m.safetensors")
+    out = ["--out", "f.npy"] if command == "transform" else []
+    assert main([command, "m.safetensors", "holes.npy", *out]) == 1
+    assert "holes.npy[train] must be finite. Got NaN. Remove or fill" in capsys.readouterr().err
+    with pytest.raises(InvalidData, match="Got NaN"):
+        harmonium.datasets.load("holes.npy")
+    assert np.isnan(harmonium.datasets.load("holes.npy", allow_nan=True).train).sum() == 1

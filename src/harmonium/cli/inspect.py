@@ -114,9 +114,17 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, Any]]:
         label = name.replace("_", " ").replace("log z", "log Z")
         if isinstance(value, dict):
             simple = {k: v for k, v in value.items() if not isinstance(v, dict)}
-            text = "  ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in simple.items() if v is not None)
+            text = "  ".join(f"{k.replace('_', ' ')} {_number(v)}" for k, v in simple.items() if v is not None)
             rows.append((label, text))
             rows += _rows({f"{name}, {k}": v for k, v in value.items() if isinstance(v, dict)})
+        elif isinstance(value, list):
+            rows += [(label, item) for item in value]
         else:
             rows.append((label, value))
     return rows
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_number(x) for x in value)
+    return value if isinstance(value, str) else f"{value:.4g}"

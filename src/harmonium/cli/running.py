@@ -29,7 +29,7 @@ def begin(data: str, config: Config, out: Path | None) -> tuple[RunDirectory, Tr
     dataset = datasets.load(data, allow_nan=True)
     run = TrainingRun(dataset.train, config, valid=dataset.valid)
     reference = data_reference(data, dataset)
-    directory = RunDirectory.create(path, config, data=reference, X=dataset.train, state=run.state)
+    directory = RunDirectory.create(path, run.config, data=reference, X=dataset.train, state=run.state)
     valid = "" if dataset.valid is None else f", {len(dataset.valid)} held out"
     size = f"{run.rbm.n_visible} visible and {config.n_hidden} hidden units"
     complain("train", f"{dataset.name} ({len(dataset.train)} samples{valid}), {size}, into {path}")

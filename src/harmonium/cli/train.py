@@ -65,7 +65,9 @@ def command(
     statistic: Annotated[
         str, typer.Option(metavar="sampled|mean-field", help="The last v of a chain, or its expectation.")
     ] = DEFAULTS["last_statistic"],
-    epochs: Annotated[int, integer("Passes over the data.")] = DEFAULTS["epochs"],
+    epochs: Annotated[int | None, integer("Passes over the data. [default: as many as make 20,000 steps]")] = DEFAULTS[
+        "epochs"
+    ],
     batch_size: Annotated[int, integer("Samples a step.")] = DEFAULTS["batch_size"],
     learning_rate: Annotated[float, number("Step along the gradient.")] = DEFAULTS["learning_rate"],
     schedule: Annotated[

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-_REDRAW = 0.1  # seconds between two looks
+REDRAW = 0.1  # seconds between two looks; a step may take microseconds
 _PATIENCE = 1.0  # seconds of work that need no bar
 
 
-class WorkProgress:
+class WithBar:
+    """A context manager that starts its bar, if it has one, and stops the one that it has at the end."""
+
+    _bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class WorkProgress(WithBar):
     """A callback ``(done, total)`` and context manager; stderr shows what it is told.
 
     Parameters
@@ -25,20 +39,10 @@ class WorkProgress:
 
     def __init__(self, label: str) -> None:
         self._label, self._start, self._drawn = label, time.monotonic(), 0.0
-        self._bar: Progress | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._drawn < _REDRAW or now - self._start < _PATIENCE or not sys.stderr.isatty():
+        if now - self._drawn < REDRAW or now - self._start < _PATIENCE or not sys.stderr.isatty():
             return
         self._drawn = now
         if self._bar is None:

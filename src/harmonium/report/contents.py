@@ -127,7 +127,7 @@ def _pictures(
             pngs["curves"],
             "Scores after each epoch, on the same samples each time. A free-energy gap that sinks is overfitting: the "
             "machine finds training data ever more probable than held-out data. Nothing was steered by these scores.",
-            f"Three curves against epochs 1 to {config.epochs}: the pseudo-log-likelihood"
+            f"Three curves against epochs 1 to {config.n_epochs}: the pseudo-log-likelihood"
             f"{'' if last.pseudo_log_likelihood is None else ending}; the free-energy gap between training and "
             f"held-out data; and the reconstruction error, ending at {last.reconstruction_error:.4f}.",
             pixelated=False,

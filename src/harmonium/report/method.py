@@ -38,7 +38,7 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
         f"A binary restricted Boltzmann machine with {n_visible:,} visible and {config.n_hidden:,} hidden units was "
         f"trained on {n_samples:,} samples by {_estimator(config)}. {_STATISTIC[config.last_statistic]} and E[h|v]. "
         f"{_BINARIZE[config.binarize]}",
-        f"Training ran for {_count(config.epochs, 'epoch')} in mini-batches of {config.batch_size}; {rate}. Momentum "
+        f"Training ran for {_count(config.n_epochs, 'epoch')} in mini-batches of {config.batch_size}; {rate}. Momentum "
         f"was {config.momentum:g}, and the weights, but not the biases, decayed (L2) with coefficient "
         f"{config.weight_decay:g}. Seed {config.seed} fixes the initial weights, the order of the samples and all "
         f"noise; the numbers were computed by the {config.engine} engine.",

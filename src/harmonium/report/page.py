@@ -1,4 +1,4 @@
-"""One self-contained HTML page: text, a table of scores, and pictures, in a file that needs nothing else."""
+"""One self-contained HTML page: methods and results in words, tables and pictures, in a file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -68,6 +68,29 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Section:
+    """An experiment: what was done, and what came of it.
+
+    Parameters
+    ----------
+    title : str
+    methods : sequence of str
+        Paragraphs.
+    settings : Table
+        Every hyper-parameter and seed.
+    results : sequence of Table
+    pictures : sequence of Picture
+        Numbered through all sections of the page.
+    """
+
+    title: str
+    methods: Sequence[str]
+    settings: Table
+    results: Sequence[Table]
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
 class Page:
     """What a report says. All text is escaped when it is rendered.
 
@@ -80,12 +103,7 @@ class Page:
         The name of the data set.
     source : str
         Where the data came from.
-    method : sequence of str
-        Paragraphs.
-    settings : Table
-        Every hyper-parameter of the run, and its seed.
-    scores : Table
-    pictures : sequence of Picture
+    sections : sequence of Section
     made_by : str
         The command that makes the page again; left out where empty.
     """
@@ -94,10 +112,7 @@ class Page:
     lead: str
     data: str
     source: str
-    method: Sequence[str]
-    settings: Table
-    scores: Table
-    pictures: Sequence[Picture]
+    sections: Sequence[Section]
     made_by: str = ""
 
     def html(self) -> str:

@@ -81,7 +81,7 @@ def running_moments(
     chains = check_count(chains, "chains", minimum=2)
     watch, run = Watch(rbm), walk(rbm, chains, start, as_key(seed), engine)
     groups = np.array_split(np.arange(chains), min(_GROUPS, chains))
-    totals = [[np.zeros(x.shape) for x in (rbm.W, rbm.b, rbm.c)] for _ in groups]
+    totals: list[list[Float64Array]] = [[] for _ in groups]
     traces = np.empty((sweeps, watch.n_features, chains))
     for _ in range(burn_in + 1):
         next(run)
@@ -90,6 +90,8 @@ def running_moments(
         traces[sweep] = watch.features(engine_, v, logits)
         for rows, total in zip(groups, totals, strict=True):
             part = engine_.moments(Phase(engine_.take(v, rows), mean_h[rows]))
+            if not total:  # in the memory order of the engine: adding across the grain takes several times as long
+                total += [np.zeros_like(x, np.float64) for x in part]
             for sums, x in zip(total, part, strict=True):
                 sums += x
     return _combine(totals, [len(rows) for rows in groups], sweeps, max(r_hat(x.T) for x in traces.swapaxes(0, 1)))

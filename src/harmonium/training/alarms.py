@@ -24,14 +24,15 @@ from harmonium.training.scores import Scores
 
 _FALLS = 3  # evaluations in a row
 # A fall is noise up to four times the jitter of the series, plus this share of what was gained and of the score itself.
-_JITTERS, _SHARE_OF_GAIN, _SHARE_OF_SCORE = 4.0, 0.02, 0.002
+_JITTERS, _SHARE_OF_GAIN, _SHARE_OF_SCORE = 4.0, 0.05, 0.002
+_MANY = 10  # second differences whose median is to be relied on
 _GAP = 0.25  # standard deviations of the free energy by which the gap must have sunk
 _WORSE, _MUCH_WORSE = 0.01, 0.1  # shares by which a machine may score below independent units for two reports, for one
 _IDLE_UNITS = 0.1  # share of the hidden units
 _UPDATE = 0.05  # of the norm of W, in one step; healthy runs reach it in their first epochs, while scores rise
-# Chains are stuck where R-hat exceeds the first over at least so many sweeps, or the last over however few; healthy
-# runs on images come to 1.3 over long windows, and over a hundred sweeps late in training to 2.
-_R_HAT, _LONG, _FROZEN = 1.7, 300, 10.0
+# Chains are stuck that remember more sweeps than were watched, if those were as many as this; or with such an R-hat. In
+# healthy runs on images tau comes to half of a long window, and late in training to all of a short one.
+_LONG, _FROZEN = 300, 10.0
 _APART = 4.0  # standard deviations of the free energy; healthy chains are within 1.5 of the data
 _DISTINCT = 0.25  # share of the different states that as many rows of data hold
 _SWAPS = 0.1
@@ -95,8 +96,8 @@ def _falling(reports: Sequence[Report]) -> str | None:
         )
     if _falls(valid, _uncertainty(reports[-1].valid)):
         return (
-            f"the {held_out_name} of held-out data has fallen for {_FALLS} evaluations, from {max(valid):.2f} at best to "
-            f"{valid[-1]:.2f} nats, that of training data has not: stop with patience, or raise weight_decay"
+            f"the {held_out_name} of held-out data has fallen for {_FALLS} evaluations, from {max(valid):.2f} at best "
+            f"to {valid[-1]:.2f} nats, that of training data has not: stop with patience, or raise weight_decay"
         )
     return None
 
@@ -167,14 +168,13 @@ def _rises(values: Sequence[float]) -> bool:
 
 
 def _jitter(values: Sequence[float]) -> float:
-    """Standard deviation of the noise about a smooth curve, from second differences; 0 for fewer than 6 values.
+    """Standard deviation of the noise about a smooth curve, from second differences.
 
-    The second difference of independent noise has six times its variance. Their median tells little of the few that
-    are due to bends.
+    The second difference of independent noise has six times its variance. The median tells little of the few that are
+    due to bends, but needs a number of them; until then the largest stands in, so as not to take noise for a fall.
     """
-    if len(values) < 6:
-        return 0.0
-    return float(np.median(np.abs(np.diff(values, 2)))) / (0.6745 * math.sqrt(6))
+    sizes = np.abs(np.diff(values, 2)) / math.sqrt(6)
+    return float(np.median(sizes) / 0.6745 if len(sizes) >= _MANY else sizes.max(initial=0))
 
 
 # Units and weights ---------------------------------------------------------------------------------------------------
@@ -219,13 +219,14 @@ def _collapsed(report: Report) -> str | None:
 
 def _stuck(report: Report) -> str | None:
     chains = report.chains
-    if chains is None or chains.r_hat is None:
+    if chains is None or chains.r_hat is None or chains.autocorrelation_time is None:
         return None
-    if chains.r_hat <= (_R_HAT if chains.sweeps >= _LONG else _FROZEN):
+    slow = chains.sweeps >= _LONG and chains.autocorrelation_time > chains.sweeps
+    if not slow and chains.r_hat <= _FROZEN:
         return None
     return (
-        f"the chains hardly move, R-hat is {chains.r_hat:.3g} over {chains.sweeps} sweeps: raise sweeps, lower the "
-        'learning rate, or use method "pt"'
+        f"the chains hardly move, their autocorrelation time is about {chains.autocorrelation_time:.0f} of "
+        f'{chains.sweeps} sweeps and R-hat {chains.r_hat:.3g}: raise sweeps, or use method "pt"'
     )
 
 

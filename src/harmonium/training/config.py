@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harmonium.engines import ENGINES
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_number
 from harmonium.random import Key
+
+# How long a run is where nobody says: what made machines good on sets of all sizes, and the fewest passes.
+_STEPS, _EPOCHS = 20_000, 5
 
 METHODS = ("pcd", "cd", "fpcd", "pt", "exact")
 
@@ -39,8 +42,8 @@ class Config:
     last_statistic : {"sampled", "mean_field"}
         The visible states v of the negative statistics v E[h|v]: the last sample of the chain, or E[v|h] (the seeds'
         equation 29, "Hinton's approximation", which is a little less noisy and a little more biased).
-    epochs : int
-        Passes over the data.
+    epochs : int, optional
+        Passes over the data; left out, as many as make 20,000 steps, and at least 5 (see `for_data`).
     batch_size : int
         Samples a step; the last batch of an epoch may be shorter.
     learning_rate : float
@@ -96,19 +99,19 @@ class Config:
     n_hidden: int
     method: str = "pcd"
     sweeps: int = 1
-    chains: int = 100
+    chains: int = 500
     restarts: float = 0.0
     temperatures: int = 10
     last_statistic: str = "sampled"
-    epochs: int = 50
-    batch_size: int = 50
+    epochs: int | None = None
+    batch_size: int = 100
     learning_rate: float = 0.05
     schedule: str = "linear"
     optimizer: str = "sgd"
     momentum: float = 0.5
     centered: bool = True
     data_moments: bool = False
-    weight_decay: float = 1e-3
+    weight_decay: float = 1e-4
     l1: float = 0.0
     max_norm: float = 0.0
     sparsity_target: float = 0.1
@@ -121,17 +124,12 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        counts = {
-            "n_hidden": 1,
-            "sweeps": 1,
-            "chains": 1,
-            "temperatures": 2,
-            "epochs": 0,
-            "batch_size": 1,
-            "patience": 0,
-        }
-        for name, minimum in counts.items():
-            self._keep(name, check_count(getattr(self, name), name, minimum=minimum))
+        for name in ("n_hidden", "sweeps", "chains", "batch_size"):
+            self._keep(name, check_count(getattr(self, name), name))
+        self._keep("temperatures", check_count(self.temperatures, "temperatures", minimum=2))
+        self._keep("patience", check_count(self.patience, "patience", minimum=0))
+        if self.epochs is not None:
+            self._keep("epochs", check_count(self.epochs, "epochs", minimum=0))
         self._keep("learning_rate", check_number(self.learning_rate, "learning_rate", low=0, above=True))
         self._keep("momentum", check_number(self.momentum, "momentum", low=0, high=1, below=True))
         for name in ("weight_decay", "l1", "max_norm", "sparsity_cost", "clip"):
@@ -155,6 +153,20 @@ class Config:
 
     def _keep(self, name: str, number: int | float) -> None:
         object.__setattr__(self, name, number)  # a plain int or float, whatever number type it came as
+
+    def for_data(self, n_samples: int) -> Config:
+        """These choices with what was left out chosen for a number of training samples."""
+        if self.epochs is not None:
+            return self
+        n_batches = -(-n_samples // self.batch_size)
+        return replace(self, epochs=max(_EPOCHS, -(-_STEPS // n_batches)))
+
+    @property
+    def n_epochs(self) -> int:
+        """Passes over the data, where they are given or chosen."""
+        if self.epochs is None:
+            raise InvalidParameter("epochs must be chosen for the data. Got None. Use config.for_data(n_samples).")
+        return self.epochs
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate when a share `progress` in [0, 1) of the run is done."""

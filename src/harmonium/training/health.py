@@ -32,8 +32,6 @@ class WeightHealth:
         Hidden units with E[h|v] below 0.01, and above 0.99, for every row that is scored; None without such rows.
     update_ratio : float or None
         Norm of the last update of W over the norm of W: per step, about 1e-3 in good order (Hinton 2010, section 7).
-    change : float or None
-        How far W is from what it was at the last report, over its norm.
 
     References
     ----------
@@ -47,12 +45,9 @@ class WeightHealth:
     n_dead: int | None
     n_saturated: int | None
     update_ratio: float | None
-    change: float | None
 
 
-def weight_health(
-    rbm: RBM, velocity: Velocity, logits: FloatArray | None, previous: RBM | None, key: Key
-) -> WeightHealth:
+def weight_health(rbm: RBM, velocity: Velocity, logits: FloatArray | None, key: Key) -> WeightHealth:
     """The health of a machine.
 
     Parameters
@@ -62,8 +57,6 @@ def weight_health(
         What the last step added to the parameters.
     logits : float array of shape (rows, n_hidden), optional
         Wv + c for rows of data.
-    previous : RBM, optional
-        The machine at the last report.
     key : Key
         Of the start of the iteration for singular values.
     """
@@ -77,7 +70,6 @@ def weight_health(
         n_dead=None if logits is None else int((logits.max(axis=0) < -edge).sum()),
         n_saturated=None if logits is None else int((logits.min(axis=0) > edge).sum()),
         update_ratio=float(np.linalg.norm(velocity.W)) / norm if norm else None,
-        change=float(np.linalg.norm(rbm.W - previous.W)) / norm if norm and previous is not None else None,
     )
 
 

@@ -70,7 +70,8 @@ class Monitor:
 
     def due(self, epoch: int) -> bool:
         """Whether a report is to be made after so many epochs: the first, the last, and as many as are cheap enough."""
-        return epoch <= 1 or epoch >= self._config.epochs or epoch % self._pace.report == 0
+        every, left = self._pace.report, self._config.n_epochs - epoch
+        return epoch <= 1 or left <= 0 or (epoch % every == 0 and left >= every // 2)
 
     def observe(
         self,
@@ -96,7 +97,7 @@ class Monitor:
         """
         self._window.observe(step, engine, negative, logits, swaps)
 
-    def report(self, engine: Engine, step: int, epoch: int, previous: RBM | None = None) -> Report:
+    def report(self, engine: Engine, step: int, epoch: int) -> Report:
         """The state of the run; the chains are watched anew from here on.
 
         Parameters
@@ -105,8 +106,6 @@ class Monitor:
             Holds the machine as it is.
         step, epoch : int
             Steps and epochs done.
-        previous : RBM, optional
-            The machine at the last report.
 
         Raises
         ------
@@ -119,7 +118,7 @@ class Monitor:
         log_z = self._log_z(rbm, step, epoch)
         train, logits = self._look(self._train, engine, rbm, log_z)
         valid, _ = self._look(self._valid, engine, rbm, log_z)
-        weights = weight_health(rbm, velocity, logits, previous, self._key.derive("spectrum"))
+        weights = weight_health(rbm, velocity, logits, self._key.derive("spectrum"))
         found = Report(train, valid, weights, chains)
         found = replace(found, alarms=alarms([*self._history, found], self._independent))
         self._history.append(found)
@@ -147,7 +146,7 @@ class Monitor:
         pace, engine = self._pace, self._config.engine
         if pace.exact:
             return log_partition(rbm, engine=engine)
-        if pace.bracket == 0 or (epoch % pace.bracket and epoch < self._config.epochs) or self._train is None:
+        if pace.bracket == 0 or (epoch % pace.bracket and epoch < self._config.n_epochs) or self._train is None:
             return None
         key = self._key.derive("log z", step)
         return log_partition(

@@ -46,9 +46,10 @@ class Optimizer:
         self._config, self._data_means = config, data_means
         self._hidden_means: FloatArray | None = arrays.get("hidden_means")
         self._activity: FloatArray | None = arrays.get("activity")
-        first = [arrays.get(f"adam.{name}") for name in ("W", "b", "c")]
-        second = [arrays.get(f"adam2.{name}") for name in ("W", "b", "c")]
-        self._adam = None if first[0] is None else (Statistics(*first), Statistics(*second))
+        self._adam: tuple[Statistics, Statistics] | None = None
+        if "adam.W" in arrays:
+            first, second = (Statistics(*(arrays[f"{name}.{part}"] for part in "Wbc")) for name in ("adam", "adam2"))
+            self._adam = first, second
         self._plain = config.optimizer == "sgd" and not (
             config.data_moments or config.l1 or config.sparsity_cost or config.clip or config.max_norm
         )
@@ -104,19 +105,17 @@ class Optimizer:
         if self._adam is None:
             zero = Statistics(*(np.zeros_like(x) for x in gradient))
             self._adam = zero, zero
-        first, second = (
-            Statistics(
-                *(np.float32(beta) * old + np.float32(1 - beta) * new for old, new in zip(was, now, strict=True))
-            )
-            for beta, was, now in (
-                (_BETA_1, self._adam[0], gradient),
-                (_BETA_2, self._adam[1], Statistics(*(x * x for x in gradient))),
-            )
-        )
+        first = _moving_average(_BETA_1, self._adam[0], gradient)
+        second = _moving_average(_BETA_2, self._adam[1], Statistics(*(x * x for x in gradient)))
         self._adam = first, second
         scale, scale2 = np.float32(1 / (1 - _BETA_1 ** (step + 1))), np.float32(1 / (1 - _BETA_2 ** (step + 1)))
         parts = zip(first, second, strict=True)
         return Statistics(*(scale * x / (np.sqrt(scale2 * y) + np.float32(_EPSILON)) for x, y in parts))
+
+
+def _moving_average(kept: float, old: Statistics, new: Statistics) -> Statistics:
+    pairs = zip(old, new, strict=True)
+    return Statistics(*(np.float32(kept) * was + np.float32(1 - kept) * now for was, now in pairs))
 
 
 def _clipped(gradient: Statistics, clip: float) -> Statistics:

@@ -14,6 +14,7 @@ from harmonium.training.config import Config
 from harmonium.training.mixing import WATCHED
 
 _REPORTS, _LOOKS = 0.025, 0.01  # shares of the time of training
+_FEWEST = 20  # reports of a run, whatever they cost
 _BRACKETS = 0.2  # where the likelihood was asked for
 _ENUMERABLE = 18  # units of the smaller layer
 
@@ -75,7 +76,8 @@ def pace_of(config: Config, n_samples: int, n_visible: int, rows: int, pseudo_ro
     exact = small <= _ENUMERABLE and exact_sum <= max(report, n_steps * step)
     if exact:
         report += exact_sum
-    every = math.ceil(report / (_REPORTS * n_steps * step))
+    # A run so short that this would leave it almost unwatched is over in seconds anyway.
+    every = min(math.ceil(report / (_REPORTS * n_steps * step)), max(1, config.n_epochs // _FEWEST))
     look = math.ceil((_LOOK + WATCHED * _ELEMENT * units) / (_LOOKS * step))
     bracket = 0
     if config.monitor == "likelihood" and not exact:

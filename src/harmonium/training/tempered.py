@@ -67,14 +67,14 @@ class Tempered:
             self._swaps += np.where(tried, info.acceptance, 0), tried
             if self._state.sweep % _PATIENT == 0:
                 self._ladder = adapt(self._ladder, self._acceptance())
-                self._swaps[:] = 0
+                self._swaps /= _PATIENT  # the old ladder's, to be outweighed at once
         v = engine.take(self._state.v, cold_rows(self._state))
         logits = engine.logits_h(v)
         return Negative(Phase(v, engine.mean(logits)), logits, self._acceptance())
 
     def _acceptance(self) -> npt.NDArray[np.float64]:
         total, times = self._swaps
-        return np.divide(total, times, out=np.full(len(total), 0.5), where=times > 0)
+        return np.divide(total, times, out=np.full(len(total), np.nan), where=times > 0)
 
     def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
         pass

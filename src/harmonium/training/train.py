@@ -28,6 +28,7 @@ def train(
     valid: Any = None,
     initial: RBM | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    sample_weight: Any = None,
     **options: Any,
 ) -> TrainingResult:
     """Train a machine on the rows of `X`.
@@ -35,13 +36,16 @@ def train(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_visible), values in [0, 1]
+        NaN where an entry is missing.
     n_hidden : int
     valid : array-like of shape (any, n_visible), optional
-        Held-out data; its scores are recorded and never steer.
+        Held-out data; its scores are recorded, and steer only where ``patience`` asks for that.
     initial : RBM, optional
         Where to start; `RBM.initialise` if left out.
     on_epoch : callable, optional
         Called with each `EpochRecord`.
+    sample_weight : array-like of shape (n_samples,), optional
+        How often each row counts.
     **options
         The other fields of `Config`.
 
@@ -68,10 +72,10 @@ def train(
             f"Options must be fields of Config: {', '.join(known)}. Got {', '.join(unknown)}. Correct the name."
         )
     config = Config(n_hidden, **options)
-    run = TrainingRun(X, config, valid=valid, initial=initial)
+    run = TrainingRun(X, config, valid=valid, initial=initial, sample_weight=sample_weight)
     history = []
     for record in run.epochs():
         history.append(record)
         if on_epoch is not None:
             on_epoch(record)
-    return TrainingResult(run.rbm, tuple(history), config)
+    return TrainingResult(run.rbm, tuple(history), run.config)

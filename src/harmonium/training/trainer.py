@@ -111,25 +111,23 @@ class TrainingRun:
             raise InvalidParameter(
                 f"patience must come with held-out data. Got patience {config.patience} and no valid. Pass valid data."
             )
-        self.config = config
         self._key = Key(config.seed)
         completions = None if state is None else state.extras.get("completions")
-        self._batches = Batches(X, config, self._key, sample_weight, completions)
-        self.n_batches = self._batches.n_batches
-        self.n_steps = self.n_batches * config.epochs
+        batches = self._batches = Batches(X, config, self._key, sample_weight, completions)
+        config = self.config = config.for_data(batches.n_samples)
+        self.n_batches = batches.n_batches
+        self.n_steps = self.n_batches * config.n_epochs
         if state is None:
             state = self._fresh_state(initial)
         self._check(state)
         self.engine: Engine = make_engine(state.rbm, config.engine, state.velocity)
         arrays = dict(state.extras) if state.chains is None else {**state.extras, "chains": state.chains}
-        batches = self._batches
         self._estimator = make_estimator(config, self._key, self.engine, batches.data_means, batches.n_samples, arrays)
         self._optimizer = Optimizer(config, batches.data_means, arrays)
         self._best = None if "best.W" not in arrays else RBM(*(arrays[f"best.{name}"] for name in "Wbc"))
         self._stopped = "stopped" in arrays
         self._step = state.step
         self._history = list(history)
-        self._reported: RBM | None = None
         self._monitor = Monitor(batches.X, valid, config, self._key.derive("monitor"), self._history)
 
     def _fresh_state(self, initial: RBM | None) -> TrainingState:
@@ -183,7 +181,7 @@ class TrainingRun:
     def due(self) -> bool:
         """Whether the present step ends an epoch that is recorded."""
         epoch, rest = divmod(self._step, self.n_batches)
-        return rest == 0 and (epoch >= self.config.epochs or self._monitor.due(epoch))
+        return rest == 0 and (epoch >= self.config.n_epochs or self._monitor.due(epoch))
 
     @property
     def state(self) -> TrainingState:
@@ -220,8 +218,7 @@ class TrainingRun:
             yield self._record(first, time.perf_counter() - start)
 
     def _record(self, first: int, seconds: float) -> EpochRecord:
-        report = self._monitor.report(self.engine, self._step, self.epoch, self._reported)
-        rbm = self._reported = self.rbm
+        report = self._monitor.report(self.engine, self._step, self.epoch)
         record = EpochRecord(
             train=report.train,
             valid=report.valid,
@@ -236,17 +233,17 @@ class TrainingRun:
         )
         self._history.append(record)
         if self.config.patience:
-            self._keep_best(rbm)
+            self._keep_best()
         return record
 
     def _n_samples_before(self, step: int) -> int:
         epoch, batch = divmod(step, self.n_batches)
         return epoch * self._batches.n_samples + batch * self.config.batch_size
 
-    def _keep_best(self, rbm: RBM) -> None:
+    def _keep_best(self) -> None:
         scores = held_out_scores(self._history)
         if scores and scores[-1] >= max(scores):
-            self._best = rbm
+            self._best = self.rbm
         self._stopped = stop_early(self._history, self.config.patience)
         if self.finished and self._best is not None:
             self.engine.replace(self._best)

@@ -1,0 +1,129 @@
+"""Where the negative side of a gradient comes from: each estimator against what it is defined to be."""
+
+import numpy as np
+import pytest
+from oracles import Exact, dyadic_parameters, random_parameters, random_states
+
+import harmonium
+from harmonium import RBM, Config, Key, TrainingRun
+from harmonium.engines import Phase, make_engine
+from harmonium.rbm import Statistics
+from harmonium.training.estimators import first_chains, make_estimator
+from harmonium.training.negative import FastWeights, Persistent
+
+RBM_5_7 = RBM(*dyadic_parameters(5, 7))
+MEANS = np.full(7, 0.5, np.float32)
+
+
+def make(config, engine, key=Key(3), rbm=RBM_5_7, **arrays):
+    chains = first_chains(config, key)
+    arrays = arrays | ({} if chains is None else {"chains": chains})
+    engine_ = make_engine(rbm, engine)
+    return make_estimator(config, key, engine_, np.full(rbm.n_visible, 0.5, np.float32), 10, arrays), engine_
+
+
+def test_exact_is_the_mean_under_the_machine(engine):
+    estimator, engine_ = make(Config(5, "exact"), engine)
+    side = estimator.estimate(engine_, np.zeros((3, 5), np.float32), 0).side
+    exact = Exact(RBM_5_7.W, RBM_5_7.b, RBM_5_7.c)
+    for got, expected in zip(side, exact.moments_of(exact.joint), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_chains_that_never_restart_or_always(engine):
+    """A share of 0 is PCD to the bit; with a share of 1 the chains start at p(h | batch) in every step, as CD's do."""
+    logits = np.array([[30.0] * 5, [-30.0] * 5], np.float32)
+    for restarts, expected in ((1.0, np.tile([[1], [0]], (10, 1))), (0.0, None)):
+        config = Config(5, "pcd", chains=20, restarts=restarts)
+        estimator, engine_ = make(config, engine)
+        start = engine_.decode(estimator._h)
+        if restarts == 0:
+            expected = start
+        else:
+            start = engine_.decode(estimator._restart(engine_, logits, 0))
+        np.testing.assert_array_equal(start, np.broadcast_to(expected, (20, 5)))
+
+
+def test_the_share_of_restarts_is_that_asked_for():
+    """4,000 chains, each restarted with probability 0.3: five standard deviations, a false alarm in 1.7 million."""
+    estimator, engine_ = make(Config(5, "pcd", chains=4000, restarts=0.3), "native")
+    before = engine_.decode(estimator._h)
+    always_on = np.full((2, 5), 30, np.float32)
+    after = engine_.decode(estimator._restart(engine_, always_on, 7))
+    restarted = (after == 1).all(axis=1) & ~(before == 1).all(axis=1)
+    share = restarted.sum() / (~(before == 1).all(axis=1)).sum()
+    assert abs(share - 0.3) < 5 * np.sqrt(0.21 / 3800)
+
+
+def test_fast_weights_move_the_chains_by_the_sum_and_forget(engine):
+    config = Config(5, "fpcd", chains=6, learning_rate=0.25)
+    estimator, engine_ = make(config, engine)
+    assert isinstance(estimator, FastWeights)
+    v = engine_.encode(random_states(8, 7))
+    positive = Phase(v, engine_.mean(engine_.logits_h(v)))
+    fast = [np.zeros((5, 7)), np.zeros(7), np.zeros(5)]
+    for step in range(3):
+        moving = RBM(*(x + f for x, f in zip((RBM_5_7.W, RBM_5_7.b, RBM_5_7.c), fast, strict=True)))
+        twin = Persistent(config, Key(3), engine_, estimator.arrays(engine_)["chains"])
+        logits = engine_.logits_h(v)
+        negative = estimator.estimate(engine_, logits, step)
+        expected = twin.estimate(make_engine(moving, engine), logits, step)
+        np.testing.assert_allclose(negative.logits, expected.logits, atol=1e-5)
+        estimator.learn(engine_, positive, negative, 0.1)
+        gradient = engine_.moments(positive) - engine_.moments(negative.side)
+        fast = [0.95 * f + 0.25 * g for f, g in zip(fast, gradient, strict=True)]
+        kept = estimator.arrays(engine_)
+        for name, f in zip("Wbc", fast, strict=True):
+            np.testing.assert_allclose(kept[f"fast.{name}"], f, atol=1e-6)
+
+
+def test_tempered_chains_sample_the_machine(engine):
+    """Two modes that Gibbs sampling does not cross: the mean of each visible unit, over many ladders.
+
+    400 ladders after 200 sweeps; modes with exact shares. Six standard errors of an independent mean.
+    """
+    W = np.full((2, 6), 6.0)
+    rbm = RBM(W, np.full(6, -6.0), np.full(2, -17.0))
+    exact = Exact(rbm.W, rbm.b, rbm.c)
+    share = exact.p_v @ (exact.v.sum(axis=1) > 3)
+    assert 0.05 < share < 0.95
+    config = Config(2, "pt", 200, chains=400, temperatures=8, engine=engine)
+    estimator, engine_ = make(config, engine, rbm=rbm)
+    negative = estimator.estimate(engine_, np.zeros((1, 2), np.float32), 0)
+    got = (engine_.decode(negative.side.v).sum(axis=1) > 3).mean()
+    assert abs(got - share) < 6 * np.sqrt(share * (1 - share) / 400)
+    assert np.nanmin(negative.swaps) > 0.05
+
+
+@pytest.mark.parametrize("method", ["pcd", "fpcd", "pt"])
+def test_the_number_of_chains_does_not_depend_on_the_batch(method, engine):
+    for chains, batch_size in ((3, 10), (25, 4)):
+        config = Config(5, method, chains=chains, batch_size=batch_size, epochs=1, temperatures=3, engine=engine)
+        run = TrainingRun(random_states(20, 7), config)
+        seen = []
+        run._monitor.observe = lambda step, engine, negative, *rest, seen=seen: seen.append(len(negative.mean_h))
+        for _ in run.steps():
+            pass
+        assert set(seen) == {chains}
+
+
+def test_the_exact_gradient_never_lets_the_likelihood_fall():
+    X = harmonium.datasets.load("bars-and-stripes-3x3").train
+    config = Config(8, "exact", epochs=1000, batch_size=100, learning_rate=0.2, momentum=0.0, weight_decay=0.0)
+    run = TrainingRun(X, config)
+    values = [harmonium.log_likelihood(run.rbm, X).mean]
+    for step in run.steps():
+        if step % 50 == 0:
+            values.append(harmonium.log_likelihood(run.rbm, X).mean)
+    assert (np.diff(values) > -1e-6).all()
+    assert values[-1] > values[0] + 0.5
+
+
+def test_what_is_known_without_chains_has_no_states():
+    run = TrainingRun(random_states(10, 4), Config(2, "exact", epochs=1))
+    seen = []
+    run._monitor.observe = lambda step, engine, negative, logits, swaps: seen.append((negative, logits))
+    next(run.steps())
+    assert seen == [(None, None)]
+    estimator, engine_ = make(Config(2, "exact"), "native", rbm=RBM(*random_parameters(2, 4)))
+    assert isinstance(estimator.estimate(engine_, np.zeros((1, 2), np.float32), 0).side, Statistics)
