@@ -22,7 +22,10 @@ FUNCTIONS = {
     "probability_table",
     "pseudo_log_likelihood",
     "reconstruction_error",
+    "running_moments",
     "sample",
+    "sample_tempered",
+    "thinned_sample",
     "train",
 }
 RECORDS = {
@@ -33,7 +36,10 @@ RECORDS = {
     "Key",
     "LogLikelihood",
     "LogPartition",
+    "Moments",
     "Statistics",
+    "TemperedSamples",
+    "ThinnedSamples",
     "TrainingResult",
     "TrainingRun",
 }

@@ -18,7 +18,17 @@ from harmonium.likelihood import (
 )
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
-from harmonium.sampling import Clamp, gibbs_chain, sample
+from harmonium.sampling import (
+    Clamp,
+    Moments,
+    TemperedSamples,
+    ThinnedSamples,
+    gibbs_chain,
+    running_moments,
+    sample,
+    sample_tempered,
+    thinned_sample,
+)
 from harmonium.training import Config, TrainingResult, TrainingRun, train
 
 __version__ = "0.1.0"
@@ -31,7 +41,10 @@ __all__ = [
     "Key",
     "LogLikelihood",
     "LogPartition",
+    "Moments",
     "Statistics",
+    "TemperedSamples",
+    "ThinnedSamples",
     "TrainingResult",
     "TrainingRun",
     "datasets",
@@ -47,7 +60,10 @@ __all__ = [
     "probability_table",
     "pseudo_log_likelihood",
     "reconstruction_error",
+    "running_moments",
     "sample",
+    "sample_tempered",
     "theory",
+    "thinned_sample",
     "train",
 ]

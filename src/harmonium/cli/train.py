@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from harmonium import Config, TrainingRun
+from harmonium import Config, TrainingRun, datasets
 from harmonium.cli.errors import options_named
 from harmonium.cli.options import DATA_HELP, DEFAULTS, Binarize, Engine, Json, Seed, integer, number
 from harmonium.cli.output import emit
@@ -17,6 +20,7 @@ from harmonium.cli.running import advance, begin, reopen
 from harmonium.errors import InvalidParameter
 from harmonium.training import EpochRecord, RunDirectory
 from harmonium.training.config import METHODS
+from harmonium.training.explain import Choice, explain
 
 HELP = """Train a machine.
 
@@ -25,15 +29,19 @@ It learns from the train split of DATA; everything about the run is kept in one 
 \b
 Examples:
   harmonium train digits --hidden 64
-  harmonium train mnist-5k --hidden 200 --method pcd --epochs 50 --out runs/a
+  harmonium train mnist-5k --hidden 200 --epochs 50 --out runs/a
+  harmonium train bars-and-stripes --hidden 16 --method pt
+  harmonium train mnist --hidden 500 --explain
   harmonium train --resume runs/a
 
 A run that was stopped (Ctrl-C, SIGTERM, a crash) goes on with --resume from its last checkpoint, and ends with the
 very bits that it would have ended with. A checkpoint is made after each epoch, every few minutes within one, and when
-the run is stopped. Scores are shown for the valid split of DATA where there is one; they never steer.
+the run is stopped. Scores are shown for the valid split of DATA where there is one; they steer only with --patience.
+A DATA file may hold NaN where entries are missing.
 """
 
 _NAMES = {name: "--" + name.replace("_", "-") for name in DEFAULTS}
+_NARROWEST = 30  # columns for a reason
 _NAMES |= {"n_hidden": "--hidden", "last_statistic": "--statistic"}
 
 
@@ -106,6 +114,9 @@ def command(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", show_default=False, help="Go on with this run; stands alone.")
     ] = None,
+    explaining: Annotated[
+        bool, typer.Option("--explain", help="Print what a run would use and why, and do nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train, and say where the result is."""
@@ -146,6 +157,10 @@ def command(
                 engine=engine,
                 seed=seed,
             )
+        if explaining:
+            choices = explain(config, len(datasets.load(data).train))
+            _print_choices(choices, as_json)
+            return
         directory, run, dataset = begin(data, config, out)
     record = advance(run, directory, dataset)
     _report(run, directory, record, as_json)
@@ -160,6 +175,26 @@ def _report(run: TrainingRun, directory: RunDirectory, record: EpochRecord | Non
     rows += [(f"pseudo-log-likelihood, {split}", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
     rows += [("next", shlex.join(["harmonium", "evaluate", str(directory.path), directory.data]))]
     emit(result | counts | scores, rows, as_json=as_json)
+
+
+def _print_choices(choices: list[Choice], as_json: bool) -> None:
+    """A table of names, values and reasons; on a narrow terminal the reasons stand below."""
+    if as_json:
+        emit({c.name: {"value": c.value, "why": c.why} for c in choices}, [], as_json=True)
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    names, values = max(len(_NAMES[c.name]) for c in choices), max(len(str(c.value)) for c in choices)
+    indent = names + values + 4
+    for name, value, why in choices:
+        if width - indent < _NARROWEST:
+            print(f"{_NAMES[name]} {value}", textwrap.fill(why, width, **_indented(4)), sep="\n")
+        else:
+            reason = textwrap.fill(why, width, **_indented(indent)).lstrip()
+            print(f"{_NAMES[name]:<{names}}  {value!s:<{values}}  {reason}")
+
+
+def _indented(n: int) -> dict[str, str]:
+    return {"initial_indent": " " * n, "subsequent_indent": " " * n}
 
 
 def _refuse_others(context: typer.Context) -> None:

@@ -1,12 +1,14 @@
 """Annealed importance sampling of log Z, written once over the verbs of any engine.
 
-Between a machine of independent visible units with biases b_A (beta = 0) and the machine itself (beta = 1) lie
+Between independent units (beta = 0) and the machine (beta = 1) lie unnormalised distributions of v with the hidden
+units summed out,
 
-    f_beta(v) = exp((1 - beta) b_A'v + beta b'v + sum_i softplus(beta (c_i + W_i v))),
+    f_beta(v) = exp((beta b + x(beta))'v + sum_i softplus(beta (c_i + W_i v) + y_i(beta))),
 
-unnormalised distributions of v with the hidden units summed out. The chains move by full sweeps v -> h -> v, which
-leave f_beta invariant and satisfy detailed balance, so that a run from 1 to 0 is the exact reversal of a run from 0 to
-1: the two are tied by the work relation on which `harmonium.likelihood.bracket` rests.
+where x and y are what the biases have on the way beside their share of the machine's: piecewise linear in beta, and
+zero at beta = 1 (`Road`). The chains move by full sweeps v -> h -> v, which leave f_beta invariant and satisfy detailed
+balance, so that a run from 1 to 0 is the exact reversal of a run from 0 to 1: the two are tied by the work relation on
+which `harmonium.likelihood.bracket` rests.
 
 References
 ----------
@@ -16,7 +18,7 @@ Salakhutdinov, Murray, "On the quantitative analysis of deep belief networks", I
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -28,9 +30,51 @@ from harmonium.random import Key
 from harmonium.rbm import RBM, softplus
 
 Float64Array = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+Beta = float | Float64Array
 Tick = Callable[[], None]
 
 HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
+
+
+class Road(NamedTuple):
+    """The biases between independent units and a machine.
+
+    Attributes
+    ----------
+    betas : float64 array of shape (knots,)
+        From 0 to 1.
+    x : array of shape (knots, n_visible)
+        Visible biases beside beta b; linear between the knots, zero at the last.
+    y : array of shape (knots, n_hidden)
+        Hidden biases beside beta c, likewise.
+    """
+
+    betas: Float64Array
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+
+
+def straight(rbm: RBM, base: npt.NDArray[Any]) -> Road:
+    """The road of Salakhutdinov and Murray: (1 - beta) base + beta b, and beta c."""
+    base = np.asarray(base, np.float64)
+    x, y = np.stack([base, np.zeros_like(base)]), np.zeros((2, rbm.n_hidden))
+    return Road(np.array([0.0, 1.0]), x, y)
+
+
+class Seen(NamedTuple):
+    """What f_beta depends on, for every beta at once.
+
+    Attributes
+    ----------
+    logits : float32 array of shape (rows, n_hidden)
+        Wv + c.
+    tilts : float64 array of shape (rows, knots)
+        (beta b + x(beta) - x(0))'v at the knots.
+    """
+
+    logits: npt.NDArray[Any]
+    tilts: Float64Array
 
 
 class Step(NamedTuple):
@@ -58,10 +102,16 @@ class Works(NamedTuple):
     log_w : float64 array of shape (chains,)
         Sum of the log ratios of each chain. The mean of exp(log_w) is an unbiased estimate of Z_last / Z_first
         for any schedule and any number of sweeps, if the start was distributed as f at the first temperature.
+    lengths : float64 array of shape (temperatures - 1,)
+        Standard deviation of each temperature's log ratios over the chains.
+    halts : list of States
+        The chains at the temperatures that were asked for, in the order of the run.
     """
 
     v: States
     log_w: Float64Array
+    lengths: Float64Array
+    halts: list[States]
 
 
 class Path:
@@ -70,66 +120,107 @@ class Path:
     Parameters
     ----------
     rbm : RBM
-    base : array of shape (n_visible,)
-        b_A, the biases at beta = 0.
+    road : Road
     engine : str
 
     Attributes
     ----------
     log_z_base : float
-        log Z at beta = 0, exactly: sum_j softplus(b_A_j) + n_hidden log 2.
+        log Z at beta = 0, exactly: sum_j softplus(x_j(0)) + sum_i softplus(y_i(0)).
     """
 
-    def __init__(self, rbm: RBM, base: npt.NDArray[Any], engine: str = "native") -> None:
-        self.rbm = rbm
+    def __init__(self, rbm: RBM, road: Road, engine: str = "native") -> None:
+        self.rbm, self.road = rbm, road
         self.engine = make_engine(rbm, engine)
-        self.base = np.asarray(base, np.float32)
-        self.log_z_base = float(softplus(self.base.astype(np.float64)).sum() + rbm.n_hidden * np.log(2))
-        # (b - b_A)'v as the one hidden unit of a second machine: the engine's product is its fastest sum over v.
-        tilt = (rbm.b - self.base.astype(np.float64)).astype(np.float32)[None]
-        self._tilt = make_engine(RBM(tilt, np.zeros_like(self.base), np.zeros(1, np.float32)), engine)
+        self._x, self._y = np.asarray(road.x, np.float32), np.asarray(road.y, np.float32)
+        self.log_z_base = float(sum(softplus(z[0].astype(np.float64)).sum() for z in (self._x, self._y)))
+        # Sums over v as the hidden units of a second machine: the engine's product is its fastest.
+        x = self._x.astype(np.float64)
+        tilts = (road.betas[:, None] * rbm.b + x - x[0]).astype(np.float32)
+        self._tilts = make_engine(RBM(tilts, np.zeros_like(self._x[0]), np.zeros(len(tilts), np.float32)), engine)
 
     def start(self, n: int, key: Key) -> States:
         """Independent exact samples at beta = 0."""
-        return self.engine.bernoulli(np.tile(self.base, (n, 1)), key.on(START))
+        return self.engine.bernoulli(np.tile(self._x[0], (n, 1)), key.on(START))
 
-    def sweep(self, v: States, beta: float, key: Key, logits: npt.NDArray[Any] | None = None) -> States:
-        """v -> h -> v at one temperature; `logits` are those of h given `v` at beta = 1, where they are known."""
-        logits = self.engine.logits_h(v) if logits is None else logits
-        h = self.engine.bernoulli(logits, key.on(HIDDEN), beta)
-        mixed = np.float32(beta) * self.engine.logits_v(h)
-        mixed += np.float32(1 - beta) * self.base
+    def see(self, v: States) -> Seen:
+        """The products with `v` from which f at any temperature follows."""
+        return Seen(self.engine.logits_h(v), self._tilts.logits_h(v).astype(np.float64))
+
+    def fields(self, logits: npt.NDArray[Any], beta: Beta) -> npt.NDArray[Any]:
+        """The log-odds of h at `beta`, a number or one per row, from those at beta = 1."""
+        fields = _column(beta) * logits
+        fields += self._between(self._y, beta)
+        return fields
+
+    def log_f(self, seen: Seen, beta: Beta, fields: npt.NDArray[Any] | None = None) -> Float64Array:
+        """log f_beta(v) - x(0)'v, shape (rows,); `fields` are those of `beta`, where they are known."""
+        fields = self.fields(seen.logits, beta) if fields is None else fields
+        low, far = self._place(beta)
+        rows = np.arange(len(seen.tilts))
+        tilt: Float64Array = (1 - far) * seen.tilts[rows, low] + far * seen.tilts[rows, low + 1]
+        return tilt + self.engine.softplus_sum(fields)
+
+    def sweep(self, v: States, beta: Beta, key: Key, fields: npt.NDArray[Any] | None = None) -> States:
+        """v -> h -> v at one temperature, or one per row; `fields` are those of `v`, where they are known."""
+        fields = self.fields(self.engine.logits_h(v), beta) if fields is None else fields
+        mixed = self.engine.logits_v(self.engine.bernoulli(fields, key.on(HIDDEN)))
+        mixed *= _column(beta)
+        mixed += self._between(self._x, beta)
         return self.engine.bernoulli(mixed, key.on(VISIBLE))
 
     def anneal(self, v: States, betas: Float64Array, key: Key) -> Iterator[Step]:
         """Walk through `betas` from states distributed as f at the first of them; the order is the direction.
 
-        The activations Wv + c are computed once a temperature, and serve the weight and the sample.
+        The products with v are computed once a temperature, and serve the weight and the sample.
         """
         betas = betas.astype(np.float32).astype(np.float64)  # the ratios must be of the f that are sampled
         last = len(betas) - 2
         for k, (beta, after) in enumerate(pairwise(betas.tolist())):
-            logits = self.engine.logits_h(v)
-            log_ratio = (after - beta) * self._tilt.logits_h(v)[:, 0].astype(np.float64)
-            log_ratio += self.engine.softplus_sum(np.float32(after) * logits)
-            log_ratio -= self.engine.softplus_sum(np.float32(beta) * logits)
-            yield Step(v, log_ratio)
+            seen = self.see(v)
+            ahead = self.fields(seen.logits, after)
+            yield Step(v, self.log_f(seen, after, ahead) - self.log_f(seen, beta))
             if k < last:
-                v = self.sweep(v, after, key.at(k), logits)
+                v = self.sweep(v, after, key.at(k), ahead)
 
-    def run(self, v: States, betas: Float64Array, key: Key, tick: Tick = lambda: None) -> Works:
-        """The works of all chains along `betas`, in either direction; `tick` is called after every temperature."""
-        log_w = np.zeros(len(v))
-        for step in self.anneal(v, betas, key):
+    def run(
+        self,
+        v: States,
+        betas: Float64Array,
+        key: Key,
+        tick: Tick = lambda: None,
+        halts: Container[int] = (),
+    ) -> Works:
+        """The works of all chains along `betas`, in either direction.
+
+        `tick` is called after every temperature; at those numbered in `halts` (the last has no number) the states of
+        the chains are kept.
+        """
+        log_w, lengths, kept = np.zeros(len(v)), np.zeros(len(betas) - 1), []
+        for k, step in enumerate(self.anneal(v, betas, key)):
             v = step.v
             log_w += step.log_ratio
+            lengths[k] = step.log_ratio.std()
+            if k in halts:
+                kept.append(v)
             tick()
-        return Works(v, log_w)
+        return Works(v, log_w, lengths, kept)
 
     def minus_free_energy(self, v: States) -> Float64Array:
         """-F(v) of the machine itself, in nats."""
-        tilt = self._tilt.logits_h(v)[:, 0].astype(np.float64)
-        return self.engine.dot(v, self.base) + tilt + self.engine.softplus_sum(self.engine.logits_h(v))
+        return self.engine.dot(v, self._x[0]) + self.log_f(self.see(v), 1.0)
+
+    def _between(self, knots: Float32Array, beta: Beta) -> Float32Array:
+        """The row of `knots` at `beta`, or for each of them its row."""
+        low, far = self._place(beta)
+        part: Float32Array = far.astype(np.float32)[..., None]
+        return (1 - part) * knots[low] + part * knots[low + 1]
+
+    def _place(self, beta: Beta) -> tuple[npt.NDArray[np.intp], Float64Array]:
+        """The knot before each `beta`, and how far on the way to the next it is."""
+        knots, beta = self.road.betas, np.asarray(beta, np.float64)
+        low = np.clip(np.searchsorted(knots, beta, side="right") - 1, 0, len(knots) - 2)
+        return low, (beta - knots[low]) / (knots[low + 1] - knots[low])
 
 
 def log_mean(log_w: Float64Array) -> float:
@@ -142,3 +233,8 @@ def effective_size(log_w: Float64Array) -> float:
     """(sum w)^2 / sum w^2, Kish's effective sample size: from 1 to the number of chains."""
     w = np.exp(log_w - log_w.max())
     return float(w.sum() ** 2 / (w**2).sum())
+
+
+def _column(beta: Beta) -> Float32Array:
+    """`beta` as a factor of rows."""
+    return np.asarray(beta, np.float32).reshape(-1, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,11 @@ from scipy.special import logsumexp
 from harmonium.engines import ENGINES
 from harmonium.errors import OutOfReach, Unreliable
 from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures
 from harmonium.likelihood.two_sided import CHAINS, EXACT, Settings, anneal_both_ways
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
-
-Progress = Callable[[int, int], None]
 
 _BLOCK = 1 << 20  # states between two looks at the clock or at Ctrl-C, at most
 _BLOCK_SECONDS = 0.1
@@ -127,7 +125,7 @@ def log_partition(
     chains : int
         In each direction.
     temperatures : int, "adaptive", "salakhutdinov" or array-like
-        Their number (placed by short runs), as many as an effective sample size of 80 % asks for (at most 20,000), the
+        Their number (placed by short runs), as many as an effective sample size of 80 % asks for (at most 5,000), the
         14,503 of Salakhutdinov and Murray (2008), or the inverse temperatures themselves, rising from 0 to 1.
     start : {"auto", "exact", "chains"}
         What the reverse chains start from: exact samples, or chains whose equilibrium is checked. "auto" is exact

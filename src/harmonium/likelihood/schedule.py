@@ -1,8 +1,9 @@
-"""Where along the road the temperatures stand, and where the road begins.
+"""Where along the road the temperatures stand, where the road begins, and which road it is.
 
 Short runs with few chains measure how much variance each stretch of temperatures adds to the log weights. If a stretch
 adds A_s / k_s with k_s temperatures in it, the total is smallest for k_s proportional to sqrt(A_s): every temperature
 then adds the same variance ("equal thermodynamic length"). The same runs give the base its biases where no data do.
+Where the straight road asks for many temperatures, a level one is made and measured, too (`harmonium.likelihood.level`).
 All of this uses noise of its own and ends before the first weight counts, so that it cannot bias the estimate.
 
 References
@@ -22,7 +23,9 @@ import numpy.typing as npt
 from harmonium.engines import States
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count
-from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, Tick
+from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, Road, straight
+from harmonium.likelihood.level import N_SWEEPS, level
+from harmonium.likelihood.meter import Meter
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
 
@@ -33,10 +36,12 @@ Temperatures = int | str | npt.ArrayLike
 _CHAINS = 64
 _LENGTHS = (100, 200, 500)  # temperatures of the three short runs
 _LAST = len(_LENGTHS) - 1
+_EASY = 2000  # temperatures for which the straight road is good enough
 _STRETCHES = 50
 _VARIANCE = 0.2  # of the log weights that "adaptive" aims at: an effective sample size of about 80 %
-_FEWEST, _MOST = 100, 20_000
+_FEWEST, _MOST = 100, 5_000
 _SETTLE = 30  # sweeps at beta = 1 whose means become the base
+_SETTLE_LEVEL, _ROWS = 100, 256  # sweeps, and chains, whose means the level road keeps
 _LARGEST_BIAS = 15.0
 
 
@@ -92,65 +97,83 @@ def plan(
     X: npt.NDArray[Any] | None,
     key: Key,
     engine: str,
-    tick: Tick = lambda: None,
+    meter: Meter | None = None,
 ) -> Plan:
-    """Fit the base and place the temperatures.
+    """Fit the base, choose the road and place the temperatures.
 
     Parameters
     ----------
     rbm : RBM
     temperatures : int, str or array
-        As `check_temperatures` returns them.
+        As `check_temperatures` returns them. Those that are given one by one stand on the straight road.
     X : array of shape (n_samples, n_visible), optional
         Data whose means become the base. Without, the means of the machine's own states after short runs: of all bases
         of independent units, the one with the means of p(v) itself is the closest to p(v).
     key : Key
     engine : str
-    tick : callable
-        Called `n_planning_steps` times.
+    meter : Meter, optional
     """
+    meter = Meter() if meter is None else meter
+    given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
     base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if X is None else bias_of_means(X.sum(axis=0), len(X))
-    path, spacing = Path(rbm, base, engine), _Spacing(np.array([0.0, 1.0]), np.array([0.0, 1.0]), math.inf)
-    for number in _short_runs(temperatures, X is None):
-        betas, key_ = spacing.place(_LENGTHS[number]), key.derive("short run", number)
-        ratios, v = np.empty((len(betas) - 1, _CHAINS)), path.start(_CHAINS, key_)
-        for k, step in enumerate(path.anneal(v, betas, key_)):
-            ratios[k], v = step.log_ratio, step.v
-            tick()
-        spacing = _Spacing.measured(ratios, betas)
+    path, spacing, v = Path(rbm, straight(rbm, base), engine), _EVEN, None
+    # The first and second fit the base, the second and third the spacing.
+    for number in range(0 if X is None else _LAST if given else 1, _LAST if given else _LAST + 1):
+        key_ = key.derive("short run", number)
+        spacing, v = _short_run(path, spacing, number, key_, meter)
         if X is None and number < _LAST:
-            path = Path(rbm, _own_means(path, v, key_.derive("settle"), tick), engine)
+            total, _, n = _own_totals(path, v, _SETTLE, key_.derive("settle"), meter)
+            path = Path(rbm, straight(rbm, bias_of_means(total, n)), engine)
     if isinstance(temperatures, np.ndarray):
         return Plan(path, temperatures)
-    if temperatures == SALAKHUTDINOV:
+    if given:
         return Plan(path, salakhutdinov())
-    n = temperatures if isinstance(temperatures, int) else spacing.enough
-    return Plan(path, spacing.place(n))
+    if _EASY * _VARIANCE < spacing.variance_times_n < math.inf:
+        key_ = key.derive("level")
+        if X is not None:
+            v = path.engine.encode((X[key_.permutation(len(X))[:_ROWS]] > 0.5).astype(np.uint8))
+        *totals, n = _own_totals(path, v, _SETTLE_LEVEL, key_.derive("settle"), meter)
+        meter.expect(N_SWEEPS)
+        road = level(rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, meter.tick)
+        path, spacing = _better(path, spacing, road, key_, meter)
+    n_betas = temperatures if isinstance(temperatures, int) else spacing.enough
+    return Plan(path, spacing.place(n_betas))
 
 
-def n_planning_steps(temperatures: int | str | Float64Array, has_data: bool) -> int:
-    """How often `plan` ticks."""
-    runs = _short_runs(temperatures, not has_data)
-    return sum(_LENGTHS[number] - 1 + (0 if has_data or number == _LAST else _SETTLE) for number in runs)
+def _short_run(path: Path, spacing: _Spacing, number: int, key: Key, meter: Meter) -> tuple[_Spacing, States]:
+    """How the temperatures of a short run should have stood, and where its chains ended."""
+    betas = spacing.place(_LENGTHS[number])
+    meter.expect(len(betas) - 1)
+    ratios, v = np.empty((len(betas) - 1, _CHAINS)), path.start(_CHAINS, key)
+    for k, step in enumerate(path.anneal(v, betas, key)):
+        ratios[k], v = step.log_ratio, step.v
+        meter.tick()
+    return _Spacing.measured(ratios, betas), v
 
 
-def _short_runs(temperatures: int | str | Float64Array, fit_base: bool) -> range:
-    """The first and second fit the base, the second and third the spacing."""
-    given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
-    return range(0 if fit_base else _LAST if given else 1, _LAST if given else _LAST + 1)
+def _better(path: Path, spacing: _Spacing, road: Road, key: Key, meter: Meter) -> tuple[Path, _Spacing]:
+    """The given path or that along `road`, whichever gathers less variance; with its spacing."""
+    other, found = Path(path.rbm, road, path.engine.name), _EVEN
+    for number in range(1, _LAST + 1):
+        found, _ = _short_run(other, found, number, key.derive("short run", number), meter)
+    return (other, found) if found.variance_times_n < spacing.variance_times_n else (path, spacing)
 
 
-def _own_means(path: Path, v: States, key: Key, tick: Tick) -> Float64Array:
-    """Biases with the means of E[v | h] over the second half of a few sweeps at beta = 1."""
-    total, n = np.zeros(path.rbm.n_visible), 0
-    for sweep in range(_SETTLE):
-        h = path.engine.bernoulli(path.engine.logits_h(v), key.at(sweep).on(HIDDEN))
-        logits = path.engine.logits_v(h)
-        if sweep >= _SETTLE // 2:
-            total, n = total + path.engine.mean(logits).sum(axis=0, dtype=np.float64), n + len(logits)
-        v = path.engine.bernoulli(logits, key.at(sweep).on(VISIBLE))
-        tick()
-    return bias_of_means(total, n)
+def _own_totals(path: Path, v: States, sweeps: int, key: Key, meter: Meter) -> tuple[Float64Array, Float64Array, int]:
+    """Sums of E[v | h] and E[h | v] over the second half of some sweeps at beta = 1, and over how many states."""
+    v_total, h_total, n = np.zeros(path.rbm.n_visible), np.zeros(path.rbm.n_hidden), 0
+    meter.expect(sweeps)
+    for sweep in range(sweeps):
+        logits_h = path.engine.logits_h(v)
+        h = path.engine.bernoulli(logits_h, key.at(sweep).on(HIDDEN))
+        logits_v = path.engine.logits_v(h)
+        if sweep >= sweeps // 2:
+            v_total = v_total + path.engine.mean(logits_v).sum(axis=0, dtype=np.float64)
+            h_total = h_total + path.engine.mean(logits_h).sum(axis=0, dtype=np.float64)
+            n += len(logits_v)
+        v = path.engine.bernoulli(logits_v, key.at(sweep).on(VISIBLE))
+        meter.tick()
+    return v_total, h_total, n
 
 
 class _Spacing(NamedTuple):
@@ -168,7 +191,7 @@ class _Spacing(NamedTuple):
         variances = sums.var(axis=1, ddof=1)
         lengths = np.sqrt(np.diff(edges) * variances)
         if not np.isfinite(lengths).all():
-            return cls(np.array([0.0, 1.0]), np.array([0.0, 1.0]), math.inf)
+            return _EVEN
         # Stretches are correlated where the chains lag behind, and then add up to more than the sum of their variances.
         together = ratios.sum(axis=0).var(ddof=1) / max(variances.sum(), np.finfo(float).tiny)
         total = max(together, 1.0) * lengths.sum() ** 2
@@ -187,3 +210,6 @@ class _Spacing(NamedTuple):
     def enough(self) -> int:
         """The number of temperatures that "adaptive" takes."""
         return int(np.clip(self.variance_times_n / _VARIANCE, _FEWEST, _MOST))
+
+
+_EVEN = _Spacing(np.array([0.0, 1.0]), np.array([0.0, 1.0]), math.inf)

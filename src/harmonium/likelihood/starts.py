@@ -1,20 +1,18 @@
 """Where reverse chains start: spread-out states that are brought to equilibrium, and the check that they got there.
 
 Nobody can prove that chains have forgotten their start, but two groups with nothing in common can fail to agree. One
-group starts from the ends of annealing runs, the other from states spread as far as the machine reaches: data where
-there are any, the directions that its weights single out, and noise of every density. Both run at beta = 1; then
+group follows annealing runs, the other starts from states spread as far as the machine reaches: data where there are
+any, the directions that its weights single out, and noise of every density. Both are tempered
+(`harmonium.likelihood.tempered`); then
 
 * free energies, the two leading directions of the weights and the reverse works must be distributed alike in both
   groups (R-hat of the ranks, plain and folded), and the free energy must have stopped drifting;
-* no reverse chain may come from a state that outweighs what all forward chains together have seen: such a chain sits
-  in a part of the distribution that annealing does not find, and how much there is of it is unknown.
-
-Where the check fails the chains are refreshed from new annealing runs by a kernel that leaves p(v) invariant, and it is
-made again after twice as many sweeps.
+* nearly all states must stem from walkers that have been at beta = 0 since the start;
+* none that does not may outweigh what all forward chains together have seen: such a chain sits in a part of the
+  distribution that annealing does not find, and how much there is of it is unknown.
 
 References
 ----------
-Andrieu, Doucet, Holenstein, "Particle Markov chain Monte Carlo methods", J. R. Stat. Soc. B 72, 2010 (the kernel).
 Vehtari, Gelman, Simpson, Carpenter, Burkner, "Rank-normalization, folding, and localization: an improved R-hat",
 Bayesian Analysis 16, 2021.
 Grosse, Ancha, Roy, "Measuring the reliability of MCMC inference with bidirectional Monte Carlo", NIPS 2016.
@@ -37,8 +35,9 @@ from harmonium.rbm import RBM
 States01 = npt.NDArray[np.uint8]
 
 _FALSE_ALARM_Z = 3.3  # two-sided, once in a thousand
+_OLD = 0.05  # the share of the chains that may be left from the start
 _UNSEEN = 0.1  # the share of Z that one state unseen by the forward chains may stand for
-PICK, PATTERN, CHOICE = 0, 1, 2  # noise streams
+PICK, PATTERN = 0, 1  # noise streams
 
 
 def leading_directions(rbm: RBM) -> Float64Array:
@@ -71,30 +70,8 @@ def spread_out(rbm: RBM, directions: Float64Array, X: npt.NDArray[Any] | None, n
     return np.concatenate(rows).astype(np.uint8)
 
 
-def pick(log_w: Float64Array, n: int, key: Key) -> npt.NDArray[np.intp]:
-    """`n` places in `log_w`, each with probability proportional to its weight."""
-    share = np.cumsum(np.exp(log_w - log_w.max()))
-    chosen = np.searchsorted(share, key.on(CHOICE).uniform(n, 1)[:, 0] * share[-1], side="right")
-    return np.minimum(chosen, len(log_w) - 1)
-
-
-def refresh(reverse: Float64Array, forward: Float64Array, key: Key) -> npt.NDArray[np.intp]:
-    """For each chain the forward run whose end it moves to, or -1 where it stays.
-
-    A chain at v whose reverse work reads `reverse` stands for a forward run that ended in v with that work; it and the
-    new runs are chosen among in proportion to their weights, which leaves p(v) invariant ("iterated sampling
-    importance resampling").
-    """
-    high = max(forward.max(), reverse.max())
-    pool = np.cumsum(np.exp(forward - high))
-    u = key.on(CHOICE).uniform(len(reverse), 1)[:, 0] * (pool[-1] + np.exp(reverse - high))
-    return np.where(u < pool[-1], np.searchsorted(pool, np.minimum(u, pool[-1]), side="right"), -1)
-
-
-def disagreement(
-    features: dict[str, Float64Array], first: int, drift: Float64Array, reverse: Float64Array, forward: Float64Array
-) -> str:
-    """What speaks against equilibrium, in words; empty if nothing does.
+def disagreement(features: dict[str, Float64Array], first: int) -> str:
+    """Whether two groups of chains are distributed alike: what speaks against it, in words; empty if nothing does.
 
     Parameters
     ----------
@@ -102,23 +79,40 @@ def disagreement(
         What the two groups are compared by; equal groups differ in one of them once in a thousand times.
     first : int
         The number of chains of the first group; they come first.
-    drift : float64 array of shape (chains,)
-        What each chain's free energy changed by over the second half of its sweeps.
+    """
+    for name, x in features.items():
+        r, limit = r_hat(x, first), math.sqrt(1 + _FALSE_ALARM_Z**2 / (min(first, len(x) - first) + 1e-9))
+        if r > limit:
+            return f"chains from different starts differ in {name} (R-hat {r:.2f})"
+    return ""
+
+
+def drifts(gain: Float64Array) -> str:
+    """Whether -F still changes, from what each chain gained over the second half of its sweeps; in words."""
+    error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else 0.0
+    if abs(gain.mean()) > _FALSE_ALARM_Z * error + 1e-3:
+        return f"the free energy still drifts ({-gain.mean():+.2f} nats)"
+    return ""
+
+
+def stays(old: npt.NDArray[np.bool_]) -> str:
+    """Whether too many chains are where walkers have been since the start; in words."""
+    if old.mean() > _OLD:
+        return f"{old.mean():.0%} of the chains have not been at beta = 0"
+    return ""
+
+
+def unseen(old: npt.NDArray[np.bool_], reverse: Float64Array, forward: Float64Array) -> str:
+    """Whether a chain that stems from its start has a weight that forward chains do not know of; in words.
+
+    Parameters
+    ----------
+    old : bool array of shape (chains,)
     reverse, forward : float64 arrays
         log Z as each chain of either direction sees it.
     """
-    n = len(drift)
-    for name, x in features.items():
-        r, limit = r_hat(x, first), math.sqrt(1 + _FALSE_ALARM_Z**2 / (min(first, n - first) + 1e-9))
-        if r > limit:
-            return f"chains from different starts differ in {name} (R-hat {r:.2f})"
-    error = drift.std(ddof=1) / math.sqrt(n) if n > 1 else 0.0
-    if abs(drift.mean()) > _FALSE_ALARM_Z * error + 1e-3:
-        return f"the free energy still drifts ({drift.mean():+.2f} nats)"
-    unseen = float(reverse.max() - log_mean(forward) - math.log(len(forward)))
-    if unseen > math.log(_UNSEEN):
-        return "a chain sits where annealing from the base does not come"
-    return ""
+    excess = float(reverse[old].max(initial=-np.inf) - log_mean(forward) - math.log(len(forward)))
+    return "a chain sits where annealing from the base does not come" if excess > math.log(_UNSEEN) else ""
 
 
 def r_hat(x: Float64Array, first: int) -> float:

@@ -1,18 +1,29 @@
 """Pictures of machines, and pages that show them."""
 
-from harmonium.report.figures import filters, image_grid, reconstructions, save, training_curves
-from harmonium.report.page import Page, Picture, Table
-from harmonium.report.results import Results, write_results
+from harmonium.report.figures import (
+    confusion_matrix,
+    filters,
+    image_grid,
+    reconstructions,
+    save,
+    to_png,
+    training_curves,
+)
+from harmonium.report.method import describe_method, settings_table
+from harmonium.report.page import Page, Picture, Section, Table
 
 __all__ = [
     "Page",
     "Picture",
-    "Results",
+    "Section",
     "Table",
+    "confusion_matrix",
+    "describe_method",
     "filters",
     "image_grid",
     "reconstructions",
     "save",
+    "settings_table",
+    "to_png",
     "training_curves",
-    "write_results",
 ]

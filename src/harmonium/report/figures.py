@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -140,6 +140,49 @@ def training_curves(history: Sequence[Any]) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def confusion_matrix(counts: Any, names: Sequence[str] | None = None) -> Figure:
+    """How often each class was taken for each other: true classes down the side, predictions along the top.
+
+    Parameters
+    ----------
+    counts : array-like of int, shape (n_classes, n_classes)
+        ``counts[i, j]`` samples of class i were taken for class j.
+    names : sequence of str, optional
+        Of the classes; their numbers if left out.
+
+    Returns
+    -------
+    Figure
+        Every cell holds its count; zeros are left out. Its shade is the share of its row, with small shares darkened so
+        that they can be seen.
+    """
+    table = np.asarray(counts)
+    if table.ndim != 2 or table.shape[0] != table.shape[1] or table.dtype.kind not in "ui" or (table < 0).any():
+        raise InvalidData(
+            "counts must be a square table of whole numbers, none negative. "
+            f"Got {table.dtype} of shape {table.shape}. Count with sklearn.metrics.confusion_matrix."
+        )
+    n_classes = len(table)
+    labels = [str(k) for k in range(n_classes)] if names is None else list(names)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    figure = _figure(5.2, 5.2)
+    ax = figure.subplots()
+    ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.4, 0, 1))
+    for (i, j), count in np.ndenumerate(table):
+        if count:
+            colour = "white" if shares[i, j] > 0.3 else "black"
+            ax.text(j, i, str(count), ha="center", va="center", fontsize="small", color=colour)
+    ax.set_xticks(range(n_classes), labels)
+    ax.set_yticks(range(n_classes), labels)
+    ax.xaxis.tick_top()
+    ax.xaxis.set_label_position("top")
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
     return figure
 
 

@@ -1,8 +1,10 @@
-"""How a machine was trained, in words and in a table, from the configuration alone."""
+"""How machines were trained, in words and in a table, from their configurations alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from harmonium.report.page import Table
 from harmonium.training import Config
@@ -21,10 +23,14 @@ _SCHEDULE = {
     "linear": "the learning rate fell linearly from {} to zero",
     "cosine": "the learning rate fell along a cosine from {} to zero",
 }
+_CENTERED = {
+    True: "Both layers were centred by their means in the gradient.",
+    False: "The gradient was not centred.",
+}
 
 
 def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str, ...]:
-    """Paragraphs that state every choice of a run.
+    """Paragraphs that state every ordinary choice of a run; `settings_table` has those of the rarer options too.
 
     Parameters
     ----------
@@ -34,21 +40,32 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
     n_visible : int
     """
     rate = _SCHEDULE[config.schedule].format(f"{config.learning_rate:g}")
+    optimizer = "Adam was the optimiser" if config.optimizer == "adam" else f"Momentum was {config.momentum:g}"
     return (
         f"A binary restricted Boltzmann machine with {n_visible:,} visible and {config.n_hidden:,} hidden units was "
         f"trained on {n_samples:,} samples by {_estimator(config)}. {_STATISTIC[config.last_statistic]} and E[h|v]. "
-        f"{_BINARIZE[config.binarize]}",
-        f"Training ran for {_count(config.n_epochs, 'epoch')} in mini-batches of {config.batch_size}; {rate}. Momentum "
-        f"was {config.momentum:g}, and the weights, but not the biases, decayed (L2) with coefficient "
-        f"{config.weight_decay:g}. Seed {config.seed} fixes the initial weights, the order of the samples and all "
-        f"noise; the numbers were computed by the {config.engine} engine.",
+        f"{_CENTERED[config.centered]} {_BINARIZE[config.binarize]}",
+        f"Training ran for {_count(config.epochs, 'epoch')} in mini-batches of {config.batch_size}; {rate}. {optimizer}, "
+        f"and the weights, but not the biases, decayed (L2) with coefficient {config.weight_decay:g}. Seed "
+        f"{config.seed} fixes the initial weights, the order of the samples and all noise; the numbers were computed by "
+        f"the {config.engine} engine.",
     )
 
 
-def settings_table(config: Config) -> Table:
-    """Every field of the configuration, by name."""
-    rows = [(name, "as batch_size" if value is None else str(value)) for name, value in asdict(config).items()]
-    return Table("Every setting of the run, as named in harmonium.Config.", ("setting", "value"), rows, numeric=False)
+def settings_table(configs: Mapping[str, Config], caption: str, **more: Mapping[str, Any]) -> Table:
+    """Every field of several configurations, a column each, and `more` of the same, such as ``epochs={"a": 3}``.
+
+    Parameters
+    ----------
+    configs : mapping from what it is the configuration of
+    caption : str
+    **more : mapping
+        Values of a further setting, by the same names; those that are missing are left empty.
+    """
+    columns = [asdict(config) for config in configs.values()]
+    rows = [(field, *(str(column[field]) for column in columns)) for field in columns[0]]
+    rows += [(setting, *(str(values.get(name, "")) for name in configs)) for setting, values in more.items()]
+    return Table(caption, ("setting", *configs), rows, numeric=False)
 
 
 def _estimator(config: Config) -> str:
@@ -56,8 +73,11 @@ def _estimator(config: Config) -> str:
     sweeps = _count(config.sweeps, "Gibbs sweep")
     if config.method == "cd":
         return f"contrastive divergence ({short}: negative chains of {sweeps}, started at the data of each batch)"
-    kept = f"{config.chains} chains that are kept, and run for {sweeps} a step"
-    return f"persistent contrastive divergence ({short}: {kept})"
+    if config.method == "exact":
+        return "the exact gradient of the likelihood, by enumeration"
+    names = {"pcd": "persistent contrastive divergence", "fpcd": "persistent contrastive divergence with fast weights"}
+    name = names.get(config.method, f"parallel tempering at {config.temperatures} temperatures")
+    return f"{name} ({short}: {config.chains} chains that are kept, and run for {sweeps} a step)"
 
 
 def _count(n: int, thing: str) -> str:

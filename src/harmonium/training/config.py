@@ -111,7 +111,7 @@ class Config:
     momentum: float = 0.5
     centered: bool = True
     data_moments: bool = False
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-3
     l1: float = 0.0
     max_norm: float = 0.0
     sparsity_target: float = 0.1

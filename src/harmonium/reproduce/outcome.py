@@ -1,0 +1,54 @@
+"""What the experiments found, gathered while they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harmonium.likelihood import Evaluation
+from harmonium.reproduce.digits import Digits
+from harmonium.reproduce.plan import Plan
+from harmonium.reproduce.scores import Score
+from harmonium.reproduce.scratch import Trained
+
+
+@dataclass
+class Outcome:
+    """What the experiments found; lists have an entry for each repetition.
+
+    Attributes
+    ----------
+    digits : Digits
+    plans : list of Plan
+        One for each seed.
+    scratch : Trained
+        The machine of the first seed, on an engine of our own.
+    evaluation : Evaluation
+        Its scores on the test images.
+    pngs : dict of str to bytes
+        Its pictures.
+    scores, native_scores : dict of str to list of Score
+        By features; of softmax regression on features from Keras, and on those from an engine of our own.
+    speeds, native_speeds : dict of str to list of float
+        Samples a second in training, by machine.
+    stack_weights : int
+        Parameters of the stack.
+    seconds, native_seconds : float
+        That everything in Keras took; and the training on an engine of our own.
+    backend, versions
+        Of the frameworks.
+    """
+
+    digits: Digits
+    plans: list[Plan]
+    scratch: Trained = field(init=False)
+    evaluation: Evaluation = field(init=False)
+    pngs: dict[str, bytes] = field(default_factory=dict)
+    scores: dict[str, list[Score]] = field(default_factory=dict)
+    native_scores: dict[str, list[Score]] = field(default_factory=dict)
+    speeds: dict[str, list[float]] = field(default_factory=dict)
+    native_speeds: dict[str, list[float]] = field(default_factory=dict)
+    stack_weights: int = 0
+    seconds: float = 0.0
+    native_seconds: float = 0.0
+    backend: str = ""
+    versions: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,84 @@
+"""Why a run is set up as it is: every choice, its value, and the reason, in words."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import NamedTuple
+
+from harmonium.training.config import Config
+
+GIVEN = "as given"
+
+# "Measured" refers to docs/results/training.md, which has the figures and the commands.
+_WHY = {
+    "n_hidden": "the size of the machine is yours to choose: more units fit better, and cost time in proportion",
+    "method": {
+        "pcd": "persistent chains cost what contrastive divergence costs, and give the better likelihood (measured)",
+        "cd": "chains start at the data: quick and good for features, biased for the likelihood",
+        "fpcd": "fast weights keep the chains moving where plain persistent ones get stuck",
+        "pt": "chains at several temperatures cross between modes; each temperature costs as much as the chains do",
+        "exact": "no noise and no bias, where the smaller layer can be enumerated in each step",
+    },
+    "sweeps": "for equal time more chains did better than more sweeps of fewer (measured)",
+    "chains": "few persistent chains bias the likelihood: 500 instead of 100 gained 1 to 7 nats (measured)",
+    "restarts": "chains that start anew have not forgotten the data; persistent ones have",
+    "temperatures": "only for pt: from independent units to the machine, spaced for equal swaps as the run goes on",
+    "last_statistic": "a sampled last state keeps the gradient that of the model",
+    "epochs": "{steps:,} steps in passes over {n_samples:,} samples; about 20,000 suit sets of any size (measured)",
+    "batch_size": "10 to 100 samples a step (Hinton 2010, section 4)",
+    "learning_rate": "the largest that was stable on all sets tried (measured); lower it if an alarm says so",
+    "schedule": "falling to zero, the rate takes the noise out of the end of the run",
+    "optimizer": "gradient ascent; adaptive steps magnify the noise of persistent chains",
+    "momentum": "0.5 from the start (Hinton 2010, section 9, begins there)",
+    "centered": "better conditioned, and the same whichever state of a unit is called 1 (Melchior et al. 2016)",
+    "data_moments": "of little use beside centring",
+    "weight_decay": "0.001 was best on small sets, and costs large ones less than 0.7 nats (measured)",
+    "l1": "for sparse weights; off",
+    "max_norm": "a limit on the weights of each unit; off",
+    "sparsity_target": "only with sparsity_cost: the mean activation wanted",
+    "sparsity_cost": "for sparse features; off",
+    "clip": "a limit on the gradient; off",
+    "binarize": {
+        "threshold": "grey levels become 1 above 0.5; binary data are used as they are",
+        "sample": "grey levels are probabilities, drawn anew in each epoch",
+        "none": "grey levels are used as they are, as if they were expectations",
+    },
+    "monitor": "pseudo-likelihood after an epoch costs little; the likelihood is bracketed with `likelihood`",
+    "patience": "0 runs to the end; otherwise held-out data stop the run, and the best machine is kept",
+    "engine": "native is the fast one, numpy the readable one; they do the same",
+    "seed": "fixes every bit of the result",
+}
+
+
+class Choice(NamedTuple):
+    """One choice of a run.
+
+    Attributes
+    ----------
+    name : str
+        A field of `Config`.
+    value : int, float, str or bool
+    why : str
+    """
+
+    name: str
+    value: int | float | str | bool
+    why: str
+
+
+def explain(config: Config, n_samples: int) -> list[Choice]:
+    """Every choice of `config` for so many training samples, and why it is what it is.
+
+    A value that differs from the default is "as given", with what it means where there is more to say.
+    """
+    chosen = config.for_data(n_samples)
+    steps = chosen.n_epochs * -(-n_samples // chosen.batch_size)
+    choices = []
+    for field in fields(Config):
+        value, why = getattr(chosen, field.name), _WHY[field.name]
+        if isinstance(why, dict):
+            why = why[value]
+        elif field.name != "n_hidden" and getattr(config, field.name) != field.default:
+            why = GIVEN
+        choices.append(Choice(field.name, value, why.format(steps=steps, epochs=chosen.n_epochs, n_samples=n_samples)))
+    return choices
