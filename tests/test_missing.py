@@ -10,8 +10,10 @@ from oracles import Exact, all_states, central_differences, free_energy, log_sum
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
 from harmonium.cli import main
+from harmonium.datasets import binarize
 from harmonium.engines import NumpyEngine
 from harmonium.errors import InvalidData
+from harmonium.inputs import check_matrix
 from harmonium.sampling.conditional import impute
 from harmonium.training import load_checkpoint, save_checkpoint
 from harmonium.training.batches import Batches
@@ -220,6 +222,33 @@ def test_small_batches_follow_weights_as_they_follow_duplicates():
 def test_bad_weights_are_refused(weights):
     with pytest.raises(InvalidData, match=r"^sample_weight must .* Got .*\. "):
         TrainingRun(BARS_AND_STRIPES, Config(2), sample_weight=weights)
+
+
+# The input contract ---------------------------------------------------------------------------------------------------
+
+
+def test_nan_passes_only_where_it_is_asked_for():
+    X = np.array([[NAN, 0.4], [1.0, 0.6]])
+    for function in (check_matrix, lambda X: binarize(X, "threshold"), lambda X: binarize(X, "none")):
+        with pytest.raises(InvalidData, match=r"X must be finite\. Got NaN\. Remove"):
+            function(X)
+    assert check_matrix(X, allow_nan=True) is X
+    assert np.isnan(check_matrix([[NAN, None]], allow_nan=True)).all()
+    np.testing.assert_array_equal(check_matrix([[NAN, 1]], binary=True, allow_nan=True), [[NAN, 1]])
+    with pytest.raises(InvalidData, match="only 0 and 1"):
+        check_matrix(X, binary=True, allow_nan=True)
+    for bad, message in ((np.inf, "must be finite, or NaN where missing. Got infinity"), (-0.1, "from -0.1 to 1")):
+        with pytest.raises(InvalidData, match=message):
+            check_matrix(np.where(X == 0.4, bad, X), allow_nan=True)
+
+
+def test_binarisation_leaves_missing_entries_and_the_noise_of_the_others():
+    X = np.random.default_rng(0).random((30, 4))
+    holes = np.where(X < 0.2, NAN, X)
+    for policy in ("threshold", "sample", "none"):
+        expected = np.where(np.isnan(holes), NAN, binarize(X, policy, Key(1)))
+        np.testing.assert_array_equal(binarize(holes, policy, Key(1), allow_nan=True), expected)
+    assert binarize(X, "threshold", allow_nan=True).dtype == np.uint8
 
 
 # The command ----------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def records(n, valid=True, pseudo=-3.0):
     scores = [Scores(None if pseudo is None else pseudo + i, -5.0 + i, 0.5 / (i + 1)) for i in range(n)]
     held_out = [Scores(None if pseudo is None else pseudo - 1, -4.0, 0.5) if valid else None for _ in range(n)]
     return [
-        EpochRecord(i + 1, 10 * (i + 1), 0.1, 1.0, 100.0, train, other)
+        EpochRecord(train=train, valid=other, epoch=i + 1, step=10 * (i + 1))
         for i, (train, other) in enumerate(zip(scores, held_out, strict=True))
     ]
 
@@ -190,12 +190,20 @@ def test_training_curves_without_some_scores(n, valid, pseudo):
     pixels(figure)
 
 
+def test_records_without_scores_are_passed_over():
+    history = [*records(2), EpochRecord(train=None, epoch=3)]
+    (ax, *_) = figures.training_curves(history).axes
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [1, 2])
+    with pytest.raises(InvalidData, match="at least one scored epoch"):
+        figures.training_curves([EpochRecord(train=None, epoch=3)])
+
+
 def test_one_epoch_is_visible():
     assert all(ax.lines[-1].get_marker() == "o" for ax in figures.training_curves(records(1)).axes)
 
 
 def test_an_empty_history_is_refused():
-    with pytest.raises(InvalidData, match="at least one epoch"):
+    with pytest.raises(InvalidData, match="at least one scored epoch"):
         figures.training_curves([])
 
 
@@ -256,3 +264,28 @@ def test_pyplot_is_never_loaded():
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_confusion_matrix_shows_every_count_in_its_place():
+    counts = np.array([[5, 2, 0], [0, 7, 1], [1000, 0, 0]])
+    ax = figures.confusion_matrix(counts, ["a", "b", "c"]).axes[0]
+    shown = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in ax.texts}
+    assert shown == {(i, j): str(count) for (i, j), count in np.ndenumerate(counts) if count}
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(ax.images[0].get_array(), shares)
+    assert ax.images[0].get_clim() == (0, 1)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("true", "predicted")
+
+
+def test_a_class_that_does_not_occur_has_an_empty_row():
+    ax = figures.confusion_matrix([[0, 0], [1, 3]]).axes[0]
+    assert not np.asarray(ax.images[0].get_array())[0].any()
+    assert len(ax.texts) == 2
+
+
+@pytest.mark.parametrize("counts", [[[1, 2]], [1, 2], [[1.5, 0.0], [0.0, 1.0]], [[-1, 0], [0, 1]]])
+def test_what_is_no_confusion_matrix_is_refused(counts):
+    with pytest.raises(InvalidData, match="square table"):
+        figures.confusion_matrix(counts)

@@ -9,8 +9,7 @@ import pytest
 
 from harmonium import Config
 from harmonium.errors import InvalidParameter, UnwritableOutput
-from harmonium.report import Page, Picture, Table
-from harmonium.report.method import describe_method, settings_table
+from harmonium.report import Page, Picture, Section, Table, describe_method, settings_table
 
 EVIL = "<script>alert('x')</script> & \"quoted\""
 VOID = {"meta", "link", "img", "br", "hr"}
@@ -40,6 +39,22 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+def section(**changes):
+    return replace(
+        Section(
+            title="A section",
+            methods=("First paragraph.", "Second paragraph."),
+            settings=Table("Settings", ("setting", "value"), [("seed", "7")], numeric=False),
+            results=(Table("Scores", ("data", "score"), [("test", "1.25")]),),
+            pictures=(
+                Picture(b"png one", "Caption one.", "Alt one."),
+                Picture(b"png two", "Two.", "Alt two.", False, True),
+            ),
+        ),
+        **changes,
+    )
+
+
 def page(**changes):
     return replace(
         Page(
@@ -47,14 +62,8 @@ def page(**changes):
             lead="A lead.",
             data="some-data",
             source="From somewhere.",
-            method=("First paragraph.", "Second paragraph."),
-            settings=Table("Settings", ("setting", "value"), [("seed", "7")], numeric=False),
-            scores=Table("Scores", ("data", "score"), [("test", "1.25")]),
-            pictures=(
-                Picture(b"png one", "Caption one.", "Alt one."),
-                Picture(b"png two", "Two.", "Alt two.", False, True),
-            ),
-            made_by="harmonium demo",
+            sections=(section(), section(title="Another", pictures=(Picture(b"png three", "Three.", "Alt three."),))),
+            made_by="harmonium reproduce",
         ),
         **changes,
     )
@@ -63,17 +72,34 @@ def page(**changes):
 def test_everything_is_on_the_page():
     outline = Outline(page().html())
     text = "".join(outline.texts)
-    for expected in ("A title", "A lead.", "some-data", "From somewhere.", "First paragraph.", "Second paragraph."):
+    for expected in (
+        "A title",
+        "A lead.",
+        "some-data",
+        "From somewhere.",
+        "First paragraph.",
+        "Second paragraph.",
+        "Another",
+    ):
         assert expected in text
-    for expected in ("Settings", "seed", "7", "Scores", "1.25", "Caption one.", "harmonium demo"):
+    for expected in ("Settings", "seed", "7", "Scores", "1.25", "Caption one.", "harmonium reproduce"):
         assert expected in text
 
 
 def test_pictures_are_in_the_page_and_have_alternatives():
     images = Outline(page().html()).all("img")
     contents = [base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) for image in images]
-    assert contents == [b"png one", b"png two"]
-    assert [image["alt"] for image in images] == ["Alt one.", "Alt two."]
+    assert contents == [b"png one", b"png two", b"png three"]
+    assert [image["alt"] for image in images] == ["Alt one.", "Alt two.", "Alt three."]
+
+
+def test_figures_are_numbered_through_the_page():
+    html = page().html()
+    assert re.findall(r"<b>(Figure \d+)\.</b> (\w+)", html) == [
+        ("Figure 1", "Caption"),
+        ("Figure 2", "Two"),
+        ("Figure 3", "Three"),
+    ]
 
 
 @pytest.mark.parametrize("alt", ["", "  "])
@@ -95,21 +121,12 @@ def test_nothing_is_fetched_and_nothing_runs():
 
 def test_all_text_is_escaped():
     table = Table(EVIL, (EVIL, EVIL), [(EVIL, EVIL)])
-    evil = page(
-        title=EVIL,
-        lead=EVIL,
-        data=EVIL,
-        source=EVIL,
-        method=(EVIL,),
-        settings=table,
-        scores=table,
-        pictures=(Picture(b"", EVIL, EVIL),),
-        made_by=EVIL,
-    )
+    part = Section(EVIL, (EVIL,), table, (table,), (Picture(b"", EVIL, EVIL),))
+    evil = page(title=EVIL, lead=EVIL, data=EVIL, source=EVIL, sections=(part,), made_by=EVIL)
     outline = Outline(evil.html())
     assert not outline.all("script")
     assert outline.all("img")[0]["alt"] == EVIL
-    assert "".join(outline.texts).count(EVIL) == 18  # the title twice, and ten in tables
+    assert "".join(outline.texts).count(EVIL) == 19  # the title twice, and ten in tables
 
 
 def test_the_page_reads_on_phones_in_the_dark_and_aloud():
@@ -120,7 +137,8 @@ def test_the_page_reads_on_phones_in_the_dark_and_aloud():
     assert "prefers-color-scheme: dark" in html
     assert all(header["scope"] in ("row", "col") for header in outline.all("th"))
     headings = [tag for tag, _ in outline.elements if re.fullmatch("h[1-6]", tag)]
-    assert headings == ["h1", "h2", "h2", "h2"]
+    assert headings == ["h1", "h2", "h3", "h3", "h2", "h3", "h3"]
+    assert [part["aria-labelledby"] for part in outline.all("section")] == [part["id"] for part in outline.all("h2")]
 
 
 def test_the_footer_is_left_out_when_there_is_nothing_to_say():
@@ -135,19 +153,24 @@ def test_save(tmp_path):
 
 
 CONFIGS = [
-    Config(7),
-    Config(7, method="pcd", sweeps=3, chains=11, last_statistic="mean_field", epochs=1, batch_size=13),
-    Config(7, learning_rate=0.123, schedule="cosine", momentum=0.375, weight_decay=0.0625, binarize="sample"),
-    Config(7, schedule="constant", binarize="none", engine="numpy", seed=12345),
+    Config(7, method="cd", epochs=9, weight_decay=0.001),
+    Config(
+        7, method="pcd", sweeps=3, chains=11, last_statistic="mean_field", epochs=1, batch_size=13, weight_decay=0.0
+    ),
+    Config(7, epochs=8, learning_rate=0.123, schedule="cosine", momentum=0.375, weight_decay=0.0625, binarize="sample"),
+    Config(7, epochs=6, schedule="constant", binarize="none", engine="numpy", weight_decay=0.5, seed=12345),
 ]
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_the_table_of_settings_is_complete(config):
-    rows = dict(settings_table(config).rows)
-    assert list(rows) == list(asdict(config))
-    for name, value in asdict(config).items():
-        assert rows[name] == ("as batch_size" if value is None else str(value))
+def test_the_table_of_settings_is_complete():
+    names = [str(k) for k in range(len(CONFIGS))]
+    found = settings_table(dict(zip(names, CONFIGS, strict=True)), "A caption.", extra={"1": 2.5})
+    assert list(found.header) == ["setting", *names]
+    rows = {row[0]: row[1:] for row in found.rows}
+    assert list(rows) == [*asdict(CONFIGS[0]), "extra"]
+    for name in asdict(CONFIGS[0]):
+        assert list(rows[name]) == [str(getattr(config, name)) for config in CONFIGS]
+    assert rows["extra"] == ("", "2.5", "", "")
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -170,6 +193,19 @@ def test_the_method_tells_choices_apart():
         {"schedule": "cosine"},
         {"binarize": "sample"},
         {"binarize": "none"},
+        {"centered": False},
+        {"optimizer": "adam"},
+        {"method": "fpcd"},
+        {"method": "pt"},
+        {"method": "pt", "temperatures": 3},
+        {"method": "exact"},
     ]
-    base = {"method": "cd", "schedule": "linear", "binarize": "threshold", "last_statistic": "sampled"}
+    base = {
+        "epochs": 3,
+        "weight_decay": 0.0,
+        "method": "cd",
+        "schedule": "linear",
+        "binarize": "threshold",
+        "last_statistic": "sampled",
+    }
     assert len({describe_method(Config(5, **(base | option)), 10, 9) for option in options}) == len(options)

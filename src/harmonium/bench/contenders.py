@@ -21,6 +21,7 @@ from harmonium.sampling.gibbs import GibbsState, step
 from harmonium.training import Config, TrainingRun
 
 Call = Callable[[], object]
+ENDLESS = 10**6  # epochs of a run that is stopped by leaving it
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,38 @@ def cd_floor(shape: Shape) -> Call:
     return products
 
 
-def cd_harmonium(shape: Shape, engine: str) -> Call:
-    """A step of training as `harmonium.train` does it: gathering, sampling, gradient, momentum, decay."""
-    n_rows = max(2000, 4 * shape.batch)
+def training(
+    shape: Shape, *, method: str = "cd", centered: bool = False, temperatures: int = 10, engine: str = "native"
+) -> Call:
+    """A step of training as `harmonium.train` does it: gathering, sampling, gradient, momentum, decay.
+
+    It has as many chains as rows in a batch. Left as they are here the choices are plain CD-k, which is what the floor
+    and the peers do.
+    """
     config = Config(
         shape.n_hidden,
-        method="cd",
+        method=method,
+        centered=centered,
+        chains=shape.batch,
+        temperatures=temperatures,
         batch_size=shape.batch,
         sweeps=shape.sweeps,
-        epochs=10**6,
+        epochs=ENDLESS,
         learning_rate=0.01,
+        momentum=0.5,
+        weight_decay=1e-4,
         engine=engine,
     )
-    steps = TrainingRun(shape.binary(shape.n_visible, n_rows), config).steps()
+    return _step_of(shape, config)
+
+
+def default_training(shape: Shape) -> Call:
+    """A step with every choice left to the library, whatever number of chains it takes."""
+    return _step_of(shape, Config(shape.n_hidden, batch_size=shape.batch, epochs=ENDLESS))
+
+
+def _step_of(shape: Shape, config: Config) -> Call:
+    steps = TrainingRun(shape.binary(shape.n_visible, max(2000, 4 * shape.batch)), config).steps()
     return lambda: next(steps)
 
 

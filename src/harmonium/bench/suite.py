@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from harmonium.bench import contenders
 from harmonium.bench.contenders import Shape
 from harmonium.bench.interleave import Timing, interleave
+from harmonium.bench.machine import describe_machine, n_threads
 from harmonium.bench.memory import training_memory
-from harmonium.engines.native import instruction_set
+from harmonium.bench.watching import cost_of_watching
 from harmonium.errors import MissingExtra
 from harmonium.likelihood import log_partition
 from harmonium.rbm import RBM
@@ -24,6 +24,7 @@ REFERENCE = Shape(784, 500, 100)
 LAYERS = ((64, 256), (784, 200), (784, 500), (784, 1024), (4096, 4096))
 BATCHES = (1, 10, 100, 500, 2000)
 CHAINS = (100, 1000, 10_000)
+_TEMPERATURES = 10  # of parallel tempering
 # Multiply-adds of a step's products; a larger one takes many seconds through BLAS and is left out.
 _LARGEST = 2e11
 Progress = Callable[[str], None]
@@ -42,18 +43,23 @@ def run_suite(*, quick: bool = False, progress: Progress | None = None) -> dict[
     Returns
     -------
     dict
-        ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``gibbs``, ``log_partition``, ``peak_memory_mb``, ..., and
-        without `quick` the lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``.
-        Rates are samples a second (CD), sweeps of all chains a second (Gibbs); ratios are medians of ratios round by
-        round.
+        ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``methods``, ``monitoring``, ``gibbs``, ``log_partition``,
+        ``peak_memory_mb``, ..., and without `quick` the lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``.
+        Rates are samples a second (training), sweeps of all chains a second (Gibbs); ratios are medians of ratios round
+        by round. What is called CD-1 is plain: ``method="cd"``, not centred; "native_centered" is the centred step.
     """
     progress = progress or (lambda _: None)
     rounds = 9 if quick else 15
     progress("training, 784 x 500, batch 100")
-    result: dict[str, Any] = {"machine": _machine(), "threads": _threads(), "cd1": _reference(REFERENCE, rounds)}
+    result: dict[str, Any] = {"machine": describe_machine(), "threads": n_threads()}
+    result["cd1"] = _reference(REFERENCE, rounds)
     result["cd1"]["python_overhead"] = _overhead(rounds)
     progress("training, batch 10")
     result["cd1_batch_10"] = _training(Shape(784, 500, 10), rounds)
+    progress("methods of training, 100 chains")
+    result["methods"] = _methods(REFERENCE, rounds)
+    progress("watching a run, 784 x 500, batch 100")
+    result["monitoring"] = cost_of_watching(REFERENCE, reports=3 if quick else 9)
     progress("sampling, 1,000 chains")
     result["gibbs"] = _gibbs(Shape(784, 500, 1000), rounds)
     progress("enumeration, 20 hidden units")
@@ -70,8 +76,9 @@ def run_suite(*, quick: bool = False, progress: Progress | None = None) -> dict[
 def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
     calls = {
         "floor": contenders.cd_floor(shape),
-        "native": contenders.cd_harmonium(shape, "native"),
-        "numpy": contenders.cd_harmonium(shape, "numpy"),
+        "native": contenders.training(shape),
+        "native_centered": contenders.training(shape, centered=True),
+        "numpy": contenders.training(shape, engine="numpy"),
         "numpy_naive": contenders.cd_numpy_naive(shape),
         "sklearn": contenders.cd_sklearn(shape, np.uint8),
         "sklearn_float32": contenders.cd_sklearn(shape, np.float32),
@@ -90,6 +97,7 @@ def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
     return {
         **rates,
         "ratio_to_floor": native.times_faster_than(times["floor"]),
+        "ratio_to_floor_centered": times["native_centered"].times_faster_than(times["floor"]),
         "ratio_to_sklearn": native.times_faster_than(times["sklearn"]) / 10,
         "ratio_to_sklearn_float32": native.times_faster_than(times["sklearn_float32"]) / 10,
         "spread": {name: [samples[name] / t.high, samples[name] / t.low] for name, t in times.items()},
@@ -97,10 +105,37 @@ def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
 
 
 def _training(shape: Shape, rounds: int) -> dict[str, Any]:
-    times = interleave(
-        {"floor": contenders.cd_floor(shape), "native": contenders.cd_harmonium(shape, "native")}, rounds
-    )
+    times = interleave({"floor": contenders.cd_floor(shape), "native": contenders.training(shape)}, rounds)
     return {**_described(shape), **_pair(times, shape.batch)}
+
+
+def _methods(shape: Shape, rounds: int) -> dict[str, Any]:
+    """The methods of training beside each other: each with as many chains as rows in a batch, PT at T temperatures."""
+    calls: dict[str, contenders.Call] = {"floor": contenders.cd_floor(shape)}
+    for centered in (False, True):
+        name = "_centered" if centered else ""
+        for method in ("cd", "pcd"):
+            calls[method + name] = contenders.training(shape, method=method, centered=centered)
+        pt = contenders.training(shape, method="pt", centered=centered, temperatures=_TEMPERATURES)
+        calls["pt" + name] = pt
+    calls["default"] = contenders.default_training(shape)
+    times = interleave(calls, rounds)
+    cost = times["pcd_centered"].times_faster_than(times["pt_centered"])
+    return {
+        **_described(shape),
+        "chains": shape.batch,
+        "temperatures": _TEMPERATURES,
+        **{name: shape.batch / timing.median for name, timing in times.items()},
+        "ratio_pcd_to_cd": times["pcd_centered"].times_faster_than(times["cd_centered"]),
+        "ratio_pcd_to_cd_plain": times["pcd"].times_faster_than(times["cd"]),
+        "cost_pt_to_pcd": cost,
+        "cost_pt_to_pcd_per_temperature": cost / _TEMPERATURES,
+        "ratio_centered_to_plain": {
+            method: times[f"{method}_centered"].times_faster_than(times[method]) for method in ("cd", "pcd", "pt")
+        },
+        "ratio_to_floor": {name: timing.times_faster_than(times["floor"]) for name, timing in times.items()},
+        "spread": {name: [shape.batch / t.high, shape.batch / t.low] for name, t in times.items()},
+    }
 
 
 def _gibbs(shape: Shape, rounds: int) -> dict[str, Any]:
@@ -127,8 +162,8 @@ def _overhead(rounds: int) -> dict[str, float]:
     """A step on a machine of one unit a layer is all call and no work: what Python costs a step."""
     times = interleave(
         {
-            "step": contenders.cd_harmonium(REFERENCE, "native"),
-            "empty": contenders.cd_harmonium(Shape(1, 1, 1), "native"),
+            "step": contenders.training(REFERENCE),
+            "empty": contenders.training(Shape(1, 1, 1)),
         },
         rounds,
     )
@@ -172,7 +207,7 @@ def _grids(progress: Progress) -> dict[str, Any]:
     log_partition(Shape(784, 25, 1).machine(), "exact")
     enumeration = {"n_visible": 784, "n_hidden": 25, "seconds": time.perf_counter() - start}
     scaling = []
-    for threads in range(1, _threads() + 1):
+    for threads in range(1, n_threads() + 1):
         progress(f"training on {threads} threads")
         with threadpool_limits(threads):
             scaling.append({"threads": threads, **_training(REFERENCE, 9)})
@@ -183,28 +218,3 @@ def _grids(progress: Progress) -> dict[str, Any]:
         "enumeration": enumeration,
         "scaling": scaling,
     }
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "processor": _processor(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "blas": [
-            f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"
-        ],
-        "instruction_set": instruction_set(),
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
-def _threads() -> int:
-    return max((pool["num_threads"] for pool in threadpool_info()), default=1)

@@ -57,15 +57,17 @@ def command(
     ] = None,
     hidden: Annotated[int | None, integer("Number of hidden units; needed.", show_default=False)] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="|".join(METHODS),
             help="Negative chains go on where they ended, start at the data, go on with fast weights, go on at several "
-            "temperatures; or there are none, but enumeration.",
+            "temperatures; or there are none, but enumeration. [default: pt for small machines, else pcd]",
         ),
     ] = DEFAULTS["method"],
     sweeps: Annotated[int, integer("Gibbs sweeps a step: k of CD-k.")] = DEFAULTS["sweeps"],
-    chains: Annotated[int, integer("Persistent chains; of pt at each temperature.")] = DEFAULTS["chains"],
+    chains: Annotated[
+        int | None, integer("Persistent chains; of pt at each temperature. [default: 500, and 100 of pt]")
+    ] = DEFAULTS["chains"],
     restarts: Annotated[float, number("Share of the chains of pcd that start anew at data, each step.")] = DEFAULTS[
         "restarts"
     ],
@@ -91,7 +93,9 @@ def command(
     data_moments: Annotated[
         bool, typer.Option("--data-moments/--no-data-moments", help="The gradient of b from the means of all data.")
     ] = DEFAULTS["data_moments"],
-    weight_decay: Annotated[float, number("Pull of the weights to zero (L2).")] = DEFAULTS["weight_decay"],
+    weight_decay: Annotated[
+        float | None, number("Pull of the weights to zero (L2). [default: from the numbers of weights and samples]")
+    ] = DEFAULTS["weight_decay"],
     l1: Annotated[float, number("Pull of the weights to zero by their sign (L1).")] = DEFAULTS["l1"],
     max_norm: Annotated[float, number("Largest norm of a hidden unit's weights; 0 for none.")] = DEFAULTS["max_norm"],
     sparsity_target: Annotated[float, number("Mean activation that hidden units are drawn to.")] = DEFAULTS[
@@ -158,7 +162,7 @@ def command(
                 seed=seed,
             )
         if explaining:
-            choices = explain(config, len(datasets.load(data).train))
+            choices = explain(config, *datasets.load(data).train.shape)
             _print_choices(choices, as_json)
             return
         directory, run, dataset = begin(data, config, out)
@@ -187,14 +191,14 @@ def _print_choices(choices: list[Choice], as_json: bool) -> None:
     indent = names + values + 4
     for name, value, why in choices:
         if width - indent < _NARROWEST:
-            print(f"{_NAMES[name]} {value}", textwrap.fill(why, width, **_indented(4)), sep="\n")
+            print(f"{_NAMES[name]} {value}", _wrapped(why, width, 4), sep="\n")
         else:
-            reason = textwrap.fill(why, width, **_indented(indent)).lstrip()
+            reason = _wrapped(why, width, indent).lstrip()
             print(f"{_NAMES[name]:<{names}}  {value!s:<{values}}  {reason}")
 
 
-def _indented(n: int) -> dict[str, str]:
-    return {"initial_indent": " " * n, "subsequent_indent": " " * n}
+def _wrapped(text: str, width: int, indent: int) -> str:
+    return textwrap.fill(text, width, initial_indent=" " * indent, subsequent_indent=" " * indent)
 
 
 def _refuse_others(context: typer.Context) -> None:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from harmonium.errors import InvalidData, Unreliable
 from harmonium.inputs import check_matrix
 from harmonium.likelihood.bracket import WIDE
-from harmonium.likelihood.partition import LogPartition, Progress, log_partition
+from harmonium.likelihood.meter import Progress
+from harmonium.likelihood.partition import LogPartition, log_partition
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, softplus

@@ -120,9 +120,7 @@ def _temper(
     return Ladders(path.engine.decode(v).reshape(state.v.shape), hot, old, arrivals), drift
 
 
-def step(
-    path: Path, betas: Float64Array, v: States, first: int, key: Key
-) -> tuple[States, npt.NDArray[np.intp]]:
+def step(path: Path, betas: Float64Array, v: States, first: int, key: Key) -> tuple[States, npt.NDArray[np.intp]]:
     """Exchange every second pair of neighbours from `first` on, then sweep every rung.
 
     Parameters

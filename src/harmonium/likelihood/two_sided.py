@@ -149,9 +149,7 @@ class _Runs:
                 break
         return v, reverse, doubt
 
-    def _set_out(
-        self, steps: Float64Array, forward: _Forward, first: int, spread: npt.NDArray[np.uint8]
-    ) -> Ladders:
+    def _set_out(self, steps: Float64Array, forward: _Forward, first: int, spread: npt.NDArray[np.uint8]) -> Ladders:
         """Ladders from where forward chains came by, one chain a ladder, and from `spread`, on all rungs the same."""
         nearest = np.abs(forward.at - steps[:, None]).argmin(axis=1)
         halts = {i: self.path.engine.decode(forward.halts[i])[:first] for i in set(nearest.tolist())}

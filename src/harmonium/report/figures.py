@@ -118,7 +118,7 @@ def training_curves(history: Sequence[Any]) -> Figure:
     Parameters
     ----------
     history : sequence of EpochRecord
-        Records without held-out scores give curves of the training data only.
+        Records without held-out scores give curves of the training data only; those without any are passed over.
 
     Returns
     -------
@@ -126,10 +126,11 @@ def training_curves(history: Sequence[Any]) -> Figure:
         A free-energy gap that sinks away from zero is overfitting: the machine finds training data ever more probable
         than held-out data.
     """
-    if not history:
-        raise InvalidData("A history must hold at least one epoch to be drawn. Got none. Train for an epoch or more.")
-    epochs = [record.epoch for record in history]
-    pairs = [(record.train, record.valid) for record in history]
+    scored = [record for record in history if record.train is not None]
+    if not scored:
+        raise InvalidData("A history must hold at least one scored epoch. Got none. Train for an epoch or more.")
+    epochs = [record.epoch for record in scored]
+    pairs = [(record.train, record.valid) for record in scored]
     figure = _figure(9.6, 3.2)
     axes = figure.subplots(1, 3)
     _plot_scores(axes[0], epochs, pairs, "pseudo_log_likelihood", "Pseudo-log-likelihood", "nats a sample")

@@ -45,10 +45,10 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
         f"A binary restricted Boltzmann machine with {n_visible:,} visible and {config.n_hidden:,} hidden units was "
         f"trained on {n_samples:,} samples by {_estimator(config)}. {_STATISTIC[config.last_statistic]} and E[h|v]. "
         f"{_CENTERED[config.centered]} {_BINARIZE[config.binarize]}",
-        f"Training ran for {_count(config.epochs, 'epoch')} in mini-batches of {config.batch_size}; {rate}. {optimizer}, "
-        f"and the weights, but not the biases, decayed (L2) with coefficient {config.weight_decay:g}. Seed "
-        f"{config.seed} fixes the initial weights, the order of the samples and all noise; the numbers were computed by "
-        f"the {config.engine} engine.",
+        f"Training ran for {_count(config.n_epochs, 'epoch')} in mini-batches of {config.batch_size}; {rate}. "
+        f"{optimizer}, and the weights, but not the biases, decayed (L2) with coefficient {config.decay:g}. "
+        f"Seed {config.seed} fixes the initial weights, the order of the samples and all noise; the numbers were "
+        f"computed by the {config.engine} engine.",
     )
 
 
@@ -69,15 +69,15 @@ def settings_table(configs: Mapping[str, Config], caption: str, **more: Mapping[
 
 
 def _estimator(config: Config) -> str:
-    short = f"{config.method.upper()}-{config.sweeps}"
+    short = f"{config.estimator.upper()}-{config.sweeps}"
     sweeps = _count(config.sweeps, "Gibbs sweep")
-    if config.method == "cd":
+    if config.estimator == "cd":
         return f"contrastive divergence ({short}: negative chains of {sweeps}, started at the data of each batch)"
-    if config.method == "exact":
+    if config.estimator == "exact":
         return "the exact gradient of the likelihood, by enumeration"
     names = {"pcd": "persistent contrastive divergence", "fpcd": "persistent contrastive divergence with fast weights"}
-    name = names.get(config.method, f"parallel tempering at {config.temperatures} temperatures")
-    return f"{name} ({short}: {config.chains} chains that are kept, and run for {sweeps} a step)"
+    name = names.get(config.estimator, f"parallel tempering at {config.temperatures} temperatures")
+    return f"{name} ({short}: {config.n_chains} chains that are kept, and run for {sweeps} a step)"
 
 
 def _count(n: int, thing: str) -> str:

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: methods and results in words, tables and pictures, in a file that needs nothing else."""
+"""One self-contained HTML page: methods and results in words, tables and pictures, in one file."""
 
 from __future__ import annotations
 

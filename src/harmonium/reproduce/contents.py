@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 from dataclasses import asdict
@@ -120,9 +121,8 @@ def _scratch_section(outcome: Outcome, plan: Plan) -> Section:
     valid = f", which include the {digits.n_valid:,} of the valid split" if digits.n_valid else ""
     methods = (
         *describe_method(config, *digits.X.shape),
-        f"The first weights are normal with standard deviation {plan.rbm.weight_scale:g}; the visible biases start where "
-        f"they fit the means of the pixels, the hidden biases at {_signed(plan.rbm.hidden_bias)}, so that units are "
-        "mostly off at first.",
+        f"The first weights are normal with standard deviation {plan.rbm.weight_scale:g}; the visible biases start "
+        f"where they fit the means of the pixels, the hidden biases at {_signed(plan.rbm.hidden_bias)}.",
         f"Learning used all {len(digits.X):,} training images{valid}, and no label. The hyper-parameters had been "
         "chosen before, by training on the train split and scoring the valid split; the test images were never used to "
         f"choose or to stop anything.{_seeds_said(outcome)}",
@@ -173,9 +173,9 @@ def _scratch_pictures(outcome: Outcome, plan: Plan) -> tuple[Picture, ...]:
     return (
         Picture(
             pngs["filters"],
-            f"Weights of the first {n_filters} of {n_hidden} hidden units, in the machine's own order and on one scale: "
-            "red positive, blue negative, grey zero. A pixel that is on turns the unit on where it is red, and off where "
-            "it is blue.",
+            f"Weights of the first {n_filters} of {n_hidden} hidden units, in the machine's own order and on one "
+            "scale: red positive, blue negative, grey zero. A pixel that is on turns the unit on where it is red, and "
+            "off where it is blue.",
             f"A grid of {n_filters} images, one for the weights of each hidden unit.",
         ),
         Picture(
@@ -186,8 +186,8 @@ def _scratch_pictures(outcome: Outcome, plan: Plan) -> tuple[Picture, ...]:
         ),
         Picture(
             pngs["reconstructions"],
-            "Reconstructions. First and third line: the first test images, as states. Below each: E[v|h] for one h drawn "
-            "from p(h|v).",
+            "Reconstructions. First and third line: the first test images, as states. Below each: E[v|h] for one h "
+            "drawn from p(h|v).",
             "Pairs of lines of images: data, and below each image its reconstruction by the machine.",
             wide=True,
         ),
@@ -207,26 +207,25 @@ def _keras_section(outcome: Outcome, plan: Plan, confusions: dict[str, Picture])
     framework = _FRAMEWORKS.get(outcome.backend, outcome.backend)
     softmax, tuning, rbm, layers = plan.softmax, plan.fine_tuning, plan.rbm.config, plan.stack
     sizes = [outcome.digits.X.shape[1], *(machine.config.n_hidden for machine in layers)]
-    pairs = list(zip(sizes, sizes[1:], strict=False))
-    sum_said = " + ".join(f"{m}\N{MULTIPLICATION SIGN}{n} + {m} + {n}" for m, n in pairs)
+    added = " + ".join(f"{m}\N{MULTIPLICATION SIGN}{n} + {m} + {n}" for m, n in itertools.pairwise(sizes))
     methods = (
-        f"harmonium.keras.RBM is a Keras model; here {framework} computes. Its loss, mean F(v) of the data minus mean "
-        f"F(v) of the end of the chain, has the gradient of {rbm.method.upper()}-{rbm.sweeps}, and Keras' own fit "
-        "follows it, with the optimiser SGD. The settings are those of the table above, so that only noise and rounding "
-        "distinguish these machines from those of the engine. Grey levels are drawn anew in each step.",
+        f"harmonium.keras.RBM is a Keras model; here {framework} computes. Its loss, mean F(v) of the data minus "
+        f"mean F(v) of the ends of the chains, has the gradient of {rbm.method.upper()}-{rbm.sweeps}, which Keras' own fit "
+        "follows with its optimiser SGD. The settings are those of the table above, so that only noise and rounding "
+        "tell these machines from those of the engine; grey levels are drawn anew in each step.",
         f"Four descriptions of an image are compared: its pixels; its first {plan.n_components} principal components; "
         f"E[h|v] of an RBM with {rbm.n_hidden} hidden units; and that of the top of a stack of RBMs "
         f"[{', '.join(str(n) for n in sizes[1:])}], trained from the bottom up, each on the expectations of the units "
-        f"below. Machines see the grey levels as they are. The stack has {sum_said} = {outcome.stack_weights:,} weights "
-        "W, b and c.",
-        f"On each, softmax regression over {outcome.digits.n_classes} classes was trained for {softmax.epochs} epochs in "
-        f"mini-batches of {softmax.batch_size} by Adam, at a learning rate that fell linearly from "
-        f"{softmax.learning_rate:g} to zero, with {softmax.weight_decay:g} times the squared weights in the loss: always "
-        "the same, and linear in the features.",
+        f"below. For this the machines see the grey levels as they are. The stack has {added} = "
+        f"{outcome.stack_weights:,} weights W, b and c.",
+        f"On each, softmax regression over {outcome.digits.n_classes} classes was trained for {softmax.epochs} epochs "
+        f"in mini-batches of {softmax.batch_size} by Adam, at a learning rate that fell linearly from "
+        f"{softmax.learning_rate:g} to zero, with {softmax.weight_decay:g} times the squared weights in the loss. It is "
+        "linear in the features, and the same for all.",
         "Fine-tuned, stack and softmax were trained together by backpropagation from the pre-trained weights: "
         f"{tuning.epochs} epochs in mini-batches of {tuning.batch_size} by Adam, at a learning rate that fell linearly "
-        f"from {tuning.learning_rate:g} to zero; {tuning.drop_visible:.0%} of the pixels and {tuning.drop_hidden:.0%} of "
-        "the hidden units were left out at random in each step.",
+        f"from {tuning.learning_rate:g} to zero; {tuning.drop_visible:.0%} of the pixels and {tuning.drop_hidden:.0%} "
+        "of the hidden units were left out at random in each step.",
     )
     settings = Table(
         "Settings of the classifiers.",
@@ -268,9 +267,9 @@ def _speed_table(outcome: Outcome, framework: str) -> Table:
         (name, f"{native[name]:,.0f}", f"{keras[name]:,.0f}", f"{native[name] / keras[name]:.1f}") for name in keras
     ]
     caption = (
-        f"Training speed, samples a second, with {_n_cores()} cores: the median over the epochs, in {framework} without "
-        f"the first, which compiles. All that was done in Keras took {outcome.seconds:,.0f} seconds; the training of the "
-        f"same machines by the {engine} engine {outcome.native_seconds:,.1f}."
+        f"Training speed on {_n_cores()} cores, samples a second: the median over the epochs, in {framework} without "
+        f"the first, which compiles. All that was done in Keras took {outcome.seconds:,.0f} seconds; the training of "
+        f"the same machines by the {engine} engine took {outcome.native_seconds:,.1f}."
     )
     return Table(caption, ("machine", f"{engine} engine", framework, "ratio"), rows)
 

@@ -64,10 +64,10 @@ def train_machine(X: FloatArray, machine: Machine, on_work: Progress) -> tuple[h
         monitors=False,
         seed=config.seed,
     )
-    rate = _falling(config.learning_rate, len(X), config.batch_size, config.epochs)
+    rate = _falling(config.learning_rate, len(X), config.batch_size, config.n_epochs)
     model.compile(keras.optimizers.SGD(rate, momentum=config.momentum), steps_per_execution=_STEPS)
     watch = _Watch(on_work)
-    model.fit(X, batch_size=config.batch_size, epochs=config.epochs, verbose=0, callbacks=[watch])
+    model.fit(X, batch_size=config.batch_size, epochs=config.n_epochs, verbose=0, callbacks=[watch])
     # The first epoch compiles; where it is the only one, it has to do.
     return model, len(X) / statistics.median(watch.seconds[1:] or watch.seconds)
 
@@ -92,9 +92,8 @@ def score_fine_tuned(
     """Train a pre-trained stack with a softmax by backpropagation; its score, and the parameters of its machines."""
     model = harmonium.keras.classifier(rbms, digits.n_classes, fine_tuned=True, seed=seed)
     shares = [settings.drop_visible] + [settings.drop_hidden] * len(rbms)
-    layers = [
-        x for share, layer in zip(shares, model.layers, strict=True) for x in (keras.layers.Dropout(share), layer)
-    ]
+    pairs = zip(shares, model.layers, strict=True)
+    layers = [x for share, layer in pairs for x in (keras.layers.Dropout(share), layer)]
     dropping = keras.Sequential([keras.Input(digits.X.shape[1:]), *layers])
     score = _fit_and_score(dropping, digits.X, digits.X_test, digits, settings, on_work)
     return score, harmonium.keras.count_rbm_parameters(model)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from harmonium.datasets import Dataset
+from harmonium.deep import Stack
 from harmonium.errors import UnwritableOutput
 from harmonium.inputs import check_count
 from harmonium.io import atomic_write
@@ -89,9 +90,10 @@ def reproduce(
         "numpy": np.__version__,
     }
     for number, own in enumerate(plans, 1):
-        which = f" (seed {own.seed}, {number} of {n_seeds})" if n_seeds > 1 else ""
-        _run_native(outcome, own, lambda text, which=which: say(text + which), tell)
-        _run_keras(outcome, own, lambda text, which=which: say(text + which), tell)
+        if n_seeds > 1:
+            say(f"seed {own.seed}, {number} of {n_seeds}")
+        _run_native(outcome, own, say, tell)
+        _run_keras(outcome, own, say, tell)
     say("writing")
     results = make_results(outcome, made_by)
     page, pictures = make_page(outcome, made_by)
@@ -125,7 +127,7 @@ def _run_native(outcome: Outcome, plan: Plan, say: Callable[[str], None], tell: 
     networks.start(plan.seed)
     say("softmax regression on features of that engine")
     for name, machines in ((plan.rbm_name, (trained.result.rbm,)), (plan.stack_name, tuple(stack))):
-        F, F_test = (scratch.Stack(machines).transform(x, engine=engine) for x in (digits.X, digits.X_test))
+        F, F_test = (Stack(machines).transform(x, engine=engine) for x in (digits.X, digits.X_test))
         score = networks.score_softmax(F, F_test, digits, plan.softmax, tell)
         outcome.native_scores.setdefault(name, []).append(score)
 

@@ -1,4 +1,4 @@
-"""The experiment without a framework: a machine and a stack on an engine of our own, what they are worth, and pictures."""
+"""The experiment without a framework: machines on an engine of our own, what they are worth, and pictures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def train_machine(X: FloatArray, machine: Machine, X_test: FloatArray, on_work: 
     config = machine.config
 
     def on_epoch(record: EpochRecord) -> None:
-        on_work(record.epoch, config.epochs)
+        on_work(record.epoch, config.n_epochs)
 
     options = {name: getattr(config, name) for name in Config.__dataclass_fields__ if name != "n_hidden"}
     result = train(X, config.n_hidden, valid=X_test, initial=machine.initial(X), on_epoch=on_epoch, **options)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,9 @@ from harmonium.training.reports import Report, read_reports
 from harmonium.training.scores import Scores
 
 _FALLS = 3  # evaluations in a row
-# A fall is noise up to four times the jitter of the series, plus this share of what was gained and of the score itself.
-_JITTERS, _SHARE_OF_GAIN, _SHARE_OF_SCORE = 4.0, 0.05, 0.002
-_MANY = 10  # second differences whose median is to be relied on
+# What counts as a fall, in standard deviations of the series' noise: of three steps downwards in a row, and of three
+# evaluations below where the series was; to either comes a share of what was gained, and of the score itself.
+_STEPS, _BELOW, _SHARE_OF_GAIN, _SHARE_OF_SCORE = 4.0, 2.5, 0.05, 0.002
 _GAP = 0.25  # standard deviations of the free energy by which the gap must have sunk
 _WORSE, _MUCH_WORSE = 0.01, 0.1  # shares by which a machine may score below independent units for two reports, for one
 _IDLE_UNITS = 0.1  # share of the hidden units
@@ -154,12 +155,21 @@ def _uncertainty(scores: Scores | None) -> float:
 
 
 def _falls(values: Sequence[float], uncertainty: float) -> bool:
-    """Whether the last evaluations all lie below the best before them, by more than the noise of the series."""
+    """Whether the last evaluations fell, one after the other or to below where the series was before, beyond noise.
+
+    White noise of a fiftieth of the rise, about a curve that rises to a plateau, is called a fall in fewer than one
+    evaluation in a thousand.
+    """
     if len(values) <= _FALLS:
         return False
-    fall = max(values[:-_FALLS]) - max(values[-_FALLS:])
-    gain = max(values) - values[0]
-    return fall > _JITTERS * _jitter(values) + _SHARE_OF_GAIN * gain + _SHARE_OF_SCORE * abs(values[0]) + uncertainty
+    least = _SHARE_OF_GAIN * (max(values) - values[0]) + _SHARE_OF_SCORE * abs(values[0]) + uncertainty
+    jitter, before, last = _jitter(values), values[:-_FALLS], values[-_FALLS:]
+    stairs = (before[-1], *last)
+    if all(a > b for a, b in pairwise(stairs)) and before[-1] - last[-1] > _STEPS * jitter + least:
+        return True
+    # A single best evaluation is a lucky one: what the last are held against is the best median of three in a row.
+    level = max((float(np.median(before[i : i + 3])) for i in range(len(before) - 2)), default=-math.inf)
+    return len(before) > _FALLS and level - max(last) > _BELOW * jitter + least
 
 
 def _rises(values: Sequence[float]) -> bool:
@@ -168,13 +178,12 @@ def _rises(values: Sequence[float]) -> bool:
 
 
 def _jitter(values: Sequence[float]) -> float:
-    """Standard deviation of the noise about a smooth curve, from second differences.
+    """Standard deviation of the noise about a smooth curve, from the median size of second differences.
 
-    The second difference of independent noise has six times its variance. The median tells little of the few that are
-    due to bends, but needs a number of them; until then the largest stands in, so as not to take noise for a fall.
+    The second difference of independent noise has six times its variance; the median tells little of those that are
+    due to bends.
     """
-    sizes = np.abs(np.diff(values, 2)) / math.sqrt(6)
-    return float(np.median(sizes) / 0.6745 if len(sizes) >= _MANY else sizes.max(initial=0))
+    return float(np.median(np.abs(np.diff(values, 2)))) / (0.6745 * math.sqrt(6))
 
 
 # Units and weights ---------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
         if "chains" in tensors:
             chains = np.unpackbits(tensors["chains"], axis=1)[:, : rbm.n_hidden]
         fits = (chains is not None) == (config.method in PERSISTENT) and (
-            chains is None or chains.shape == (config.chains, rbm.n_hidden)
+            chains is None or chains.shape == (config.n_chains, rbm.n_hidden)
         )
         if not fits or rbm.n_hidden != config.n_hidden:
             raise ValueError("the machine or its chains do not fit the configuration")

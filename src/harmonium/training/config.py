@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from harmonium.engines import ENGINES
 from harmonium.errors import InvalidParameter
@@ -12,6 +13,10 @@ from harmonium.random import Key
 
 # How long a run is where nobody says: what made machines good on sets of all sizes, and the fewest passes.
 _STEPS, _EPOCHS = 20_000, 5
+_DECAYS = 1e-4, 3e-3
+_SMALL, _CHAINS, _TEMPERED_CHAINS = 65_536, 500, 100
+
+Choice = TypeVar("Choice", int, float, str)
 
 METHODS = ("pcd", "cd", "fpcd", "pt", "exact")
 
@@ -24,17 +29,19 @@ class Config:
     ----------
     n_hidden : int
         Number of hidden units.
-    method : {"pcd", "cd", "fpcd", "pt", "exact"}
+    method : {"pcd", "cd", "fpcd", "pt", "exact"}, optional
         Where the negative side of the gradient comes from: chains that go on where they ended at the last step
         (persistent contrastive divergence); chains that start at the data of the batch (contrastive divergence);
         persistent chains with fast weights; persistent chains at several temperatures that swap states (parallel
-        tempering); or enumeration, for small machines. PCD costs the same as CD and fits better: with 16 hidden units
-        on mnist-5k the exact held-out log-likelihood was -148 nats after PCD-1 and -170 after CD-1, at equal
+        tempering); or enumeration, for small machines. Left out, it is "pt" for a machine that is small enough to
+        afford it, else "pcd" (see `for_data`). PCD costs the same as CD and fits better: with 16 hidden units on
+        mnist-5k the exact held-out log-likelihood was -148 nats after PCD-1 and -170 after CD-1, at equal
         pseudo-likelihood.
     sweeps : int
         k of CD-k and PCD-k: full Gibbs sweeps of the negative chains in a step.
-    chains : int
-        Number of persistent chains, whatever the batch size; of "pt" at each temperature. "cd" runs one per sample.
+    chains : int, optional
+        Number of persistent chains, whatever the batch size; of "pt" at each temperature. Left out, 500, and 100 for
+        "pt". "cd" runs one per sample.
     restarts : float in [0, 1]
         The share of persistent chains of "pcd" that start anew from data in each step.
     temperatures : int
@@ -60,8 +67,9 @@ class Config:
     data_moments : bool
         Whether the gradient of b uses the means of all data in place of those of the batch, which takes the noise of
         the batch out of it.
-    weight_decay : float
-        Coefficient of -W in the gradient of W (L2); biases are not decayed.
+    weight_decay : float, optional
+        Coefficient of -W in the gradient of W (L2); biases are not decayed. Left out, it is chosen from the size of the
+        machine and of the data (see `for_data`).
     l1 : float
         Coefficient of -sign(W) in the gradient of W.
     max_norm : float
@@ -97,21 +105,21 @@ class Config:
     """
 
     n_hidden: int
-    method: str = "pcd"
+    method: str | None = None
     sweeps: int = 1
-    chains: int = 500
+    chains: int | None = None
     restarts: float = 0.0
     temperatures: int = 10
     last_statistic: str = "sampled"
     epochs: int | None = None
     batch_size: int = 100
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     schedule: str = "linear"
     optimizer: str = "sgd"
     momentum: float = 0.5
     centered: bool = True
     data_moments: bool = False
-    weight_decay: float = 1e-3
+    weight_decay: float | None = None
     l1: float = 0.0
     max_norm: float = 0.0
     sparsity_target: float = 0.1
@@ -124,15 +132,19 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("n_hidden", "sweeps", "chains", "batch_size"):
+        for name in ("n_hidden", "sweeps", "batch_size"):
             self._keep(name, check_count(getattr(self, name), name))
+        if self.chains is not None:
+            self._keep("chains", check_count(self.chains, "chains"))
         self._keep("temperatures", check_count(self.temperatures, "temperatures", minimum=2))
         self._keep("patience", check_count(self.patience, "patience", minimum=0))
         if self.epochs is not None:
             self._keep("epochs", check_count(self.epochs, "epochs", minimum=0))
         self._keep("learning_rate", check_number(self.learning_rate, "learning_rate", low=0, above=True))
         self._keep("momentum", check_number(self.momentum, "momentum", low=0, high=1, below=True))
-        for name in ("weight_decay", "l1", "max_norm", "sparsity_cost", "clip"):
+        if self.weight_decay is not None:
+            self._keep("weight_decay", check_number(self.weight_decay, "weight_decay", low=0))
+        for name in ("l1", "max_norm", "sparsity_cost", "clip"):
             self._keep(name, check_number(getattr(self, name), name, low=0))
         self._keep("restarts", check_number(self.restarts, "restarts", low=0, high=1))
         target = check_number(self.sparsity_target, "sparsity_target", low=0, high=1, above=True, below=True)
@@ -143,7 +155,8 @@ class Config:
             if value not in (True, False):
                 raise InvalidParameter(f"{name} must be True or False. Got {value!r}. Pass one of those.")
             self._keep(name, bool(value))
-        check_choice(self.method, "method", METHODS)
+        if self.method is not None:
+            check_choice(self.method, "method", METHODS)
         check_choice(self.optimizer, "optimizer", ("sgd", "adam"))
         check_choice(self.monitor, "monitor", ("pseudo", "likelihood"))
         check_choice(self.last_statistic, "last_statistic", ("sampled", "mean_field"))
@@ -154,21 +167,55 @@ class Config:
     def _keep(self, name: str, number: int | float) -> None:
         object.__setattr__(self, name, number)  # a plain int or float, whatever number type it came as
 
-    def for_data(self, n_samples: int) -> Config:
-        """These choices with what was left out chosen for a number of training samples."""
-        if self.epochs is not None:
-            return self
-        n_batches = -(-n_samples // self.batch_size)
-        return replace(self, epochs=max(_EPOCHS, -(-_STEPS // n_batches)))
+    def for_data(self, n_samples: int, n_visible: int) -> Config:
+        """These choices with what was left out chosen for data of a certain size.
+
+        method is "pt" up to 65,536 weights, where ten times the chains are still quick, and "pcd" beyond. chains are
+        100 for "pt", which has ten times as many, else 500. epochs make 20,000 steps, and are at least 5. weight_decay
+        is 0.0001 for as many weights as samples and grows in proportion, from 0.0001 to 0.003: the more weights there
+        are for each sample, the less it says about each.
+        """
+        method, chains, epochs, decay = self.method, self.chains, self.epochs, self.weight_decay
+        n_weights = self.n_hidden * n_visible
+        if method is None:
+            method = "pt" if n_weights <= _SMALL else "pcd"
+        if chains is None:
+            chains = _TEMPERED_CHAINS if method == "pt" else _CHAINS
+        if epochs is None:
+            n_batches = -(-n_samples // self.batch_size)
+            epochs = max(_EPOCHS, -(-_STEPS // n_batches))
+        if decay is None:
+            low, high = _DECAYS
+            decay = float(f"{min(max(low * n_weights / n_samples, low), high):.2g}")
+        return replace(self, method=method, chains=chains, epochs=epochs, weight_decay=decay)
+
+    @property
+    def estimator(self) -> str:
+        """The method, where it is given or chosen."""
+        return _chosen(self.method, "method")
+
+    @property
+    def n_chains(self) -> int:
+        """The number of chains, where it is given or chosen."""
+        return _chosen(self.chains, "chains")
 
     @property
     def n_epochs(self) -> int:
         """Passes over the data, where they are given or chosen."""
-        if self.epochs is None:
-            raise InvalidParameter("epochs must be chosen for the data. Got None. Use config.for_data(n_samples).")
-        return self.epochs
+        return _chosen(self.epochs, "epochs")
+
+    @property
+    def decay(self) -> float:
+        """The weight decay, where it is given or chosen."""
+        return _chosen(self.weight_decay, "weight_decay")
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate when a share `progress` in [0, 1) of the run is done."""
         factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
         return self.learning_rate * factor[self.schedule]
+
+
+def _chosen(value: Choice | None, name: str) -> Choice:
+    if value is None:
+        raise InvalidParameter(f"{name} must be chosen for the data. Got None. Use config.for_data(...).")
+    return value

@@ -21,7 +21,7 @@ def first_chains(config: Config, key: Key) -> npt.NDArray[np.uint8] | None:
     """Where persistent chains start: hidden states at random; None for a method that keeps none."""
     if config.method not in PERSISTENT:
         return None
-    return (key.derive("first chains").uniform(config.chains, config.n_hidden) < 0.5).astype(np.uint8)
+    return (key.derive("first chains").uniform(config.n_chains, config.n_hidden) < 0.5).astype(np.uint8)
 
 
 def make_estimator(

@@ -10,17 +10,18 @@ from harmonium.training.config import Config
 GIVEN = "as given"
 
 # "Measured" refers to docs/results/training.md, which has the figures and the commands.
-_WHY = {
+_WHY: dict[str, str | dict[str, str]] = {
     "n_hidden": "the size of the machine is yours to choose: more units fit better, and cost time in proportion",
     "method": {
-        "pcd": "persistent chains cost what contrastive divergence costs, and give the better likelihood (measured)",
+        "pcd": "persistent chains give the better likelihood at the cost of contrastive divergence (measured)",
         "cd": "chains start at the data: quick and good for features, biased for the likelihood",
         "fpcd": "fast weights keep the chains moving where plain persistent ones get stuck",
-        "pt": "chains at several temperatures cross between modes; each temperature costs as much as the chains do",
+        "pt": "chains at several temperatures cross between modes, and small machines can afford them (measured)",
         "exact": "no noise and no bias, where the smaller layer can be enumerated in each step",
     },
     "sweeps": "for equal time more chains did better than more sweeps of fewer (measured)",
-    "chains": "few persistent chains bias the likelihood: 500 instead of 100 gained 1 to 7 nats (measured)",
+    "chains": "few persistent chains bias the likelihood: 500 instead of 100 gained 1 to 7 nats; pt has them at each "
+    "temperature (measured)",
     "restarts": "chains that start anew have not forgotten the data; persistent ones have",
     "temperatures": "only for pt: from independent units to the machine, spaced for equal swaps as the run goes on",
     "last_statistic": "a sampled last state keeps the gradient that of the model",
@@ -32,7 +33,7 @@ _WHY = {
     "momentum": "0.5 from the start (Hinton 2010, section 9, begins there)",
     "centered": "better conditioned, and the same whichever state of a unit is called 1 (Melchior et al. 2016)",
     "data_moments": "of little use beside centring",
-    "weight_decay": "0.001 was best on small sets, and costs large ones less than 0.7 nats (measured)",
+    "weight_decay": "0.0001 times the weights per sample, within 0.0001 and 0.003: best or nearly so (measured)",
     "l1": "for sparse weights; off",
     "max_norm": "a limit on the weights of each unit; off",
     "sparsity_target": "only with sparsity_cost: the mean activation wanted",
@@ -66,12 +67,12 @@ class Choice(NamedTuple):
     why: str
 
 
-def explain(config: Config, n_samples: int) -> list[Choice]:
-    """Every choice of `config` for so many training samples, and why it is what it is.
+def explain(config: Config, n_samples: int, n_visible: int) -> list[Choice]:
+    """Every choice of `config` for training data of this size, and why it is what it is.
 
     A value that differs from the default is "as given", with what it means where there is more to say.
     """
-    chosen = config.for_data(n_samples)
+    chosen = config.for_data(n_samples, n_visible)
     steps = chosen.n_epochs * -(-n_samples // chosen.batch_size)
     choices = []
     for field in fields(Config):

@@ -66,7 +66,7 @@ class Monitor:
             b = bias_of_means(shown.sum(axis=0, dtype=float), len(shown))
             self._independent = self._train.independent_score(b)
             if self._train.is_binary:
-                self._distinct = n_distinct(shown[: config.chains].astype("uint8"))
+                self._distinct = n_distinct(shown[: config.n_chains].astype("uint8"))
 
     def due(self, epoch: int) -> bool:
         """Whether a report is to be made after so many epochs: the first, the last, and as many as are cheap enough."""

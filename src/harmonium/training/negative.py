@@ -147,7 +147,7 @@ class Persistent:
 
     def _restart(self, engine: Engine, logits: FloatArray, step: int) -> States:
         """The chains, where each starts anew from a row of the batch with probability ``restarts``."""
-        key, n = self._chains_key.on(RESTART).at(step), self._config.chains
+        key, n = self._chains_key.on(RESTART).at(step), self._config.n_chains
         anew = key.uniform(n, 1) < self._config.restarts
         rows = np.arange(n) % len(logits)
         from_data = engine.bernoulli(logits[rows], self._chains_key.on(VISIBLE).at(step))

@@ -68,7 +68,7 @@ class Optimizer:
         """One step; `step` counts from 0."""
         config = self._config
         offsets = self._offsets(positive) if config.centered else None
-        rates = Rates(learning_rate, config.momentum, config.weight_decay)
+        rates = Rates(learning_rate, config.momentum, config.decay)
         if self._plain and isinstance(negative, Phase):
             engine.ascend(positive, negative, rates, offsets)
             return

@@ -52,7 +52,7 @@ class Tempered:
         self._base = bias_of_means(data_means.astype(np.float64) * n_samples, n_samples).astype(np.float32)
         if not arrays:
             self._ladder = np.linspace(0, 1, config.temperatures)
-            self._state = init(engine, self._ladder, self._base, config.chains, self._key.derive("start"))
+            self._state = init(engine, self._ladder, self._base, config.n_chains, self._key.derive("start"))
             self._swaps = np.zeros((2, config.temperatures - 1))
             return
         self._ladder, self._swaps = arrays["tempered.ladder"], arrays["tempered.swaps"].copy()

@@ -114,7 +114,7 @@ class TrainingRun:
         self._key = Key(config.seed)
         completions = None if state is None else state.extras.get("completions")
         batches = self._batches = Batches(X, config, self._key, sample_weight, completions)
-        config = self.config = config.for_data(batches.n_samples)
+        config = self.config = config.for_data(batches.n_samples, batches.n_visible)
         self.n_batches = batches.n_batches
         self.n_steps = self.n_batches * config.n_epochs
         if state is None:
