@@ -4,8 +4,9 @@ BIN := .venv/bin
 
 .PHONY: demo test test-keras lint bench clean
 
-demo: .venv/ready  ## train on 5,000 real digits; figures and a page in demo/
-	$(BIN)/harmonium demo --out demo
+demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
+	$(BIN)/harmonium reproduce --data mnist-5k --out demo
 
 test: .venv/ready  ## every test
 	$(BIN)/python -m pytest

@@ -6,16 +6,26 @@ import re
 
 import numpy as np
 import pytest
-from oracles import Exact, all_states, dyadic_parameters, log_sum_exp, logistic, random_parameters, random_states
+from oracles import (
+    Exact,
+    all_states,
+    dyadic_parameters,
+    log_sum_exp,
+    logistic,
+    random_parameters,
+    random_states,
+    row_number,
+)
 
 import harmonium
 from harmonium import RBM, Key, LogPartition
 from harmonium.cli import main
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliable
-from harmonium.likelihood import partition, starts
-from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, Path, effective_size, log_mean
+from harmonium.likelihood import level, partition, schedule, starts, tempered
+from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, Path, Road, effective_size, log_mean, straight
 from harmonium.likelihood.bracket import WIDE, acceptance_ratio, bracket, margin, standard_error
-from harmonium.likelihood.schedule import check_temperatures, n_planning_steps, plan, salakhutdinov
+from harmonium.likelihood.meter import Meter
+from harmonium.likelihood.schedule import check_temperatures, plan, salakhutdinov
 
 SHAPES = [(0, 1), (0, 4), (1, 1), (3, 4), (5, 3)]
 
@@ -24,10 +34,38 @@ def softplus(x):
     return np.logaddexp(0, x)
 
 
-def log_f(parameters, base, beta, v):
+def bent(parameters, knots=(0, 0.3, 0.6, 1)):
+    """A road with dyadic biases of its own, zero at the end."""
+    rng, rbm = np.random.default_rng(3), RBM(*parameters)
+    x, y = (rng.integers(-8, 9, (len(knots), n)) / 4.0 for n in (rbm.n_visible, rbm.n_hidden))
+    x[-1], y[-1] = 0, 0
+    return Road(np.array(knots, float), x, y)
+
+
+def roads(parameters):
+    base = np.linspace(-1, 1, len(parameters[1])).astype(np.float32).astype(float)
+    return [straight(RBM(*parameters), base), bent(parameters)]
+
+
+def biases(parameters, road, beta):
+    """Of the visible and the hidden units on the way, as defined."""
+    _, b, c = parameters
+    x, y = (np.array([np.interp(beta, road.betas, z) for z in knots.T]) for knots in (road.x, road.y))
+    return beta * b + x, beta * c + y
+
+
+def log_f(parameters, road, beta, v):
     """The unnormalised log probability of v on the way, as defined."""
-    W, b, c = parameters
-    return v @ ((1 - beta) * base + beta * b) + softplus(beta * (v @ W.T + c)).sum(axis=1)
+    b, c = biases(parameters, road, beta)
+    return v @ b + softplus(beta * v @ parameters[0].T + c).sum(axis=1)
+
+
+def sweep_matrix(parameters, road, beta, exact):
+    """T(v, v') at one temperature, shape (2^m, 2^m)."""
+    W, (b, c) = parameters[0], biases(parameters, road, beta)
+    p_h, p_v = logistic(beta * exact.v @ W.T + c)[:, None], logistic(beta * exact.h @ W + b)[:, None]
+    h_from_v = np.prod(p_h * exact.h + (1 - p_h) * (1 - exact.h), axis=2)
+    return h_from_v @ np.prod(p_v * exact.v + (1 - p_v) * (1 - exact.v), axis=2)
 
 
 def hole(depth=10.0, n_hidden=10, n_visible=40):
@@ -43,56 +81,55 @@ def hole(depth=10.0, n_hidden=10, n_visible=40):
 # Runs ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize(("n_hidden", "n_visible"), SHAPES)
-def test_a_run_is_its_definition(engine, n_hidden, n_visible):
+def test_a_run_is_its_definition(engine, n_hidden, n_visible, number):
     """Every log ratio and every state, from the noise of the key and the formulas alone; in both directions."""
     parameters, key = dyadic_parameters(n_hidden, n_visible), Key(5)
-    W, b, c = parameters
-    base, betas = np.linspace(-1, 1, n_visible), np.array([0, 0.25, 0.5, 1])
-    path = Path(RBM(*parameters), base, engine)
-    base = base.astype(np.float32).astype(float)
-    assert path.log_z_base == pytest.approx(softplus(base).sum() + n_hidden * math.log(2), rel=1e-14)
-    v = (key.on(START).uniform(9, n_visible) < logistic(base)).astype(float)
+    W, road, betas = parameters[0], roads(parameters)[number], np.array([0, 0.25, 0.5, 0.75, 1])
+    path = Path(RBM(*parameters), road, engine)
+    first = biases(parameters, road, 0)
+    assert path.log_z_base == pytest.approx(sum(softplus(x).sum() for x in first), rel=1e-14)
+    v = (key.on(START).uniform(9, n_visible) < logistic(first[0])).astype(float)
     np.testing.assert_array_equal(path.engine.decode(path.start(9, key)), v)
     for order in (betas, betas[::-1]):
-        expected, x = np.zeros(9), v
-        for k in range(3):
-            expected += log_f(parameters, base, order[k + 1], x) - log_f(parameters, base, order[k], x)
-            last = x
+        expected, x, states = np.zeros(9), v, []
+        for k in range(4):
+            expected += log_f(parameters, road, order[k + 1], x) - log_f(parameters, road, order[k], x)
+            states.append(x)
             beta, key_ = order[k + 1], key.at(k)
-            h = key_.on(HIDDEN).uniform(9, n_hidden) < logistic(beta * (x @ W.T + c))
-            p = logistic(beta * (h @ W + b) + (1 - beta) * base)
-            x = (key_.on(VISIBLE).uniform(9, n_visible) < p).astype(float)
-        found = path.run(path.engine.encode(v), order, key)
+            b, c = biases(parameters, road, beta)
+            h = key_.on(HIDDEN).uniform(9, n_hidden) < logistic(beta * x @ W.T + c)
+            x = (key_.on(VISIBLE).uniform(9, n_visible) < logistic(beta * h @ W + b)).astype(float)
+        found = path.run(path.engine.encode(v), order, key, halts={1, 3})
         np.testing.assert_allclose(found.log_w, expected, rtol=0, atol=2e-5)
-        np.testing.assert_array_equal(path.engine.decode(found.v), last)
+        np.testing.assert_array_equal(path.engine.decode(found.v), states[-1])
+        for kept, k in zip(found.halts, (1, 3), strict=True):
+            np.testing.assert_array_equal(path.engine.decode(kept), states[k])
+    np.testing.assert_allclose(
+        path.minus_free_energy(path.engine.encode(v)), log_f(parameters, road, 1.0, v), rtol=0, atol=2e-5
+    )
 
 
+@pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize(("n_hidden", "n_visible"), SHAPES)
 @pytest.mark.parametrize("scale", [0.5, 3.0])
-def test_weights_average_to_z_exactly_over_all_paths(engine, n_hidden, n_visible, scale):
+def test_weights_average_to_z_exactly_over_all_paths(engine, n_hidden, n_visible, scale, number):
     """E[w] = Z / Z_A and, from the machine back, Z_A / Z, by summing over every path of one and of two ratios."""
     parameters = random_parameters(n_hidden, n_visible, scale=scale)
     parameters = tuple(x.astype(np.float32).astype(float) for x in parameters)
-    (W, b, c), exact = parameters, Exact(*parameters)
-    path = Path(RBM(*parameters), np.linspace(-1, 1, n_visible), engine)
-    base, v, h, states = path.base.astype(float), exact.v, exact.h, path.engine.encode(exact.v)
+    exact, road = Exact(*parameters), roads(parameters)[number]
+    path = Path(RBM(*parameters), road, engine)
+    states, first = path.engine.encode(exact.v), biases(parameters, road, 0)[0]
 
     def ratio(*betas):
         return next(path.anneal(states, np.array(betas), Key(0))).log_ratio
 
-    def sweep(beta):
-        on, off = np.array([1, -1]), np.array([0, 1])
-        p_h = logistic(beta * (v @ W.T + c))
-        p_v = logistic(beta * (h @ W + b) + (1 - beta) * base)
-        h_from_v = np.prod(off[None, None, :1] + (on[0] * p_h[:, None] * h + (1 - p_h[:, None]) * (1 - h)), axis=2)
-        v_from_h = np.prod(p_v[:, None] * v + (1 - p_v[:, None]) * (1 - v), axis=2)
-        return h_from_v @ v_from_h
-
-    p_base = np.exp(v @ base - softplus(base).sum())
+    p_base = np.exp(exact.v @ first - softplus(first).sum())
     one = p_base @ np.exp(ratio(0, 1))
-    two = (p_base * np.exp(ratio(0, 0.5))) @ sweep(0.5) @ np.exp(ratio(0.5, 1))
-    back = (exact.p_v * np.exp(ratio(1, 0.5))) @ sweep(0.5) @ np.exp(ratio(0.5, 0))
+    middle = sweep_matrix(parameters, road, 0.5, exact)
+    two = (p_base * np.exp(ratio(0, 0.5))) @ middle @ np.exp(ratio(0.5, 1))
+    back = (exact.p_v * np.exp(ratio(1, 0.5))) @ middle @ np.exp(ratio(0.5, 0))
     for found in (math.log(one), math.log(two), -math.log(back)):
         assert found + path.log_z_base == pytest.approx(exact.log_z, abs=2e-5 * max(1, scale))
 
@@ -100,14 +137,16 @@ def test_weights_average_to_z_exactly_over_all_paths(engine, n_hidden, n_visible
 @pytest.mark.parametrize("temperatures", [[0, 1], [0, 0.1, 0.1, 1], np.linspace(0, 1, 30)])
 def test_independent_units_have_no_variance(engine, temperatures):
     b, c = np.linspace(-3, 3, 7), np.linspace(-2, 1, 4)
-    path, betas = Path(RBM(np.zeros((4, 7)), b, c), b, engine), np.asarray(temperatures, float)
+    rbm, betas = RBM(np.zeros((4, 7)), b, c), np.asarray(temperatures, float)
+    path = Path(rbm, straight(rbm, b), engine)
     for v, order, sign in ((path.start(20, Key(1)), betas, 1), (path.start(20, Key(2)), betas[::-1], -1)):
         log_z = path.log_z_base + sign * path.run(v, order, Key(3)).log_w
         np.testing.assert_allclose(log_z, softplus(b).sum() + softplus(c).sum(), rtol=0, atol=1e-5)
 
 
 def test_a_chain_does_not_know_of_the_others(engine):
-    path, betas = Path(RBM(*dyadic_parameters(4, 9)), np.zeros(9), engine), np.linspace(0, 1, 11)
+    parameters, betas = dyadic_parameters(4, 9), np.linspace(0, 1, 11)
+    path = Path(RBM(*parameters), bent(parameters), engine)
     few, many = (path.run(path.start(n, Key(4)), betas, Key(4)).log_w for n in (7, 40))
     np.testing.assert_array_equal(few, many[:7])
 
@@ -141,11 +180,11 @@ def test_salakhutdinov_s_temperatures():
 @pytest.mark.parametrize("n", [2, 3, 50, 777])
 @pytest.mark.parametrize("data", [None, random_states(30, 9)])
 def test_a_number_of_temperatures(n, data):
-    ticks = []
-    found = plan(RBM(*random_parameters(4, 9)), n, data, Key(1), "native", lambda: ticks.append(1))
+    calls = []
+    found = plan(RBM(*random_parameters(4, 9)), n, data, Key(1), "native", Meter(lambda *x: calls.append(x)))
     assert (len(found.betas), found.betas[0], found.betas[-1]) == (n, 0, 1)
     assert np.all(np.diff(found.betas) > 0)
-    assert len(ticks) == n_planning_steps(n, data is not None)
+    assert [done for done, _ in calls] == list(range(1, calls[-1][1] + 1))
 
 
 def test_temperatures_crowd_where_the_weights_gather_variance():
@@ -188,7 +227,8 @@ def test_bennett_s_ratio_of_normal_works(deviation, sizes):
 def test_bennett_s_equation_holds_exactly_for_the_distributions_of_works():
     """On a listed machine with one ratio: the two expectations that Bennett's equation sets equal, at log Z only."""
     exact = Exact(*random_parameters(3, 4))
-    path = Path(RBM(*random_parameters(3, 4)), np.zeros(4), "numpy")
+    rbm = RBM(*random_parameters(3, 4))
+    path = Path(rbm, straight(rbm, np.zeros(4)), "numpy")
     x = path.log_z_base + next(path.anneal(path.engine.encode(exact.v), np.array([0.0, 1.0]), Key(0))).log_ratio
     p_forward = np.full(16, 1 / 16)
     for log_z, equal in ((exact.log_z, True), (exact.log_z + 0.1, False)):
@@ -258,28 +298,154 @@ def test_spread_out_states_reach_both_ends_of_a_direction():
     assert (overlap.min(), overlap.max()) == (-1, 1)
 
 
-def test_picking_and_refreshing_go_by_weight():
-    log_w = np.array([0.0, -np.inf, math.log(3)]) + 700
-    chosen = starts.pick(log_w, 4000, Key(1))
-    assert np.bincount(chosen, minlength=3) / 4000 == pytest.approx([0.25, 0, 0.75], abs=0.04)
-    # A chain of weight 4 among new ones of total weight 4 stays half of the time; one far heavier always does.
-    moved = starts.refresh(np.full(4000, 700 + math.log(4)), log_w, Key(2))
-    assert np.bincount(moved + 1, minlength=4) / 4000 == pytest.approx([0.5, 0.125, 0, 0.375], abs=0.04)
-    assert np.all(starts.refresh(np.full(50, 800.0), log_w, Key(2)) == -1)
-    assert np.all(starts.refresh(np.full(50, 600.0), log_w, Key(2)) >= 0)
-
-
 def test_what_speaks_against_equilibrium():
     rng = np.random.default_rng(0)
-    same, drift, works = rng.normal(size=100), rng.normal(size=100), 0.3 * rng.normal(size=100)
+    same, gain, works = rng.normal(size=100), rng.normal(size=100), 0.3 * rng.normal(size=100)
     shifted, wider = same + 2 * (np.arange(100) < 50), same * np.where(np.arange(100) < 50, 1, 5)
-    good = ({"x": same}, 50, drift, works, works)
-    assert starts.disagreement(*good) == ""
-    assert "differ in x (R-hat" in starts.disagreement({"x": shifted}, *good[1:])
-    assert "differ in x (R-hat" in starts.disagreement({"x": wider}, *good[1:])
-    assert "drifts (+0.9" in starts.disagreement(*good[:2], drift + 1, *good[3:])
-    assert "annealing from the base does not come" in starts.disagreement(*good[:3], np.append(works[:99], 9), works)
+    assert starts.disagreement({"x": same}, 50) == ""
+    assert "differ in x (R-hat" in starts.disagreement({"x": shifted}, 50)
+    assert "differ in x (R-hat" in starts.disagreement({"x": wider}, 50)
     assert starts.r_hat(np.zeros(10), 5) == 1.0
+    assert starts.drifts(gain) == ""
+    assert "drifts (-0.9" in starts.drifts(gain + 1)
+    old = np.arange(100) > 95
+    assert starts.stays(old, np.ones(100, int)) == ""
+    assert "7% of the chains have not" in starts.stays(np.arange(100) > 92, np.ones(100, int))
+    assert "only 0.04 times" in starts.stays(old, old.astype(int))
+    heavy, light = np.append(works[:99], 9), np.append(9, works[:99])
+    assert "annealing from the base does not come" in starts.unseen(old, heavy, works)
+    assert starts.unseen(old, light, works) == ""
+    assert starts.unseen(np.zeros(100, bool), heavy, works) == ""
+
+
+# Tempered chains -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_step_of_the_ladders_is_its_definition(engine, number, first):
+    """Swaps by the densities as defined, then a sweep of every rung, from the noise of the key alone."""
+    parameters, betas, key = dyadic_parameters(3, 5), np.array([0, 0.25, 0.5, 1]), Key(8)
+    road = roads(parameters)[number]
+    path = Path(RBM(*parameters), road, engine)
+    v = random_states(4 * 50, 5)
+    found, order = tempered.step(path, betas, path.engine.encode(v), first, key)
+    x = v.reshape(4, 50, 5).astype(float)
+    expected = np.tile(np.arange(4)[:, None], 50)
+    low = list(range(first, 3, 2))
+    u = key.on(tempered.SWAP).uniform(len(low), 50)
+    for i, k in enumerate(low):
+        here, there = (log_f(parameters, road, betas[k + d], x[k + d]) for d in (0, 1))
+        swapped = [log_f(parameters, road, betas[k + d], x[k + 1 - d]) for d in (0, 1)]
+        swap = np.log(u[i]) < sum(swapped) - here - there
+        expected[k], expected[k + 1] = np.where(swap, [[k + 1], [k]], [[k], [k + 1]])
+    np.testing.assert_array_equal(order, expected)
+    assert 0.1 < np.mean(order != np.arange(4)[:, None]) < 0.95
+    x = np.take_along_axis(x, expected[..., None], axis=0)
+    fields = [biases(parameters, road, beta) for beta in betas]
+    W, h, w = parameters[0], [], []
+    for k, beta in enumerate(betas):
+        u_h, u_v = (key.on(s).rows_from(50 * k).uniform(50, n) for s, n in ((HIDDEN, 3), (VISIBLE, 5)))
+        h.append(u_h < logistic(beta * x[k] @ W.T + fields[k][1]))
+        w.append(u_v < logistic(beta * h[k] @ W + fields[k][0]))
+    np.testing.assert_array_equal(path.engine.decode(found), np.concatenate(w))
+
+
+def test_walkers_are_followed_between_the_ends(monkeypatch):
+    """Whoever reaches beta = 1 from beta = 0 has arrived, once; who has never been in the hotter half is old."""
+    monkeypatch.setattr(tempered, "_ROWS", 53)
+    parameters, betas, n = random_parameters(4, 6), np.array([0, 0.3, 0.6, 1]), 30
+    path = Path(RBM(*parameters), straight(RBM(*parameters), np.zeros(6)), "numpy")
+    state, key = tempered.ladders(np.tile(random_states(n, 6), (4, 1, 1)).astype(np.uint8)), Key(1)
+    whole, gain = tempered.temper(path, betas, state, 60, key)
+    assert (state.block, state.n_blocks, len(gain)) == (13, 3, n)
+    for number in range(3):
+        rows = slice(13 * number, 13 * (number + 1))
+        v = path.engine.encode(np.concatenate(list(state.v[:, rows])))
+        chains = len(v) // 4
+        who = np.tile(np.arange(4)[:, None], chains)
+        hot, old, arrivals = np.zeros((4, chains), bool), np.ones((4, chains), bool), np.zeros(chains, int)
+        for sweep in range(60):
+            v, order = tempered.step(path, betas, v, sweep % 2, key.derive("part", number).at(sweep))
+            who = np.take_along_axis(who, order, axis=0)
+            for i in range(chains):
+                hot[who[0, i], i], old[who[:2, i], i] = True, False
+                arrivals[i] += hot[who[3, i], i]
+                hot[who[3, i], i] = False
+        np.testing.assert_array_equal(whole.arrivals[rows], arrivals)
+        np.testing.assert_array_equal(whole.old[:, rows], np.take_along_axis(old, who, axis=0))
+        np.testing.assert_array_equal(whole.v[:, rows].reshape(-1, 6), path.engine.decode(v))
+    assert whole.arrivals.sum() > n
+
+
+def test_tempering_leaves_the_machine_invariant():
+    """From exact samples on every rung, 20,000 ladders stay there.
+
+    The largest of 64 deviations exceeds 4.6 standard errors with probability below 3e-4; a law whose share of one state
+    is off by 0.01 is caught with probability above 0.999.
+    """
+    parameters, betas, n = random_parameters(3, 6, scale=2.0), np.array([0, 0.5, 1]), 20_000
+    road, exact = bent(parameters), Exact(*parameters)
+    path = Path(RBM(*parameters), road)
+    rng, v = np.random.default_rng(0), []
+    for beta in betas:
+        p = np.exp(log_f(parameters, road, beta, exact.v))
+        v.append(exact.v[rng.choice(64, n, p=p / p.sum())])
+    state, _ = tempered.temper(path, betas, tempered.ladders(np.stack(v).astype(np.uint8)), 3, Key(2))
+    counts = np.bincount(row_number(state.v[-1]), minlength=64)
+    p = exact.p_v[np.argsort(row_number(exact.v))]
+    assert np.abs((counts / n - p) / np.sqrt(p * (1 - p) / n)).max() < 4.6
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([0.5, 0.5, 1, 1], [0, 2 / 4, 3 / 4, 1]),
+        ([0.0, 0.0, 0.0, 0.0], [0, 1]),
+        ([np.inf, 1, 1, 1], [0, 1]),
+        ([np.nan, 1, 1, 1], [0, 1]),
+    ],
+)
+def test_rungs_are_a_deviation_apart(lengths, expected):
+    np.testing.assert_allclose(tempered.rungs(np.linspace(0, 1, 5), np.array(lengths)), expected)
+    assert len(tempered.rungs(np.array([0.0, 1.0]), np.array([1e9]))) == 60
+
+
+# The level road ------------------------------------------------------------------------------------------------------
+
+
+def test_the_level_road_keeps_the_means(engine):
+    """Of every unit, at every knot, by enumeration; the straight road is far from it."""
+    parameters = random_parameters(6, 8, scale=2.0)
+    rbm, exact = RBM(*parameters), Exact(*parameters)
+    aim = exact.p_v @ exact.v, exact.p_v @ logistic(exact.v @ parameters[0].T + parameters[2])
+
+    def error(road):
+        worst = 0.0
+        for beta in road.betas if len(road.betas) > 2 else np.linspace(0, 1, 11):
+            p = np.exp(log_f(parameters, road, beta, exact.v))
+            p /= p.sum()
+            c = biases(parameters, road, beta)[1]
+            means = p @ exact.v, p @ logistic(beta * exact.v @ parameters[0].T + c)
+            worst = max(worst, *(np.abs(x - y).max() for x, y in zip(means, aim, strict=True)))
+        return worst
+
+    road = level.level(rbm, aim, Key(0), engine)
+    assert not road.x[-1].any()
+    assert not road.y[-1].any()
+    assert error(road) < 0.06
+    assert error(straight(rbm, level.log_odds(aim[0]))) > 0.2
+
+
+def test_the_level_road_is_taken_where_the_straight_one_is_hard(monkeypatch):
+    """A digits machine, far too strong for 300 temperatures: the chains lose fewer nats on the level road."""
+    X = harmonium.datasets.load("digits").train > 0.5
+    rbm = harmonium.train(X, 24, epochs=60, learning_rate=0.3).rbm
+    knots = []
+    for easy in (schedule._EASY, 0):
+        monkeypatch.setattr(schedule, "_EASY", easy)
+        knots.append(len(plan(rbm, 100, X, Key(0), "native").path.road.betas))
+    assert knots == [2, 11]
 
 
 # log_partition -------------------------------------------------------------------------------------------------------
@@ -394,7 +560,6 @@ def test_planted_failures_are_never_ok(rbm, how):
 def test_a_missed_mode_is_what_the_check_of_the_starts_is_for(monkeypatch):
     """Without it the same run would be a wrong "ok"."""
     rbm = hole()
-    monkeypatch.setattr("harmonium.likelihood.two_sided.disagreement", lambda *_: "")
     monkeypatch.setattr("harmonium.likelihood.two_sided._floor", lambda *_: -math.inf)
     monkeypatch.setattr("harmonium.likelihood.two_sided.spread_out", lambda *x: np.zeros((x[3], 40), np.uint8))
     found = harmonium.log_partition(rbm, "ais", start="chains")
@@ -503,6 +668,6 @@ def test_log_sum_exp_of_the_oracle_is_the_floor():
     from harmonium.likelihood.two_sided import _floor
 
     rbm = RBM(*random_parameters(3, 6))
-    path, v = Path(rbm, np.zeros(6)), all_states(6).astype(np.uint8)
+    path, v = Path(rbm, straight(rbm, np.zeros(6))), all_states(6).astype(np.uint8)
     assert _floor(path, np.concatenate([v, v])) == pytest.approx(rbm.log_z(), abs=1e-5)
     assert _floor(path, v[:5]) == pytest.approx(log_sum_exp(-rbm.free_energy(v[:5])), abs=1e-5)

@@ -5,12 +5,13 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 import harmonium
-from harmonium import RBM, datasets, sampling
+from harmonium import RBM, Config, datasets, sampling
 from harmonium.cli import main
 
 COMMAND = [sys.executable, "-m", "harmonium.cli"]
@@ -86,10 +87,24 @@ def test_train_makes_the_same_machine_as_the_library(tmp_path, capsys, splits):
 
 def test_train_defaults_are_those_of_config(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = result_of(capsys, "train", DATA, "--hidden", 4)
-    assert result["run"] == f"runs/{DATA}-pcd-4-0"
-    expected = harmonium.train(datasets.load(DATA).train, 4)
+    result = result_of(capsys, "train", DATA, "--hidden", 4, "--epochs", 50)
+    assert result["run"] == f"runs/{DATA}-pt-4-0"
+    expected = harmonium.train(datasets.load(DATA).train, 4, epochs=50)
     np.testing.assert_array_equal(RBM.load(result["model"]).W, expected.rbm.W)
+
+
+def test_explain_says_why_and_trains_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    choices = result_of(capsys, "train", DATA, "--hidden", 4, "--momentum", 0.9, "--explain")
+    expected = Config(4, momentum=0.9).for_data(*datasets.load(DATA).train.shape)
+    assert {name: choice["value"] for name, choice in choices.items()} == asdict(expected)
+    assert choices["momentum"]["why"] == "as given"
+    assert not any("{" in choice["why"] for choice in choices.values())
+    assert main(["train", DATA, "--hidden", "4", "--explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(choices)
+    assert any(line.startswith("--weight-decay") for line in lines)
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_epochs_give_the_fresh_machine(tmp_path, capsys):

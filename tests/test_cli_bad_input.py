@@ -103,8 +103,12 @@ def refused(place, monkeypatch, capsys, *arguments):
     return message
 
 
-@pytest.mark.parametrize("data", BAD_DATA)
-@pytest.mark.parametrize("command", ["train", "evaluate", "transform"])
+@pytest.mark.parametrize(
+    ("command", "data"),
+    # Training takes NaN for a missing entry.
+    [("train", data) for data in BAD_DATA if data != "nan.npy"]
+    + [(command, data) for command in ("evaluate", "transform") for data in BAD_DATA],
+)
 def test_bad_data(place, monkeypatch, capsys, command, data):
     arguments = {
         "train": ["train", data, "--hidden", 3, "--out", "new"],

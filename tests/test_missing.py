@@ -102,6 +102,9 @@ def test_a_row_without_observations_has_no_gradient():
 # Training -------------------------------------------------------------------------------------------------------------
 
 
+PCD = {"method": "pcd", "chains": 100, "weight_decay": 1e-3, "momentum": 0.5}
+
+
 def with_holes(n_rows, share, seed):
     """Rows of bars and stripes, and the same with entries missing completely at random."""
     key = Key(seed)
@@ -117,7 +120,7 @@ def test_training_with_holes_is_better_than_filling_them_with_means():
     """Mean exact log-likelihood of all 16 complete patterns. The runs are deterministic; over seeds 0 to 9 of the data,
     complete rows gave -2.78 to -2.71 nats, holes -2.83 to -2.77, and the best filling -3.83 to -3.66."""
     X, holes = with_holes(400, 0.2, seed=0)
-    options = {"epochs": 300, "batch_size": 20, "learning_rate": 0.1, "seed": 0}
+    options = {**PCD, "epochs": 300, "batch_size": 20, "learning_rate": 0.1, "seed": 0}
     filled = np.where(np.isnan(holes), np.nanmean(holes, axis=0), holes)
     complete = exact_score(harmonium.train(X, 12, **options).rbm)
     score = exact_score(harmonium.train(holes, 12, **options).rbm)
@@ -131,7 +134,9 @@ def test_training_with_holes_is_better_than_filling_them_with_means():
 def finished(X, **options):
     """A run at its end, with what else it needs said in `options`."""
     more = {name: options.pop(name) for name in ("sample_weight", "initial", "state") if name in options}
-    run = TrainingRun(X, Config(**{"n_hidden": 3, "epochs": 4, "batch_size": 6, "binarize": "none"} | options), **more)
+    run = TrainingRun(
+        X, Config(**{**PCD, "n_hidden": 3, "epochs": 4, "batch_size": 6, "binarize": "none"} | options), **more
+    )
     for _ in run.steps():
         pass
     return run
@@ -149,7 +154,8 @@ def test_a_run_with_holes_and_weights_resumes_bit_for_bit(method, grey, engine, 
     _, holes = with_holes(31, 0.3, seed=1)
     holes = holes * 0.8 if grey else holes
     weights = 1.0 + np.arange(31) % 3
-    config = Config(3, method=method, epochs=3, batch_size=6, binarize="sample", engine=engine)
+    options = {**PCD, "method": method, "binarize": "sample", "engine": engine}
+    config = Config(3, epochs=3, batch_size=6, **options)
     whole, part = (TrainingRun(holes, config, sample_weight=weights) for _ in range(2))
     for _ in whole.steps():
         pass

@@ -159,7 +159,7 @@ def test_centred_training_does_not_care_which_state_is_called_one(method, option
 
 
 def test_offsets_are_the_means_of_the_data_and_a_moving_average_of_the_hidden_units():
-    config = Config(N_HIDDEN, centered=True)
+    config = Config(N_HIDDEN, centered=True, weight_decay=0.0)
     optimizer, engine = Optimizer(config, MEANS, {}), make_engine(RBM(*random_parameters(N_HIDDEN, N_VISIBLE)))
     expected = None
     for step in range(3):

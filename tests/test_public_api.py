@@ -11,12 +11,15 @@ import harmonium
 from harmonium import errors
 
 FUNCTIONS = {
+    "complete",
+    "conditional_probability",
     "evaluate",
     "exact_gradient",
     "exact_sample",
     "exact_statistics",
     "free_energy",
     "gibbs_chain",
+    "impute",
     "log_likelihood",
     "log_partition",
     "probability_table",
@@ -35,7 +38,9 @@ RECORDS = {
     "Evaluation",
     "Key",
     "LogLikelihood",
+    "Imputation",
     "LogPartition",
+    "LogProbability",
     "Moments",
     "Statistics",
     "TemperedSamples",

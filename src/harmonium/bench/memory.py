@@ -34,6 +34,8 @@ def training_memory(
 ) -> dict[str, float | None]:
     """Peak resident memory in MB of a process that trains one epoch, and how much of it came with the training.
 
+    Method, chains and optimiser are those of the default `harmonium.training.Config`.
+
     Returns
     -------
     dict with ``peak_mb`` and ``added_by_training_mb``

@@ -44,9 +44,10 @@ def run_suite(*, quick: bool = False, progress: Progress | None = None) -> dict[
     -------
     dict
         ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``methods``, ``monitoring``, ``gibbs``, ``log_partition``,
-        ``peak_memory_mb``, ..., and without `quick` the lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``.
-        Rates are samples a second (training), sweeps of all chains a second (Gibbs); ratios are medians of ratios round
-        by round. What is called CD-1 is plain: ``method="cd"``, not centred; "native_centered" is the centred step.
+        ``peak_memory_mb``, ..., and without `quick` the lists ``training``, ``sampling`` and ``scaling``, and
+        ``annealing`` and ``enumeration``. Rates are samples a second (training), sweeps of all chains a second (Gibbs);
+        ratios are medians of ratios round by round. What is called CD-1 is plain: ``method="cd"``, not centred;
+        "native_centered" is the centred step.
     """
     progress = progress or (lambda _: None)
     rounds = 9 if quick else 15

@@ -24,9 +24,12 @@ _CHECKPOINT_SECONDS = 300.0  # the most that a crash within a long epoch may cos
 def begin(data: str, config: Config, out: Path | None) -> tuple[RunDirectory, TrainingRun, Dataset]:
     """A fresh run in a new directory."""
     name = re.sub(r"[^\w.]+", "-", Path(data).stem if Path(data).suffix else data).strip("-.")
+    if out is not None:
+        check_new(out)
+    dataset = datasets.load(data, allow_nan=True)
+    config = config.for_data(*dataset.train.shape)
     path = out or Path("runs") / f"{name}-{config.method}-{config.n_hidden}-{config.seed}"
     check_new(path)
-    dataset = datasets.load(data, allow_nan=True)
     run = TrainingRun(dataset.train, config, valid=dataset.valid)
     reference = data_reference(data, dataset)
     directory = RunDirectory.create(path, run.config, data=reference, X=dataset.train, state=run.state)

@@ -1,5 +1,6 @@
 """How probable a machine finds data: exactly where that is possible, within a bracket where it is not."""
 
+from harmonium.likelihood.conditional import LogProbability, conditional_probability
 from harmonium.likelihood.evaluate import Evaluation, LogLikelihood, evaluate, free_energy, log_likelihood
 from harmonium.likelihood.exact import exact_gradient, exact_sample, exact_statistics, probability_table
 from harmonium.likelihood.partition import LogPartition, log_partition
@@ -9,6 +10,8 @@ __all__ = [
     "Evaluation",
     "LogLikelihood",
     "LogPartition",
+    "LogProbability",
+    "conditional_probability",
     "evaluate",
     "exact_gradient",
     "exact_sample",

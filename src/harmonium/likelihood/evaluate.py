@@ -13,7 +13,8 @@ from harmonium.datasets import binarize
 from harmonium.engines import make_engine
 from harmonium.errors import OutOfReach, Unreliable
 from harmonium.inputs import check_choice, check_matrix, is_binary
-from harmonium.likelihood.partition import LogPartition, Progress, log_partition
+from harmonium.likelihood.meter import Progress
+from harmonium.likelihood.partition import LogPartition, log_partition
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key

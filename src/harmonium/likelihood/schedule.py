@@ -3,7 +3,7 @@
 Short runs with few chains measure how much variance each stretch of temperatures adds to the log weights. If a stretch
 adds A_s / k_s with k_s temperatures in it, the total is smallest for k_s proportional to sqrt(A_s): every temperature
 then adds the same variance ("equal thermodynamic length"). The same runs give the base its biases where no data do.
-Where the straight road asks for many temperatures, a level one is made and measured, too (`harmonium.likelihood.level`).
+Where the straight road asks for many temperatures a level one is made and measured, too (`harmonium.likelihood.level`).
 All of this uses noise of its own and ends before the first weight counts, so that it cannot bias the estimate.
 
 References
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from harmonium.engines import States
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count
-from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, Road, straight
+from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, straight
 from harmonium.likelihood.level import N_SWEEPS, level
 from harmonium.likelihood.meter import Meter
 from harmonium.random import Key
@@ -41,7 +41,7 @@ _STRETCHES = 50
 _VARIANCE = 0.2  # of the log weights that "adaptive" aims at: an effective sample size of about 80 %
 _FEWEST, _MOST = 100, 5_000
 _SETTLE = 30  # sweeps at beta = 1 whose means become the base
-_SETTLE_LEVEL, _ROWS = 100, 256  # sweeps, and chains, whose means the level road keeps
+_AIMS, _SETTLE_LEVEL, _ROWS = 2, 100, 256  # of the level road: rounds, and sweeps and chains whose means it keeps
 _LARGEST_BIAS = 15.0
 
 
@@ -122,7 +122,7 @@ def plan(
         key_ = key.derive("short run", number)
         spacing, v = _short_run(path, spacing, number, key_, meter)
         if X is None and number < _LAST:
-            total, _, n = _own_totals(path, v, _SETTLE, key_.derive("settle"), meter)
+            total, _, n, _ = _own_totals(path, v, _SETTLE, key_.derive("settle"), meter)
             path = Path(rbm, straight(rbm, bias_of_means(total, n)), engine)
     if isinstance(temperatures, np.ndarray):
         return Plan(path, temperatures)
@@ -132,10 +132,7 @@ def plan(
         key_ = key.derive("level")
         if X is not None:
             v = path.engine.encode((X[key_.permutation(len(X))[:_ROWS]] > 0.5).astype(np.uint8))
-        *totals, n = _own_totals(path, v, _SETTLE_LEVEL, key_.derive("settle"), meter)
-        meter.expect(N_SWEEPS)
-        road = level(rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, meter.tick)
-        path, spacing = _better(path, spacing, road, key_, meter)
+        path, spacing = _better(path, spacing, v, key_, meter)
     n_betas = temperatures if isinstance(temperatures, int) else spacing.enough
     return Plan(path, spacing.place(n_betas))
 
@@ -151,16 +148,39 @@ def _short_run(path: Path, spacing: _Spacing, number: int, key: Key, meter: Mete
     return _Spacing.measured(ratios, betas), v
 
 
-def _better(path: Path, spacing: _Spacing, road: Road, key: Key, meter: Meter) -> tuple[Path, _Spacing]:
-    """The given path or that along `road`, whichever gathers less variance; with its spacing."""
-    other, found = Path(path.rbm, road, path.engine.name), _EVEN
-    for number in range(1, _LAST + 1):
-        found, _ = _short_run(other, found, number, key.derive("short run", number), meter)
-    return (other, found) if found.variance_times_n < spacing.variance_times_n else (path, spacing)
+def _better(path: Path, spacing: _Spacing, v: States, key: Key, meter: Meter) -> tuple[Path, _Spacing]:
+    """The straight path or a level one, whichever loses less work on the way there and back; with its spacing.
+
+    The level road aims at the means of chains from `v`, and once more at those of chains that it has led itself.
+    """
+    other, found, engine = path, _EVEN, path.engine.name
+    for aim in range(_AIMS):
+        key_ = key.derive("aim", aim)
+        *totals, n, v = _own_totals(path, v, _SETTLE_LEVEL, key_.derive("settle"), meter)
+        meter.expect(N_SWEEPS)
+        road = level(path.rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, meter.tick)
+        other, found = Path(path.rbm, road, engine), _EVEN
+        for number in range(1, _LAST + 1):
+            found, v = _short_run(other, found, number, key_.derive("short run", number), meter)
+    *_, v = _own_totals(path, v, _SETTLE_LEVEL, key.derive("settle"), meter)
+    # Forward runs alone would praise a road on which chains freeze early, and never see what they miss.
+    lost, lost_other = (_lost(x, y, v, key.derive("lost"), meter) for x, y in ((path, spacing), (other, found)))
+    return (other, found) if lost_other < lost else (path, spacing)
 
 
-def _own_totals(path: Path, v: States, sweeps: int, key: Key, meter: Meter) -> tuple[Float64Array, Float64Array, int]:
-    """Sums of E[v | h] and E[h | v] over the second half of some sweeps at beta = 1, and over how many states."""
+def _lost(path: Path, spacing: _Spacing, v: States, key: Key, meter: Meter) -> float:
+    """Mean work of chains from the base less that of chains from `v`, in nats: 0 only for infinitely slow runs."""
+    betas = spacing.place(_LENGTHS[_LAST])
+    meter.expect(2 * (len(betas) - 1))
+    there = path.run(path.start(len(v), key), betas, key.derive("there"), meter.tick).log_w.mean()
+    back = path.run(v, betas[::-1], key.derive("back"), meter.tick).log_w.mean()
+    return -float(there + back)
+
+
+def _own_totals(
+    path: Path, v: States, sweeps: int, key: Key, meter: Meter
+) -> tuple[Float64Array, Float64Array, int, States]:
+    """Sums of E[v | h] and E[h | v] over the second half of sweeps at beta = 1, over how many states, and the last."""
     v_total, h_total, n = np.zeros(path.rbm.n_visible), np.zeros(path.rbm.n_hidden), 0
     meter.expect(sweeps)
     for sweep in range(sweeps):
@@ -173,7 +193,7 @@ def _own_totals(path: Path, v: States, sweeps: int, key: Key, meter: Meter) -> t
             n += len(logits_v)
         v = path.engine.bernoulli(logits_v, key.at(sweep).on(VISIBLE))
         meter.tick()
-    return v_total, h_total, n
+    return v_total, h_total, n, v
 
 
 class _Spacing(NamedTuple):

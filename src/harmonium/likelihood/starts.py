@@ -7,7 +7,7 @@ any, the directions that its weights single out, and noise of every density. Bot
 
 * free energies, the two leading directions of the weights and the reverse works must be distributed alike in both
   groups (R-hat of the ranks, plain and folded), and the free energy must have stopped drifting;
-* nearly all states must stem from walkers that have been at beta = 0 since the start;
+* walkers must travel from beta = 0 to beta = 1, and nearly all states must stem from the hotter half of the ladders;
 * none that does not may outweigh what all forward chains together have seen: such a chain sits in a part of the
   distribution that annealing does not find, and how much there is of it is unknown.
 
@@ -35,6 +35,7 @@ from harmonium.rbm import RBM
 States01 = npt.NDArray[np.uint8]
 
 _FALSE_ALARM_Z = 3.3  # two-sided, once in a thousand
+_ARRIVALS = 1  # journeys from beta = 0 that a chain must have seen on average
 _OLD = 0.05  # the share of the chains that may be left from the start
 _UNSEEN = 0.1  # the share of Z that one state unseen by the forward chains may stand for
 PICK, PATTERN = 0, 1  # noise streams
@@ -95,10 +96,19 @@ def drifts(gain: Float64Array) -> str:
     return ""
 
 
-def stays(old: npt.NDArray[np.bool_]) -> str:
-    """Whether too many chains are where walkers have been since the start; in words."""
+def stays(old: npt.NDArray[np.bool_], arrivals: npt.NDArray[np.intp]) -> str:
+    """Whether walkers do not travel, from what `harmonium.likelihood.tempered.Ladders` counts; in words.
+
+    Parameters
+    ----------
+    old : bool array of shape (chains,)
+        At beta = 1.
+    arrivals : int array of shape (chains,)
+    """
+    if arrivals.mean() < _ARRIVALS:
+        return f"a chain is reached from beta = 0 only {arrivals.mean():.2g} times"
     if old.mean() > _OLD:
-        return f"{old.mean():.0%} of the chains have not been at beta = 0"
+        return f"{old.mean():.0%} of the chains have not left the colder half of the road"
     return ""
 
 

@@ -2,8 +2,8 @@
 
 Each chain has a ladder of its own with walkers from beta = 0, where every sweep is an exact sample, to beta = 1.
 Neighbours on a ladder exchange states with the probability that keeps f_a(v_a) f_b(v_b) invariant; even and odd pairs
-take turns, which carries states along instead of letting them diffuse. A state at beta = 1 whose walker has been at
-beta = 0 owes nothing to its start, and how many have made that journey is counted.
+take turns, which carries states along instead of letting them diffuse. Journeys from one end to the other are counted,
+as are states at beta = 1 whose walkers have not left the colder half of the ladder since the start.
 
 References
 ----------
@@ -37,7 +37,7 @@ class Ladders(NamedTuple):
     hot : bool array of shape (rungs, chains)
         Whether the walker that is there has been at beta = 0 since it was last at beta = 1.
     old : bool array of shape (rungs, chains)
-        Whether it has never been at beta = 0.
+        Whether it has never been in the hotter half of the ladder.
     arrivals : int array of shape (chains,)
         Journeys from beta = 0 to beta = 1.
     """
@@ -112,7 +112,7 @@ def _temper(
             middle = path.minus_free_energy(path.engine.take(v, cold))
         v, order = step(path, betas, v, sweep % 2, key.at(sweep))
         hot, old = (np.take_along_axis(x, order, axis=0) for x in (hot, old))
-        hot[0], old[0] = True, False
+        hot[0], old[: n // 2] = True, False
         arrivals = arrivals + hot[-1]
         hot[-1] = False
         tick()

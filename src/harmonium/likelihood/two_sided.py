@@ -138,7 +138,7 @@ class _Runs:
             v, old, final = state.v[-1], state.old[-1], hopeless or number == len(_SWEEPS) - 1
             features = {"free energy": path.minus_free_energy(path.engine.encode(v))}
             features |= {f"direction {k + 1} of the weights": v @ x for k, x in enumerate(directions[:2])}
-            doubt = disagreement(features, first) or drifts(gain) or stays(old)
+            doubt = disagreement(features, first) or drifts(gain) or stays(old, state.arrivals)
             if doubt and not final:
                 continue
             reverse = self.reverse(v, number)

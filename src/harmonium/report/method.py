@@ -39,6 +39,7 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
         Samples trained on.
     n_visible : int
     """
+    config = config.for_data(n_samples, n_visible)
     rate = _SCHEDULE[config.schedule].format(f"{config.learning_rate:g}")
     optimizer = "Adam was the optimiser" if config.optimizer == "adam" else f"Momentum was {config.momentum:g}"
     return (
@@ -58,12 +59,13 @@ def settings_table(configs: Mapping[str, Config], caption: str, **more: Mapping[
     Parameters
     ----------
     configs : mapping from what it is the configuration of
+        Fields that are None have been of no use.
     caption : str
     **more : mapping
         Values of a further setting, by the same names; those that are missing are left empty.
     """
     columns = [asdict(config) for config in configs.values()]
-    rows = [(field, *(str(column[field]) for column in columns)) for field in columns[0]]
+    rows = [(field, *("unused" if c[field] is None else str(c[field]) for c in columns)) for field in columns[0]]
     rows += [(setting, *(str(values.get(name, "")) for name in configs)) for setting, values in more.items()]
     return Table(caption, ("setting", *configs), rows, numeric=False)
 

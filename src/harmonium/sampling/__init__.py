@@ -1,5 +1,6 @@
 """Sampling from a machine: Gibbs and tempered chains, averages over them, and how far to trust them."""
 
+from harmonium.sampling.conditional import Imputation, complete, impute
 from harmonium.sampling.diagnostics import autocorrelation_time, effective_sample_size, r_hat
 from harmonium.sampling.gibbs import Clamp, gibbs_chain, sample
 from harmonium.sampling.moments import Moments, running_moments
@@ -8,12 +9,15 @@ from harmonium.sampling.thinning import ThinnedSamples, thinned_sample
 
 __all__ = [
     "Clamp",
+    "Imputation",
     "Moments",
     "TemperedSamples",
     "ThinnedSamples",
     "autocorrelation_time",
+    "complete",
     "effective_sample_size",
     "gibbs_chain",
+    "impute",
     "r_hat",
     "running_moments",
     "sample",

@@ -216,7 +216,7 @@ def _large_updates(reports: Sequence[Report]) -> str | None:
 
 def _collapsed(report: Report) -> str | None:
     chains = report.chains
-    if chains is None or chains.n_distinct_data is None or chains.n_distinct_data < 2:
+    if chains is None or chains.n_distinct is None or chains.n_distinct_data is None or chains.n_distinct_data < 2:
         return None
     if chains.n_distinct > max(1.0, _DISTINCT * chains.n_distinct_data):
         return None

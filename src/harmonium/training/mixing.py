@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, Phase
 from harmonium.engines.engine import FloatArray
+from harmonium.inputs import is_binary
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.sampling.diagnostics import autocorrelation_time, r_hat
@@ -33,12 +35,12 @@ class ChainHealth:
     Attributes
     ----------
     n_chains : int
-    n_distinct : int
-        Different visible states among all chains, as they are now.
+    n_distinct : int or None
+        Different visible states among all chains, at the last look; None for ``last_statistic="mean_field"``.
     n_distinct_data : int or None
         The same of as many rows of data; None for grey data.
     free_energy, free_energy_spread : float
-        Mean and standard deviation of F over the chains, as they are now. In equilibrium with a machine that fits its
+        Mean and standard deviation of F over the chains, at the last look. In equilibrium with a machine that fits its
         data, the mean is that of the data.
     sweeps : int
         Over which chains were watched.
@@ -60,7 +62,7 @@ class ChainHealth:
     """
 
     n_chains: int
-    n_distinct: int
+    n_distinct: int | None
     n_distinct_data: int | None
     free_energy: float
     free_energy_spread: float
@@ -93,21 +95,22 @@ class ChainWindow:
         self._looks: deque[FloatArray] = deque(maxlen=self.MOST)
         self._axes: FloatArray | None = None  # of the window: changing axes would look like moving chains
         self._b: FloatArray | None = None
-        self._phase: Phase | None = None
-        self._swaps: FloatArray | None = None
-        self._n_swaps = 0
+        self._last: tuple[Phase, FloatArray] | None = None
+        self._swaps: npt.NDArray[Any] = np.zeros((2, 1))  # for each pair: the sum of what was accepted, and how often
 
     def observe(
         self, step: int, engine: Engine, negative: Phase | None, logits: FloatArray | None, swaps: FloatArray | None
     ) -> None:
         """Look at the chains as they are after `step`, if it is time to."""
         if swaps is not None:
-            self._swaps = swaps if self._swaps is None else self._swaps + swaps
-            self._n_swaps += 1
+            tried = ~np.isnan(swaps)
+            self._swaps = self._swaps + np.array([np.where(tried, swaps, 0), tried])
         if negative is None or logits is None:
             return
-        self._phase = negative
-        if step % self._stride:
+        looking = step % self._stride == 0
+        if looking or self._last is None:
+            self._last = negative, logits
+        if not looking:
             return
         if self._b is None or self._axes is None:
             rbm = engine.rbm
@@ -123,15 +126,19 @@ class ChainWindow:
 
     def report(self, engine: Engine, rbm: RBM, n_distinct_data: int | None = None) -> ChainHealth | None:
         """What was seen; None without chains."""
-        if self._phase is None:
+        if self._last is None:
             return None
-        v = self._phase.v
-        F = -engine.dot(v, rbm.b.astype(np.float32)) - engine.softplus_sum(engine.logits_h(v))
+        (v, *_), logits = self._last
+        means = isinstance(v, np.ndarray) and not is_binary(v)
+        # E[v|h] is no state; but b'E[v|h] and the activations of a state that was drawn from it have the right means.
+        logits = logits if means else engine.logits_h(v)
+        F = -engine.dot(v, rbm.b.astype(np.float32)) - engine.softplus_sum(logits)
         tau, ess, worst = self._mixing()
-        swaps = None if self._swaps is None else self._swaps / self._n_swaps
+        total, times = self._swaps
+        swaps = total[times > 0] / times[times > 0]
         return ChainHealth(
             n_chains=len(v),
-            n_distinct=n_distinct(_visible(engine, v)),
+            n_distinct=None if means else n_distinct(engine.decode(v)),
             n_distinct_data=n_distinct_data,
             free_energy=float(F.mean()),
             free_energy_spread=float(F.std()),
@@ -140,8 +147,8 @@ class ChainWindow:
             autocorrelation_time=tau,
             ess=ess,
             r_hat=worst,
-            swap_acceptance=None if swaps is None else float(np.mean(swaps)),
-            swap_acceptance_min=None if swaps is None else float(np.min(swaps)),
+            swap_acceptance=float(swaps.mean()) if len(swaps) else None,
+            swap_acceptance_min=float(swaps.min()) if len(swaps) else None,
         )
 
     def _mixing(self) -> tuple[float | None, float | None, float | None]:
@@ -160,8 +167,3 @@ class ChainWindow:
 def n_distinct(X: npt.NDArray[np.uint8]) -> int:
     """How many of the rows of a binary array differ."""
     return len(np.unique(np.packbits(X, axis=1), axis=0))
-
-
-def _visible(engine: Engine, v: object) -> npt.NDArray[np.uint8]:
-    """Visible states as an array; means are rounded."""
-    return (v > 0.5).astype(np.uint8) if isinstance(v, np.ndarray) else engine.decode(v)

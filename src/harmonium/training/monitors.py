@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from harmonium.engines import Engine, Phase, make_engine
+from harmonium.engines import Engine, Phase
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import check_matrix
 from harmonium.likelihood import LogPartition, log_partition
@@ -43,7 +43,7 @@ class Monitor:
     key : Key
     history : iterable of records
         The earlier records of a resumed run: objects, or dictionaries as ``history.jsonl`` holds them, with the fields
-        of `Report`. Others are ignored, and so are records without scores.
+        of `Report`; what one lacks is unknown.
     """
 
     def __init__(self, X: Any, valid: Any, config: Config, key: Key, history: Iterable[Any] = ()) -> None:
@@ -126,11 +126,6 @@ class Monitor:
 
     def _new_window(self) -> ChainWindow:
         return ChainWindow(self._pace.look, self._config.sweeps, self._key.derive("directions"))
-
-    def score(self, rbm: RBM) -> tuple[Scores | None, Scores | None]:
-        """Scores on the training and on the held-out subset of a machine that is not in training."""
-        engine = make_engine(rbm, self._config.engine)
-        return self._look(self._train, engine, rbm, None)[0], self._look(self._valid, engine, rbm, None)[0]
 
     def _look(
         self, subset: Subset | None, engine: Engine, rbm: RBM, log_z: LogPartition | None

@@ -63,12 +63,18 @@ class Optimizer:
         return {name: x for name, x in kept.items() if x is not None}
 
     def ascend(
-        self, engine: Engine, positive: Phase, negative: Phase | Statistics, learning_rate: float, step: int
+        self,
+        engine: Engine,
+        positive: Phase,
+        negative: Phase | Statistics,
+        learning_rate: float,
+        step: int,
+        share: float = 1.0,
     ) -> None:
-        """One step; `step` counts from 0."""
+        """One step; `step` counts from 0, and `share` is what the batch weighs beside the others."""
         config = self._config
         offsets = self._offsets(positive) if config.centered else None
-        rates = Rates(learning_rate, config.momentum, config.decay)
+        rates = Rates(share * learning_rate, config.momentum, config.decay)
         if self._plain and isinstance(negative, Phase):
             engine.ascend(positive, negative, rates, offsets)
             return
@@ -85,7 +91,9 @@ class Optimizer:
         if config.clip:
             gradient = _clipped(gradient, config.clip)
         if config.optimizer == "adam":
-            gradient, rates = self._adam_direction(gradient, step), rates._replace(momentum=0.0)
+            # The scale of a gradient cancels in Adam's direction: what a batch weighs must be in it before.
+            gradient = self._adam_direction(Statistics(*(np.float32(share) * x for x in gradient)), step)
+            rates = Rates(learning_rate, 0.0, config.decay)
         engine.ascend_along(gradient, rates, offsets)
         if config.max_norm:
             _limit_norms(engine, config.max_norm, offsets)

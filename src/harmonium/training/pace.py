@@ -67,6 +67,7 @@ def pace_of(config: Config, n_samples: int, n_visible: int, rows: int, pseudo_ro
     small, large = sorted((n_visible, config.n_hidden))
     batch = min(config.batch_size, n_samples)
     chains = batch if config.method == "cd" else config.n_chains
+    chains *= config.temperatures if config.method == "pt" else 1
     n_steps = -(-n_samples // batch)
     step = _STEP + product * mn * (2 * batch + (2 * config.sweeps + 1) * chains)
     step += _ELEMENT * units * (batch + config.sweeps * chains)

@@ -114,6 +114,8 @@ class TrainingRun:
         self._key = Key(config.seed)
         completions = None if state is None else state.extras.get("completions")
         batches = self._batches = Batches(X, config, self._key, sample_weight, completions)
+        if config.data_moments and batches.completions is not None:
+            raise InvalidParameter("data_moments must be off for data with missing entries. Got NaN in X. Leave it out.")
         config = self.config = config.for_data(batches.n_samples, batches.n_visible)
         self.n_batches = batches.n_batches
         self.n_steps = self.n_batches * config.n_epochs
@@ -255,12 +257,15 @@ class TrainingRun:
         """One step: the statistics of a batch, those of the model, and one move along the difference."""
         engine, step = self.engine, self._step
         batch = self._batches.at(engine, step)
-        rate = batch.share * self._learning_rate(step)
+        rate = self._learning_rate(step)
         logits = engine.logits_h(batch.v)
         negative = self._estimator.estimate(engine, logits, step)
+        if batch.weights is not None and self.config.method == "cd" and isinstance(negative.side, Phase):
+            # A chain that starts at a row counts as its row does.
+            negative = negative._replace(side=negative.side._replace(weights=batch.weights))
         positive = Phase(batch.v, engine.mean(logits), batch.weights)
-        self._optimizer.ascend(engine, positive, negative.side, rate, step)
-        self._estimator.learn(engine, positive, negative, rate)
+        self._optimizer.ascend(engine, positive, negative.side, rate, step, batch.share)
+        self._estimator.learn(engine, positive, negative, batch.share * rate)
         self._step += 1
         side = negative.side if isinstance(negative.side, Phase) else None
         self._monitor.observe(self._step, engine, side, negative.logits, negative.swaps)

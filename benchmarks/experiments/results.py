@@ -1,0 +1,71 @@
+"""Results on disk: one JSON a experiment, written after each run, with all that is needed to repeat it."""
+
+import datetime
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import harmonium
+from harmonium.bench.machine import describe_machine, n_threads
+from harmonium.io import atomic_write
+
+Run = dict[str, Any]
+
+
+class Results:
+    """The runs of an experiment, in ``OUT/training/EXPERIMENT.json``.
+
+    Parameters
+    ----------
+    out : Path
+    experiment : str
+    quick : bool
+        Whether the runs are cut short; a quick experiment does not overwrite a full one.
+    resume : bool
+        Whether runs that the file has already, with the same settings, are kept.
+    """
+
+    def __init__(self, out: Path, experiment: str, *, quick: bool, resume: bool) -> None:
+        self.path = path_of(out, experiment)
+        old = json.loads(self.path.read_text()) if self.path.exists() else None
+        if old is not None and quick and not old["quick"]:
+            sys.exit(f"--quick must not replace a full experiment. Got {self.path}. Pass another --out.")
+        self._old = old["runs"] if old is not None and resume and old["quick"] == quick else []
+        self._content: dict[str, Any] = {
+            "experiment": experiment,
+            "quick": quick,
+            "date": datetime.date.today().isoformat(),
+            "harmonium": harmonium.__version__,
+            "machine": describe_machine(),
+            "threads": n_threads(),
+            "runs": [],
+        }
+
+    def add(self, name: str, settings: dict[str, Any], run: Callable[[], Run]) -> None:
+        """Do a run, unless it is there, and save it as ``{"name", "settings", "seconds", **what it returns}``."""
+        settings = json.loads(json.dumps(settings))
+        known = [x for x in self._old if x["name"] == name and x["settings"] == settings]
+        if known:
+            tell(f"{name}: kept")
+            self._content["runs"].append(known[0])
+        else:
+            tell(f"{name} ...")
+            start = time.perf_counter()
+            found = run()
+            seconds = time.perf_counter() - start
+            self._content["runs"].append({"name": name, "settings": settings, "seconds": seconds, **found})
+            tell(f"{name}: {seconds:.1f} s")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.path, (json.dumps(self._content, indent=1) + "\n").encode())
+
+
+def tell(text: str) -> None:
+    """Progress, for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def path_of(out: Path, experiment: str) -> Path:
+    return out / "training" / f"{experiment}.json"
