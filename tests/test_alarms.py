@@ -199,7 +199,7 @@ QUICK = {"method": "pcd", "chains": 100}
     [
         ("digits", 64, 1, {"epochs": 4}),
         ("digits", 64, 2, {"epochs": 30, **QUICK}),
-        ("mnist-5k", 100, 1, {"epochs": 2}),
+        ("mnist-5k", 84, 1, {"epochs": 2}),
         ("mnist-5k", 20, 1, {"epochs": 8, **QUICK}),
         ("bars-and-stripes-4x4", 16, 20, {"epochs": 100}),
         ("bars-and-stripes-4x4", 16, 50, {"epochs": 1500, **QUICK}),

@@ -83,7 +83,12 @@ BINARY = {
 }
 CASES = [
     *((entry, data) for entry in ANY_WIDTH for data in BAD_DATA if data not in MISSING),
-    *((entry, data) for entry in FITTING for data in BAD_DATA | WRONG_WIDTH if not ("train" in entry and data in MISSING)),
+    *(
+        (entry, data)
+        for entry in FITTING
+        for data in BAD_DATA | WRONG_WIDTH
+        if not ("train" in entry and data in MISSING)
+    ),
     *((entry, data) for entry in BINARY for data in BAD_DATA | WRONG_WIDTH | GREY),
 ]
 # One row is a clamp for all chains; the text of digits is no number.
@@ -137,12 +142,17 @@ PARAMETERS = {
 
 
 # None means: chosen for the data.
-CHOSEN = {"method", "chains", "epochs", "weight_decay"}
+CHOSEN = {"method", "chains", "epochs", "learning_rate", "weight_decay"}
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(name, value) for name, values in PARAMETERS.items() for value in values if value is not None or name not in CHOSEN],
+    [
+        (name, value)
+        for name, values in PARAMETERS.items()
+        for value in values
+        if value is not None or name not in CHOSEN
+    ],
 )
 def test_bad_hyper_parameters_are_refused_by_name(name, value):
     with pytest.raises(InvalidParameter) as caught:

@@ -120,7 +120,7 @@ def test_the_expected_step_is_that_of_the_exact_transition_matrix(method, last_s
     exact.W, exact.c = (parameters[k].astype(np.float64) for k in (0, 2))
     mean_field, X = last_statistic == "mean_field", random_states(1, n_visible, 3)
     rates = {"momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
-    rates |= {"chains": 1, "last_statistic": last_statistic, "centered": False}
+    rates |= {"chains": 1, "last_statistic": last_statistic, "centered": False, "learning_rate": 0.1}
     config = Config(n_hidden, method, sweeps, epochs=5, batch_size=1, engine="numpy", **rates)
     chains = np.ones((1, n_hidden), np.uint8) if method == "pcd" else None
     zero = Velocity(*(np.zeros_like(x) for x in parameters))

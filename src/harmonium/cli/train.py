@@ -79,7 +79,9 @@ def command(
         "epochs"
     ],
     batch_size: Annotated[int, integer("Samples a step.")] = DEFAULTS["batch_size"],
-    learning_rate: Annotated[float, number("Step along the gradient.")] = DEFAULTS["learning_rate"],
+    learning_rate: Annotated[float | None, number("Step along the gradient. [default: 0.1, and 0.2 of pt]")] = DEFAULTS[
+        "learning_rate"
+    ],
     schedule: Annotated[
         str, typer.Option(metavar="constant|linear|cosine", help="How the learning rate falls.")
     ] = DEFAULTS["schedule"],

@@ -52,6 +52,16 @@ def free_energy(v: Any, logits: Any, parameters: Parameters) -> Any:
     return -ops.matmul(v, parameters.b) - ops.sum(ops.softplus(logits), axis=1)
 
 
+def squared_norm(W: Any) -> Any:
+    """The sum of the squares of all weights."""
+    if keras.backend.backend() == "tensorflow":
+        # One pass over W here and one in the gradient; the others fuse what TensorFlow would write out in between.
+        import tensorflow as tf
+
+        return 2 * tf.nn.l2_loss(W)
+    return ops.sum(ops.square(W))
+
+
 def pseudo_log_likelihood(v: Any, logits: Any, u: Any, parameters: Parameters) -> Any:
     """An unbiased estimate of the pseudo-log-likelihood from one unit a row, shape (batch,); NaN for grey rows.
 

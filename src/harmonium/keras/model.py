@@ -256,7 +256,7 @@ class RBM(keras.Model):  # type: ignore[misc]
         chain_weight = sample_weight if self.method == "cd" else None
         loss = self._mean(energies, sample_weight) - self._mean(chain_energies, chain_weight)
         if self.weight_decay:
-            loss = loss + self.weight_decay / 2 * ops.sum(ops.square(parameters.W)) / replicas.count()
+            loss = loss + self.weight_decay / 2 * equations.squared_norm(parameters.W) / replicas.count()
         if self.monitors:
             self._monitor(v, ops.stop_gradient(logits), ops.stop_gradient(energies), parameters.constant(), training)
         return loss

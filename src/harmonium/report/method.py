@@ -40,7 +40,7 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
     n_visible : int
     """
     config = config.for_data(n_samples, n_visible)
-    rate = _SCHEDULE[config.schedule].format(f"{config.learning_rate:g}")
+    rate = _SCHEDULE[config.schedule].format(f"{config.rate:g}")
     optimizer = "Adam was the optimiser" if config.optimizer == "adam" else f"Momentum was {config.momentum:g}"
     return (
         f"A binary restricted Boltzmann machine with {n_visible:,} visible and {config.n_hidden:,} hidden units was "

@@ -14,6 +14,7 @@ from harmonium.random import Key
 # How long a run is where nobody says: what made machines good on sets of all sizes, and the fewest passes.
 _STEPS, _EPOCHS = 20_000, 5
 _DECAYS = 1e-4, 3e-3
+_RATE, _TEMPERED_RATE = 0.1, 0.2
 _SMALL, _CHAINS, _TEMPERED_CHAINS = 65_536, 500, 100
 
 Choice = TypeVar("Choice", int, float, str)
@@ -53,8 +54,8 @@ class Config:
         Passes over the data; left out, as many as make 20,000 steps, and at least 5 (see `for_data`).
     batch_size : int
         Samples a step; the last batch of an epoch may be shorter.
-    learning_rate : float
-        Step along the gradient of the mean log-likelihood of a batch.
+    learning_rate : float, optional
+        Step along the gradient of the mean log-likelihood of a batch; left out, 0.1, and 0.2 for "pt".
     schedule : {"constant", "linear", "cosine"}
         How the learning rate falls to zero over the run, if at all.
     optimizer : {"sgd", "adam"}
@@ -113,7 +114,7 @@ class Config:
     last_statistic: str = "sampled"
     epochs: int | None = None
     batch_size: int = 100
-    learning_rate: float = 0.1
+    learning_rate: float | None = None
     schedule: str = "linear"
     optimizer: str = "sgd"
     momentum: float = 0.5
@@ -140,7 +141,8 @@ class Config:
         self._keep("patience", check_count(self.patience, "patience", minimum=0))
         if self.epochs is not None:
             self._keep("epochs", check_count(self.epochs, "epochs", minimum=0))
-        self._keep("learning_rate", check_number(self.learning_rate, "learning_rate", low=0, above=True))
+        if self.learning_rate is not None:
+            self._keep("learning_rate", check_number(self.learning_rate, "learning_rate", low=0, above=True))
         self._keep("momentum", check_number(self.momentum, "momentum", low=0, high=1, below=True))
         if self.weight_decay is not None:
             self._keep("weight_decay", check_number(self.weight_decay, "weight_decay", low=0))
@@ -171,23 +173,32 @@ class Config:
         """These choices with what was left out chosen for data of a certain size.
 
         method is "pt" up to 65,536 weights, where ten times the chains are still quick, and "pcd" beyond. chains are
-        100 for "pt", which has ten times as many, else 500. epochs make 20,000 steps, and are at least 5. weight_decay
+        100 for "pt", which has ten times as many, else 500. learning_rate is 0.2 for "pt", whose chains keep up with
+        it, else 0.1. epochs make 20,000 steps, and are at least 5. weight_decay
         is 0.0001 for as many weights as samples and grows in proportion, from 0.0001 to 0.003: the more weights there
         are for each sample, the less it says about each.
         """
-        method, chains, epochs, decay = self.method, self.chains, self.epochs, self.weight_decay
+        method, chains, epochs, rate, decay = (
+            self.method,
+            self.chains,
+            self.epochs,
+            self.learning_rate,
+            self.weight_decay,
+        )
         n_weights = self.n_hidden * n_visible
         if method is None:
             method = "pt" if n_weights <= _SMALL else "pcd"
         if chains is None:
             chains = _TEMPERED_CHAINS if method == "pt" else _CHAINS
+        if rate is None:
+            rate = _TEMPERED_RATE if method == "pt" else _RATE
         if epochs is None:
             n_batches = -(-n_samples // self.batch_size)
             epochs = max(_EPOCHS, -(-_STEPS // n_batches))
         if decay is None:
             low, high = _DECAYS
             decay = float(f"{min(max(low * n_weights / n_samples, low), high):.2g}")
-        return replace(self, method=method, chains=chains, epochs=epochs, weight_decay=decay)
+        return replace(self, method=method, chains=chains, epochs=epochs, learning_rate=rate, weight_decay=decay)
 
     @property
     def estimator(self) -> str:
@@ -205,6 +216,11 @@ class Config:
         return _chosen(self.epochs, "epochs")
 
     @property
+    def rate(self) -> float:
+        """The learning rate of the first step, where it is given or chosen."""
+        return _chosen(self.learning_rate, "learning_rate")
+
+    @property
     def decay(self) -> float:
         """The weight decay, where it is given or chosen."""
         return _chosen(self.weight_decay, "weight_decay")
@@ -212,7 +228,7 @@ class Config:
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate when a share `progress` in [0, 1) of the run is done."""
         factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-        return self.learning_rate * factor[self.schedule]
+        return self.rate * factor[self.schedule]
 
 
 def _chosen(value: Choice | None, name: str) -> Choice:

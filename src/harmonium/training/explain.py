@@ -27,7 +27,7 @@ _WHY: dict[str, str | dict[str, str]] = {
     "last_statistic": "a sampled last state keeps the gradient that of the model",
     "epochs": "{steps:,} steps in passes over {n_samples:,} samples; about 20,000 suit sets of any size (measured)",
     "batch_size": "10 to 100 samples a step (Hinton 2010, section 4)",
-    "learning_rate": "the largest that was stable on all sets tried (measured); lower it if an alarm says so",
+    "learning_rate": "the largest that was stable on all sets tried; tempered chains bear more (measured)",
     "schedule": "falling to zero, the rate takes the noise out of the end of the run",
     "optimizer": "gradient ascent; adaptive steps magnify the noise of persistent chains",
     "momentum": "0.5 from the start (Hinton 2010, section 9, begins there)",

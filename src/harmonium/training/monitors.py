@@ -31,9 +31,9 @@ class Monitor:
     """Watches one run.
 
     Scores are of the same few hundred rows every time, and of complete ones only. Nothing depends on the clock, so
-    that a resumed run gives the same scores, weights and brackets at the same step. What is said of the chains covers
-    the steps since the last report or since the run was resumed, whichever is later; alarms take `history` into
-    account.
+    that a resumed run gives the same scores, weights and brackets at the same step. What is said of the chains, alarms
+    about them included, covers the steps since the last report or since the run was resumed, whichever is later: it is
+    the same for a run that is resumed where a report was made.
 
     Parameters
     ----------

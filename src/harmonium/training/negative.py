@@ -189,7 +189,7 @@ class FastWeights:
         assert isinstance(negative.side, Phase)
         gradient = engine.moments(positive) - engine.moments(negative.side)
         # The rate of the fast parameters stays where that of the parameters began (their paper keeps it constant).
-        rate = np.float32(self._config.learning_rate)
+        rate = np.float32(self._config.rate)
         self._fast = Statistics(*(self.FORGET * x + rate * g for x, g in zip(self._fast, gradient, strict=True)))
 
     def arrays(self, engine: Engine) -> Arrays:

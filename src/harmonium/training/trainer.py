@@ -115,7 +115,9 @@ class TrainingRun:
         completions = None if state is None else state.extras.get("completions")
         batches = self._batches = Batches(X, config, self._key, sample_weight, completions)
         if config.data_moments and batches.completions is not None:
-            raise InvalidParameter("data_moments must be off for data with missing entries. Got NaN in X. Leave it out.")
+            raise InvalidParameter(
+                "data_moments must be off for data with missing entries. Got NaN in X. Leave it out."
+            )
         config = self.config = config.for_data(batches.n_samples, batches.n_visible)
         self.n_batches = batches.n_batches
         self.n_steps = self.n_batches * config.n_epochs
