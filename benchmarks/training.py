@@ -11,11 +11,17 @@ elsewhere (a temporary folder by default), as its numbers mean nothing.
 
 import argparse
 import json
+import re
 import tempfile
 from pathlib import Path
 
 import experiments
+import matplotlib as mpl
 from experiments.results import Results, path_of, tell
+
+from harmonium.report import save
+
+mpl.rcParams["svg.hashsalt"] = "harmonium"  # the same results give the same file
 
 DOCS = Path(__file__).parent.parent / "docs" / "results"
 
@@ -25,6 +31,7 @@ def experiment(name: str, out: Path, *, quick: bool, resume: bool) -> None:
         tell(f"== {each}")
         results = Results(out, each, quick=quick, resume=resume)
         experiments.ALL[each].run(results, quick)
+        results.finish()
         tell(f"wrote {results.path}")
 
 
@@ -38,8 +45,10 @@ def tables(out: Path) -> None:
             tell(f"{name}: no results yet")
             continue
         content = json.loads(path.read_text())
-        text = fill(text, name, f"{module.table(content)}\n\n{_made(content)}")
-        module.figure(content, path.parent)
+        table = f"{module.table(content)}\n\n{_made(content)}"
+        text = fill(text, name, re.sub(r"(?<=[ \[|])-(?=\d)", "−", table))
+        if hasattr(module, "figure"):
+            save(module.figure(content), path.with_suffix(".svg"))
         tell(f"{name}: {len(content['runs'])} runs")
     page.write_text(text)
 

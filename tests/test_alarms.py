@@ -225,7 +225,7 @@ def test_runs_that_go_well_are_silent(name, n_hidden, every, options):
 )
 def test_a_learning_rate_a_hundred_times_too_high_is_heard(name, n_hidden, epochs, every):
     data = datasets.load(name)
-    config = Config(n_hidden, epochs=epochs, **QUICK)
+    config = Config(n_hidden, epochs=epochs, **QUICK).for_data(*data.train.shape)
     found = watched(data.train, replace(config, learning_rate=100 * config.learning_rate), every, data.valid)
     assert hears(found, "lower the learning rate")
 
@@ -254,7 +254,7 @@ def two_modes(n_samples=200, n_visible=16):
 
 def test_too_few_sweeps_on_two_modes_are_heard_and_tempered_chains_are_not():
     X = two_modes()
-    options = {"epochs": 200, "batch_size": 50, "weight_decay": 1e-3}
+    options = {"epochs": 200, "batch_size": 50, "learning_rate": 0.05, "weight_decay": 1e-3}
     assert hears(watched(X, Config(8, **QUICK, **options), 100), "the chains hardly move", "raise sweeps")
     tempered = Config(8, method="pt", chains=20, temperatures=6, **options)
     assert not hears(watched(X, tempered, 100), "hardly move")

@@ -1,7 +1,6 @@
 """Every density set at hand, all defaults: bracketed test log-likelihood beside the published RBM."""
 
 import dataclasses
-from pathlib import Path
 
 import harmonium
 from experiments.machines import evaluate, said, settings_of, train
@@ -68,7 +67,3 @@ def table(content: dict) -> str:
             f"{first['training_seconds']:.0f} s | {first['test']['evaluation_seconds']:.0f} s |"
         )
     return "\n".join(lines)
-
-
-def figure(content: dict, folder: Path) -> None:
-    """A table says it."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import statistics
-from pathlib import Path
 
 import numpy as np
 
@@ -90,7 +89,3 @@ def table(content: dict) -> str:
     return "\n".join(
         [*lines, "", f"At the same seed, flipping the pixels moved the test log-likelihood by at most {gaps}."]
     )
-
-
-def figure(content: dict, folder: Path) -> None:
-    """A table says it."""

@@ -1,7 +1,6 @@
 """500 hidden units on MNIST, all defaults: two-sided test log-likelihood, and the time that training took."""
 
 import dataclasses
-from pathlib import Path
 
 import harmonium
 from experiments.machines import evaluate, said, settings_of, states, train
@@ -47,7 +46,3 @@ def table(content: dict) -> str:
             f"{x['test']['evaluation_seconds']:.0f} s |"
         )
     return "\n".join(lines)
-
-
-def figure(content: dict, folder: Path) -> None:
-    """A table says it."""

@@ -1,4 +1,4 @@
-"""Results on disk: one JSON a experiment, written after each run, with all that is needed to repeat it."""
+"""Results on disk: one JSON an experiment, written after each run, with all that is needed to repeat it."""
 
 import datetime
 import json
@@ -48,18 +48,27 @@ class Results:
         """Do a run, unless it is there, and save it as ``{"name", "settings", "seconds", **what it returns}``."""
         settings = json.loads(json.dumps(settings))
         known = [x for x in self._old if x["name"] == name and x["settings"] == settings]
+        self._old = [x for x in self._old if x["name"] != name]
         if known:
             tell(f"{name}: kept")
-            self._content["runs"].append(known[0])
-        else:
-            tell(f"{name} ...")
-            start = time.perf_counter()
-            found = run()
-            seconds = time.perf_counter() - start
-            self._content["runs"].append({"name": name, "settings": settings, "seconds": seconds, **found})
-            tell(f"{name}: {seconds:.1f} s")
+            self._content["runs"] += known
+            return
+        tell(f"{name} ...")
+        start = time.perf_counter()
+        found = run()
+        seconds = time.perf_counter() - start
+        self._content["runs"].append({"name": name, "settings": settings, "seconds": seconds, **found})
+        self._save(self._old)  # those that are still to be looked at must not be lost if this is stopped
+        tell(f"{name}: {seconds:.1f} s")
+
+    def finish(self) -> None:
+        """Save for the last time, without runs of earlier settings."""
+        self._save([])
+
+    def _save(self, more: list[Run]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.path, (json.dumps(self._content, indent=1) + "\n").encode())
+        content = {**self._content, "runs": self._content["runs"] + more}
+        atomic_write(self.path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def tell(text: str) -> None:

@@ -399,6 +399,18 @@ def test_logs_and_validation():
     assert 0 < scores["reconstruction_error"] < 1
 
 
+@pytest.mark.parametrize("method", ["cd", "pcd"])
+def test_the_reconstruction_error_is_that_of_a_drawn_h(injected, method):
+    rbm = random_rbm()
+    model = hk.RBM.from_rbm(rbm, method=method, chains=7, binarize="none")
+    model.compute_loss(BITS)
+    # cd draws h for its chains, and looks at those; pcd draws h for the monitor alone, last of all.
+    u = injected[0 if method == "cd" else -1]
+    h = u < rbm.mean_h_from_v(BITS)
+    expected = np.square(BITS - rbm.mean_v_from_h(h)).mean()
+    assert float(model.reconstruction_error_monitor.result()) == pytest.approx(expected, rel=1e-5)
+
+
 def test_monitors_can_be_left_out():
     history = compiled(monitors=False).fit(BARS, epochs=1, verbose=0)
     assert set(history.history) == {"loss"}

@@ -251,24 +251,28 @@ class RBM(keras.Model):  # type: ignore[misc]
         v, parameters = self._binarized(x), self._tensors()
         logits = equations.logits_h(v, parameters)
         energies = equations.free_energy(v, logits, parameters)
-        v_chain = self._run_chain(ops.stop_gradient(logits), parameters.constant(), training)
+        v_chain, logits_v = self._run_chain(ops.stop_gradient(logits), parameters.constant(), training)
         chain_energies = equations.free_energy(v_chain, equations.logits_h(v_chain, parameters), parameters)
         chain_weight = sample_weight if self.method == "cd" else None
         loss = self._mean(energies, sample_weight) - self._mean(chain_energies, chain_weight)
         if self.weight_decay:
             loss = loss + self.weight_decay / 2 * equations.squared_norm(parameters.W) / replicas.count()
         if self.monitors:
-            self._monitor(v, ops.stop_gradient(logits), ops.stop_gradient(energies), parameters.constant(), training)
+            constants = (ops.stop_gradient(logits), ops.stop_gradient(energies), parameters.constant())
+            self._monitor(v, *constants, logits_v, training)
         return loss
 
-    def _run_chain(self, logits: Any, parameters: Parameters, training: bool) -> Any:
-        """The visible states of the negative phase; `logits` are those of the batch."""
+    def _run_chain(self, logits: Any, parameters: Parameters, training: bool) -> tuple[Any, Any]:
+        """The visible states of the negative phase; and, if it started at the batch, the logits of v in its first sweep.
+
+        `logits` are those of h given the batch.
+        """
         if self.chain_states is None:
             h = self._bernoulli(logits)
         else:
             self._check_chains()
             h = replicas.spread(replicas.own_rows(ops.convert_to_tensor(self.chain_states)))
-        logits_v = equations.logits_v(h, parameters)
+        first = logits_v = equations.logits_v(h, parameters)
         v = self._bernoulli(logits_v)
         for _ in range(self.sweeps - 1):
             h = self._bernoulli(equations.logits_h(v, parameters))
@@ -278,22 +282,28 @@ class RBM(keras.Model):  # type: ignore[misc]
             # A persistent chain goes on from a sample, also where the statistics use a mean.
             h = self._bernoulli(equations.logits_h(v, parameters))
             self.chain_states.assign(replicas.all_rows(h))
-        return ops.sigmoid(logits_v) if self.last_statistic == "mean_field" else v
+        v = ops.sigmoid(logits_v) if self.last_statistic == "mean_field" else v
+        return v, first if self.chain_states is None else None
 
     def _mean(self, values: Any, weights: Any = None) -> Any:
         """The mean over all replicas' rows, of which each replica gives its share: TensorFlow sums the gradients up."""
         weights = ops.ones_like(values) if weights is None else ops.reshape(ops.cast(weights, values.dtype), (-1,))
         return ops.sum(values * weights) / replicas.total(ops.sum(weights))
 
-    def _monitor(self, v: Any, logits: Any, energies: Any, parameters: Parameters, training: bool) -> None:
+    def _monitor(
+        self, v: Any, logits: Any, energies: Any, parameters: Parameters, logits_v: Any, training: bool
+    ) -> None:
+        """Update the metrics; `logits_v` are of v given an h drawn for each row, where there are such already."""
         self.free_energy_monitor.update_state(energies)
         if training:
             v, logits = v[:_MONITORED_ROWS], logits[:_MONITORED_ROWS]
+            logits_v = None if logits_v is None else logits_v[:_MONITORED_ROWS]
         u = uniform(ops.shape(v)[:1], self.noise)
         pseudo = equations.pseudo_log_likelihood(v, logits, u, parameters)
         self.pseudo_log_likelihood_monitor.update_state(pseudo)
-        mean_v = ops.sigmoid(equations.logits_v(self._bernoulli(logits), parameters))
-        self.reconstruction_error_monitor.update_state(ops.mean(ops.square(v - mean_v), axis=1))
+        if logits_v is None:
+            logits_v = equations.logits_v(self._bernoulli(logits), parameters)
+        self.reconstruction_error_monitor.update_state(ops.mean(ops.square(v - ops.sigmoid(logits_v)), axis=1))
 
     # Files ------------------------------------------------------------------------------------------------------------
 

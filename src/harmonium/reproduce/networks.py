@@ -64,7 +64,7 @@ def train_machine(X: FloatArray, machine: Machine, on_work: Progress) -> tuple[h
         monitors=False,
         seed=config.seed,
     )
-    rate = _falling(config.learning_rate, len(X), config.batch_size, config.n_epochs)
+    rate = _falling(config.rate, len(X), config.batch_size, config.n_epochs)
     model.compile(keras.optimizers.SGD(rate, momentum=config.momentum), steps_per_execution=_STEPS)
     watch = _Watch(on_work)
     model.fit(X, batch_size=config.batch_size, epochs=config.n_epochs, verbose=0, callbacks=[watch])

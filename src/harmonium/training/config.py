@@ -174,9 +174,9 @@ class Config:
 
         method is "pt" up to 65,536 weights, where ten times the chains are still quick, and "pcd" beyond. chains are
         100 for "pt", which has ten times as many, else 500. learning_rate is 0.2 for "pt", whose chains keep up with
-        it, else 0.1. epochs make 20,000 steps, and are at least 5. weight_decay
-        is 0.0001 for as many weights as samples and grows in proportion, from 0.0001 to 0.003: the more weights there
-        are for each sample, the less it says about each.
+        it, else 0.1. epochs make 20,000 steps, and are at least 5. weight_decay is 0.0001 for as many weights as
+        samples and grows in proportion, from 0.0001 to 0.003: the more weights there are for each sample, the less it
+        says about each.
         """
         method, chains, epochs, rate, decay = (
             self.method,

@@ -14,7 +14,7 @@ from harmonium.training.config import Config
 from harmonium.training.mixing import WATCHED
 
 _REPORTS, _LOOKS = 0.025, 0.01  # shares of the time of training
-_FEWEST = 20  # reports of a run, whatever they cost
+_FEWEST = 10  # reports of a run, whatever they cost
 _BRACKETS = 0.2  # where the likelihood was asked for
 _ENUMERABLE = 18  # units of the smaller layer
 
