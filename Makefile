@@ -11,9 +11,9 @@ demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine
 test: .venv/ready  ## every test
 	$(BIN)/python -m pytest
 
-test-keras: .venv/ready  ## the Keras face on TensorFlow and JAX, with real processes (several minutes)
+test-keras: .venv/ready  ## what needs Keras, on TensorFlow and JAX, with real processes (several minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu jax tensorboard
-	$(BIN)/python -m pytest tests/keras
+	$(BIN)/python -m pytest tests/keras tests/test_reproduce.py
 
 lint: .venv/ready  ## style, types, and the direction of imports
 	$(BIN)/ruff check .

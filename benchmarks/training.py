@@ -4,15 +4,17 @@ python benchmarks/training.py bars|hidden16|density|mnist500|curves|all [--out d
 python benchmarks/training.py tables [docs/results]
 
 Each experiment writes OUT/training/EXPERIMENT.json after every run; with --resume it keeps the runs that it finds there
-with the same settings. `tables` makes the tables between the marks of OUT/training.md, and the figures beside the JSON.
-MNIST and the density sets come from HARMONIUM_DATA. --quick cuts everything short to see that it works: to be written
-elsewhere (a temporary folder by default), as its numbers mean nothing.
+with the same settings. `tables` makes the tables between the marks of OUT/training.md, and the figures beside the JSON;
+what methods cost is read from OUT/bench.json (``harmonium bench --json``). MNIST and the density sets come from
+HARMONIUM_DATA. --quick cuts everything short to see that it works: to be written elsewhere (a temporary folder by
+default), as its numbers mean nothing.
 """
 
 import argparse
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import experiments
@@ -45,18 +47,20 @@ def tables(out: Path) -> None:
             tell(f"{name}: no results yet")
             continue
         content = json.loads(path.read_text())
-        table = f"{module.table(content)}\n\n{_made(content)}"
-        text = fill(text, name, re.sub(r"(?<=[ \[|])-(?=\d)", "−", table))
+        text = fill(text, name, f"{module.table(content)}\n\n{_made(content)}")
         if hasattr(module, "figure"):
             save(module.figure(content), path.with_suffix(".svg"))
         tell(f"{name}: {len(content['runs'])} runs")
+    bench = out / "bench.json"
+    if bench.exists() and "methods" in (content := json.loads(bench.read_text())):
+        text = fill(text, "cost", experiments.cost.table(content))
     page.write_text(text)
 
 
 def fill(text: str, name: str, table: str) -> str:
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     before, rest = text.split(begin)
-    return before + begin + table + "\n" + rest[rest.index(end) :]
+    return before + begin + re.sub(r"(?<=[ \[|])-(?=\d)", "−", table) + "\n" + rest[rest.index(end) :]
 
 
 def _made(content: dict) -> str:
@@ -69,7 +73,7 @@ def _made(content: dict) -> str:
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in (*experiments.ALL, "all"):
@@ -78,7 +82,7 @@ def main() -> None:
         command.add_argument("--quick", action="store_true")
         command.add_argument("--resume", action="store_true")
     commands.add_parser("tables").add_argument("out", type=Path, nargs="?", default=DOCS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.command == "tables":
         tables(options.out)
         return

@@ -153,10 +153,8 @@ def test_a_chain_does_not_know_of_the_others(engine):
 
 def test_engines_agree_on_a_whole_bracket():
     rbm, X = RBM(*dyadic_parameters(4, 9)), random_states(30, 9)
-    found = [
-        harmonium.log_partition(rbm, "ais", data=X, temperatures=np.linspace(0, 1, 21), engine=name, start="chains")
-        for name in ("numpy", "native")
-    ]
+    how = {"data": X, "temperatures": np.linspace(0, 1, 21), "chains": 99, "start": "chains"}
+    found = [harmonium.log_partition(rbm, "ais", engine=name, **how) for name in ("numpy", "native")]
     for name in ("value", "lower", "upper", "ess"):
         assert getattr(found[0], name) == pytest.approx(getattr(found[1], name), rel=1e-4)
 
@@ -310,9 +308,9 @@ def test_what_speaks_against_equilibrium():
     assert "drifts (-0.9" in starts.drifts(gain + 1)
     old = np.arange(100) > 95
     assert starts.stays(old, np.ones(100, int)) == ""
-    assert "7% of the chains have not" in starts.stays(np.arange(100) > 92, np.ones(100, int))
+    assert "40% of the chains have not" in starts.stays(np.arange(100) > 59, np.ones(100, int))
     assert "only 0.04 times" in starts.stays(old, old.astype(int))
-    heavy, light = np.append(works[:99], 9), np.append(9, works[:99])
+    heavy, light = np.append(works[:99], 9), np.append(9, works[:99])  # 100 chains, all of weight 1: e^4.6 in all
     assert "annealing from the base does not come" in starts.unseen(old, heavy, works)
     assert starts.unseen(old, light, works) == ""
     assert starts.unseen(np.zeros(100, bool), heavy, works) == ""
@@ -437,15 +435,18 @@ def test_the_level_road_keeps_the_means(engine):
     assert error(straight(rbm, level.log_odds(aim[0]))) > 0.2
 
 
-def test_the_level_road_is_taken_where_the_straight_one_is_hard(monkeypatch):
-    """A digits machine, far too strong for 300 temperatures: the chains lose fewer nats on the level road."""
-    X = harmonium.datasets.load("digits").train > 0.5
-    rbm = harmonium.train(X, 24, epochs=60, learning_rate=0.3).rbm
-    knots = []
-    for easy in (schedule._EASY, 0):
-        monkeypatch.setattr(schedule, "_EASY", easy)
-        knots.append(len(plan(rbm, 100, X, Key(0), "native").path.road.betas))
+def test_the_level_road_is_taken_where_it_loses_less(monkeypatch):
+    """Hidden units that are rarely on, each with a pattern of its own: half of them on is a poor start."""
+    monkeypatch.setattr(schedule, "_LENGTHS", (20, 20, 20))
+    W = 3 * np.random.default_rng(0).choice([-1.0, 1.0], (30, 40))
+    rbm, knots = RBM(W, np.zeros(40), -10 - W.sum(axis=1) / 2), []
+    for most in (1e9, 0):
+        monkeypatch.setattr(schedule, "_MOST", most)
+        found = plan(rbm, 20, None, Key(0), "native")
+        knots.append(len(found.path.road.betas))
     assert knots == [2, 11]
+    free = RBM(np.zeros((3, 4)), np.ones(4), np.ones(3))
+    assert len(plan(free, 20, None, Key(0), "native").path.road.betas) == 2
 
 
 # log_partition -------------------------------------------------------------------------------------------------------
@@ -455,7 +456,7 @@ def test_the_level_road_is_taken_where_the_straight_one_is_hard(monkeypatch):
 @pytest.mark.parametrize("shape", [(0, 4), (1, 1), (3, 4), (5, 3)])
 def test_small_machines_are_bracketed(engine, start, shape):
     rbm = RBM(*random_parameters(*shape))
-    found = harmonium.log_partition(rbm, "ais", start=start, seed=3, temperatures=50, engine=engine)
+    found = harmonium.log_partition(rbm, "ais", start=start, seed=3, temperatures=50, chains=100, engine=engine)
     assert found.verdict == "ok"
     assert found.lower - 1e-4 <= rbm.log_z() <= found.upper + 1e-4
     assert (found.method, found.n_chains) == ("ais", 100)
@@ -551,8 +552,8 @@ STRONG = RBM(np.tile(0.5 * _PATTERN, (12, 1)), -3.0 * _PATTERN, np.full(12, -0.2
 )
 def test_planted_failures_are_never_ok(rbm, how):
     """Two temperatures, a base that fits other data, too few chains, a mode that annealing misses."""
-    for seed in range(3):
-        found = harmonium.log_partition(rbm, "ais", seed=seed, **how)
+    for seed in range(2):
+        found = harmonium.log_partition(rbm, "ais", seed=seed, **{"chains": 100, **how})
         assert found.verdict in ("wide", "unreliable")
         assert found.reason
 

@@ -68,7 +68,7 @@ def test_layers_may_have_options_of_their_own():
         BARS, [6, 3], epochs=1, layers=[{"method": "cd"}, {"epochs": 2, "binarize": "none", "seed": 9}]
     )
     first, second = (layer.config for layer in result.layers)
-    assert (first.method, first.epochs, second.method, second.epochs) == ("cd", 1, "pcd", 2)
+    assert (first.method, first.epochs, second.method, second.epochs) == ("cd", 1, "pt", 2)
     assert (second.binarize, second.seed) == ("none", 9)
 
 

@@ -37,7 +37,7 @@ from harmonium import Config, datasets
 from harmonium.reproduce import FineTuning, Machine, Plan, Softmax, reproduce
 def machine(n):
     return Machine(Config(n, method="cd", epochs=2, batch_size=100, learning_rate=0.1, momentum=0.9, weight_decay=1e-3,
-                          centered=False, binarize="sample"), 0.1, -1.0)
+                          centered=False, binarize="sample"), -1.0)
 plan = Plan(8, machine(10), (machine(12), machine(6)), Softmax(2, 50, 0.03, 1e-4), FineTuning(2, 50, 1e-3, 0.1, 0.1),
             sweeps=5, seed=7)
 stages, work = [], []
@@ -114,10 +114,10 @@ def test_a_seed_reaches_every_machine_and_the_layers_differ():
 def test_a_machine_starts_as_planned():
     X = harmonium.Key(1).uniform(50, 9).astype(np.float32)
     config = replace(PLANS["mnist"].rbm.config, n_hidden=40)
-    rbm = Machine(config, weight_scale=0.5, hidden_bias=-3.0).initial(X)
+    rbm = Machine(config, hidden_bias=-3.0).initial(X)
     reference = harmonium.RBM.initialise(X, 40, config.seed)
     np.testing.assert_array_equal(rbm.b, reference.b)
-    np.testing.assert_allclose(rbm.W, 50 * reference.W, rtol=1e-5)
+    np.testing.assert_array_equal(rbm.W, reference.W)
     np.testing.assert_array_equal(rbm.c, np.full(40, -3.0))
 
 

@@ -2,7 +2,9 @@
 
 from types import ModuleType
 
-from experiments import bars, curves, density, hidden16, mnist500
+from experiments import bars, cost, curves, density, hidden16, mnist500
+
+__all__ = ["ALL", "cost"]
 
 ALL: dict[str, ModuleType] = {
     "bars": bars,

@@ -41,8 +41,8 @@ POINTS = 40  # of a curve
 def run(results: Results, quick: bool) -> None:
     X = harmonium.datasets.load("bars-and-stripes-4x4").train
     for name, config in METHODS.items():
-        for seed in range(2 if quick else SEEDS):
-            epochs = 200 if quick else config.epochs
+        for seed in range(1 if quick else SEEDS):
+            epochs = 20 if quick else config.epochs
             chosen = dataclasses.replace(config, seed=seed, epochs=epochs).for_data(*X.shape)
             settings = settings_of(config=chosen, data="bars-and-stripes-4x4")
             results.add(f"{name}, seed {seed}", settings, lambda c=chosen, m=name: _train(X, c, m))
@@ -50,7 +50,7 @@ def run(results: Results, quick: bool) -> None:
 
 def _train(X, config: Config, method: str) -> Run:
     run = TrainingRun(X, config)
-    looks = {0, *(int(x) for x in np.geomspace(10, run.n_steps, POINTS))}
+    looks = {0, *(int(x) for x in np.geomspace(1, run.n_steps, POINTS))}
     curve, alarms = [(0, _sum(run, X))], []
 
     def look(step: int) -> None:

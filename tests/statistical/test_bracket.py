@@ -10,6 +10,7 @@ import pytest
 
 import harmonium
 from harmonium import RBM, Key
+from harmonium.likelihood import schedule
 from harmonium.likelihood.bracket import COVERAGE
 from harmonium.likelihood.schedule import plan
 
@@ -45,7 +46,7 @@ def brackets(machines, digits, runs, temperatures, **options):
     for number in range(runs):
         rbm, exact = machines[number % len(machines)]
         how = {"data": digits, "temperatures": placed[number % len(machines)]} if number % 2 else {}
-        how = {"temperatures": temperatures, "seed": number, **how, **options}
+        how = {"temperatures": temperatures, "seed": number, "chains": 100, **how, **options}
         yield exact, harmonium.log_partition(rbm, "ais", **how)
 
 
@@ -68,6 +69,27 @@ def test_the_bracket_covers_at_its_stated_rate(machines, digits):
     assert ok > 0.9 * RUNS
 
 
+def test_the_level_road_covers_as_well(machines, digits, monkeypatch):
+    """Of 80 runs more than 12 miss with probability below 4e-4; a bracket that covers 70 % is caught with 0.999."""
+    level = {}
+    monkeypatch.setattr(schedule, "_MOST", 0)  # no machine is easy enough for the straight road,
+    monkeypatch.setattr(schedule, "_lost", lambda path, *_: -len(path.road.betas))  # and the level one is the better
+    for rbm, _ in machines:
+        level[rbm.n_hidden] = plan(rbm, 150, digits, Key(0), "native")
+        assert len(level[rbm.n_hidden].path.road.betas) > 2
+    monkeypatch.setattr("harmonium.likelihood.two_sided.plan", lambda rbm, *_: level[rbm.n_hidden])
+    outside, ok = [], 0
+    for number in range(80):
+        rbm, exact = machines[number % len(machines)]
+        start = ("exact", "chains")[number // len(machines) % 2]
+        found = harmonium.log_partition(rbm, "ais", data=digits, start=start, chains=100, seed=number)
+        outside.append(max(found.lower - exact, exact - found.upper))
+        ok += found.verdict == "ok"
+    assert (np.array(outside) > 0).sum() <= 12
+    assert max(outside) < 0.2
+    assert ok > 0.9 * 80
+
+
 @pytest.mark.parametrize("temperatures", [2, 5])
 @pytest.mark.parametrize("start", ["exact", "chains"])
 def test_too_few_temperatures_are_never_a_wrong_ok(machines, digits, temperatures, start):
@@ -86,7 +108,9 @@ def test_a_base_of_other_data_is_never_a_wrong_ok(machines, digits, start):
     inverted = ~digits
     for number in range(8):
         rbm, exact = machines[number % len(machines)]
-        found = harmonium.log_partition(rbm, "ais", data=inverted, temperatures=20, start=start, seed=number)
+        found = harmonium.log_partition(
+            rbm, "ais", data=inverted, temperatures=20, chains=100, start=start, seed=number
+        )
         assert found.verdict != "ok" or found.lower - 0.2 <= exact <= found.upper + 0.2
 
 
@@ -96,7 +120,7 @@ def test_starts_that_are_not_in_equilibrium_are_found_out(machines):
     rbm = RBM(1.2 * np.tile(xi, (12, 1)), -7.0 * xi, np.full(12, -0.6 * xi.sum()))
     exact = harmonium.log_partition(rbm).value
     for seed in range(5):
-        found = harmonium.log_partition(rbm, "ais", start="chains", seed=seed)
+        found = harmonium.log_partition(rbm, "ais", start="chains", chains=100, seed=seed)
         assert found.verdict == "unreliable"
-        sound = harmonium.log_partition(rbm, "ais", start="exact", seed=seed)
+        sound = harmonium.log_partition(rbm, "ais", start="exact", chains=100, seed=seed)
         assert sound.verdict != "ok" or sound.lower <= exact <= sound.upper

@@ -55,7 +55,7 @@ def command(
     split: Split = None,
     binarize: Binarize = DEFAULTS["binarize"],
     log_z: LogZ = "auto",
-    chains: Chains = 100,
+    chains: Chains = 500,
     temperatures: Temperatures = "adaptive",
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],

@@ -263,7 +263,7 @@ class RBM(keras.Model):  # type: ignore[misc]
         return loss
 
     def _run_chain(self, logits: Any, parameters: Parameters, training: bool) -> tuple[Any, Any]:
-        """The visible states of the negative phase; and, if it started at the batch, the logits of v in its first sweep.
+        """The visible states of the negative phase; and the logits of v in its first sweep, if it started at the batch.
 
         `logits` are those of h given the batch.
         """

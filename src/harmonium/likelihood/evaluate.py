@@ -162,7 +162,7 @@ def evaluate(
     *,
     convention: str = "threshold",
     log_z: str | LogPartition = "auto",
-    chains: int = 100,
+    chains: int = 500,
     temperatures: Temperatures = ADAPTIVE,
     seed: int | Key = 0,
     engine: str = "native",

@@ -102,7 +102,7 @@ def log_partition(
     method: str = "exact",
     *,
     data: Any = None,
-    chains: int = 100,
+    chains: int = 500,
     temperatures: Temperatures = ADAPTIVE,
     start: str = "auto",
     max_units: int = 25,
@@ -125,7 +125,7 @@ def log_partition(
     chains : int
         In each direction.
     temperatures : int, "adaptive", "salakhutdinov" or array-like
-        Their number (placed by short runs), as many as an effective sample size of 80 % asks for (at most 5,000), the
+        Their number (placed by short runs), as many as an effective sample size of 80 % asks for (at most 3,000), the
         14,503 of Salakhutdinov and Murray (2008), or the inverse temperatures themselves, rising from 0 to 1.
     start : {"auto", "exact", "chains"}
         What the reverse chains start from: exact samples, or chains whose equilibrium is checked. "auto" is exact

@@ -36,8 +36,8 @@ States01 = npt.NDArray[np.uint8]
 
 _FALSE_ALARM_Z = 3.3  # two-sided, once in a thousand
 _ARRIVALS = 1  # journeys from beta = 0 that a chain must have seen on average
-_OLD = 0.05  # the share of the chains that may be left from the start
-_UNSEEN = 0.1  # the share of Z that one state unseen by the forward chains may stand for
+_OLD = 0.3  # the share of the chains that may be left from the start
+_UNSEEN = 10.0  # by how much one state may outweigh all that the forward chains have seen
 PICK, PATTERN = 0, 1  # noise streams
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from harmonium.report import Page, Picture, Section, Table, describe_method, figures, settings_table
 from harmonium.reproduce.outcome import Outcome
-from harmonium.reproduce.plan import Plan
+from harmonium.reproduce.plan import FIRST_WEIGHTS, Plan
 from harmonium.reproduce.scores import Score, mean_accuracy
 from harmonium.reproduce.scratch import N_FILTERS, N_SAMPLES
 
@@ -121,8 +121,8 @@ def _scratch_section(outcome: Outcome, plan: Plan) -> Section:
     valid = f", which include the {digits.n_valid:,} of the valid split" if digits.n_valid else ""
     methods = (
         *describe_method(config, *digits.X.shape),
-        f"The first weights are normal with standard deviation {plan.rbm.weight_scale:g}; the visible biases start "
-        f"where they fit the means of the pixels, the hidden biases at {_signed(plan.rbm.hidden_bias)}.",
+        f"The first weights are normal with standard deviation {FIRST_WEIGHTS:g}; the visible biases start where they "
+        f"fit the means of the pixels, the hidden biases at {_signed(plan.rbm.hidden_bias)}.",
         f"Learning used all {len(digits.X):,} training images{valid}, and no label. The hyper-parameters had been "
         "chosen before, by training on the train split and scoring the valid split; the test images were never used to "
         f"choose or to stop anything.{_seeds_said(outcome)}",
@@ -130,10 +130,7 @@ def _scratch_section(outcome: Outcome, plan: Plan) -> Section:
         "up to its error of sampling. The pseudo-log-likelihood is exact: the sum over the pixels of log "
         "p(pixel|all others).",
     )
-    more = {
-        "first weights (std)": {name: machine.weight_scale for name, machine in plan.machines.items()},
-        "first c": {name: machine.hidden_bias for name, machine in plan.machines.items()},
-    }
+    more = {"first c": {name: machine.hidden_bias for name, machine in plan.machines.items()}}
     caption = (
         "Every setting of every machine, as named in harmonium.Config; those of the stack are for the next section."
     )
@@ -210,9 +207,9 @@ def _keras_section(outcome: Outcome, plan: Plan, confusions: dict[str, Picture])
     added = " + ".join(f"{m}\N{MULTIPLICATION SIGN}{n} + {m} + {n}" for m, n in itertools.pairwise(sizes))
     methods = (
         f"harmonium.keras.RBM is a Keras model; here {framework} computes. Its loss, mean F(v) of the data minus "
-        f"mean F(v) of the ends of the chains, has the gradient of {rbm.estimator.upper()}-{rbm.sweeps}, which Keras' own fit "
-        "follows with its optimiser SGD. The settings are those of the table above, so that only noise and rounding "
-        "tell these machines from those of the engine; grey levels are drawn anew in each step.",
+        f"mean F(v) of the ends of the chains, has the gradient of {rbm.estimator.upper()}-{rbm.sweeps}, which Keras' "
+        "own fit follows with its optimiser SGD. The settings are those of the table above, so that only noise and "
+        "rounding tell these machines from those of the engine; grey levels are drawn anew in each step.",
         f"Four descriptions of an image are compared: its pixels; its first {plan.n_components} principal components; "
         f"E[h|v] of an RBM with {rbm.n_hidden} hidden units; and that of the top of a stack of RBMs "
         f"[{', '.join(str(n) for n in sizes[1:])}], trained from the bottom up, each on the expectations of the units "
@@ -220,8 +217,8 @@ def _keras_section(outcome: Outcome, plan: Plan, confusions: dict[str, Picture])
         f"{outcome.stack_weights:,} weights W, b and c.",
         f"On each, softmax regression over {outcome.digits.n_classes} classes was trained for {softmax.epochs} epochs "
         f"in mini-batches of {softmax.batch_size} by Adam, at a learning rate that fell linearly from "
-        f"{softmax.learning_rate:g} to zero, with {softmax.weight_decay:g} times the squared weights in the loss. It is "
-        "linear in the features, and the same for all.",
+        f"{softmax.learning_rate:g} to zero, with {softmax.weight_decay:g} times the squared weights in the loss. It "
+        "is linear in the features, and the same for all.",
         "Fine-tuned, stack and softmax were trained together by backpropagation from the pre-trained weights: "
         f"{tuning.epochs} epochs in mini-batches of {tuning.batch_size} by Adam, at a learning rate that fell linearly "
         f"from {tuning.learning_rate:g} to zero; {tuning.drop_visible:.0%} of the pixels and {tuning.drop_hidden:.0%} "
