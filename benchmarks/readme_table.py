@@ -12,6 +12,7 @@ BEGIN, END = "<!-- performance: begin -->\n", "<!-- performance: end -->\n"
 NAMES = {
     "floor": "the floor: five bare float32 products through NumPy's BLAS",
     "native": "**Harmonium, native engine**: a whole training step",
+    "native_centered": "the same with centred gradients, as by default",
     "numpy_naive": "CD-1 as a user would write it in NumPy, float32",
     "torch": "the same in eager PyTorch",
     "keras_jax": "`harmonium.keras.RBM`, `train_on_batch` on JAX",

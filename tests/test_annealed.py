@@ -440,8 +440,8 @@ def test_the_level_road_is_taken_where_it_loses_less(monkeypatch):
     monkeypatch.setattr(schedule, "_LENGTHS", (20, 20, 20))
     W = 3 * np.random.default_rng(0).choice([-1.0, 1.0], (30, 40))
     rbm, knots = RBM(W, np.zeros(40), -10 - W.sum(axis=1) / 2), []
-    for most in (1e9, 0):
-        monkeypatch.setattr(schedule, "_MOST", most)
+    for easy in (1e9, 0):
+        monkeypatch.setattr(schedule, "_EASY", easy)
         found = plan(rbm, 20, None, Key(0), "native")
         knots.append(len(found.path.road.betas))
     assert knots == [2, 11]

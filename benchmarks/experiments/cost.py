@@ -18,12 +18,12 @@ def table(bench: dict) -> str:
     shape = f"{found['n_visible']} × {found['n_hidden']}, batch {found['batch']}, {found['chains']} chains"
     longer = {NAMES[name]: 1 / ratio for name, ratio in found["ratio_centered_to_plain"].items()}
     centring = ", ".join(f"{times:.2f} ({name})" for name, times in longer.items())
+    plain, per_temperature = found["ratio_pcd_to_cd_plain"], found["cost_pt_to_pcd_per_temperature"]
     told = (
-        f"{shape}. Round by round, PCD-1 ran at {found['ratio_pcd_to_cd']:.2f} times the speed of CD-1 "
-        f"({found['ratio_pcd_to_cd_plain']:.2f} without centring). PT with T = {found['temperatures']} temperatures cost "
-        f"{found['cost_pt_to_pcd']:.2f} times PCD-1, that is {found['cost_pt_to_pcd_per_temperature']:.2f} T. A centred "
-        f"step took so many times as long as a plain one: {centring}. Watching a default run added "
-        f"{100 * watching['share']:.1f} % to its time."
+        f"{shape}. Round by round, PCD-1 ran at {found['ratio_pcd_to_cd']:.2f} times the speed of CD-1 ({plain:.2f} "
+        f"without centring). PT with T = {found['temperatures']} temperatures cost {found['cost_pt_to_pcd']:.2f} times "
+        f"PCD-1, that is {per_temperature:.2f} T. A centred step took, next to a plain one, {centring} times as long. "
+        f"Watching a default run added {100 * watching['share']:.1f} % to its time."
     )
     return "\n".join([*lines, "", told])
 

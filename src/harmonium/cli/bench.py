@@ -24,7 +24,7 @@ Examples:
 
 
 def command(
-    quick: Annotated[bool, typer.Option("--quick", help="One shape, under a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One shape, in a minute or two.")] = False,
     instruction_set: Annotated[
         str | None, typer.Option(metavar="amx|avx512|avx2|portable", help="Not the best that runs here, but this.")
     ] = None,
@@ -57,6 +57,13 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
         ),
         ("Python's share", f"{100 * cd1['python_overhead']['share_of_step']:.1f} % of a step"),
         ("CD-1, batch 10 / floor", f"{result['cd1_batch_10']['ratio_to_floor']:.2f}"),
+        ("CD-1 centred / floor", f"{cd1['ratio_to_floor_centered']:.2f}"),
+        ("PCD-1 / CD-1", f"{result['methods']['ratio_pcd_to_cd']:.2f}"),
+        (
+            f"PT, {result['methods']['temperatures']} temperatures",
+            f"{result['methods']['cost_pt_to_pcd']:.1f} x the cost of PCD-1",
+        ),
+        ("watching a run", f"{100 * result['monitoring']['share']:.1f} % of its time"),
         ("Gibbs, 1,000 chains / floor", f"{gibbs['ratio_to_floor']:.2f} ({gibbs['flips_per_ns']:.2f} flips/ns)"),
         ("enumeration", f"{result['log_partition']['ns_per_state_visible']:.3f} ns per (state, visible unit)"),
         ("memory of training, MB", result["memory_added_by_training_mb"]),

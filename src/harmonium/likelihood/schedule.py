@@ -3,7 +3,7 @@
 Short runs with few chains measure how much variance each stretch of temperatures adds to the log weights. If a stretch
 adds A_s / k_s with k_s temperatures in it, the total is smallest for k_s proportional to sqrt(A_s): every temperature
 then adds the same variance ("equal thermodynamic length"). The same runs give the base its biases where no data do.
-Where the straight road asks for more than can be had, a level one is made and tried (`harmonium.likelihood.level`).
+Where the straight road asks for many temperatures, a level one is made and tried (`harmonium.likelihood.level`).
 All of this uses noise of its own and ends before the first weight counts, so that it cannot bias the estimate.
 
 References
@@ -36,6 +36,7 @@ Temperatures = int | str | npt.ArrayLike
 _CHAINS = 64
 _LENGTHS = (100, 200, 500)  # temperatures of the three short runs
 _LAST = len(_LENGTHS) - 1
+_EASY = 2000  # temperatures for which the straight road is good enough
 _STRETCHES = 50
 _VARIANCE = 0.2  # of the log weights that "adaptive" aims at: an effective sample size of about 80 %
 _FEWEST, _MOST = 100, 3_000
@@ -127,7 +128,7 @@ def plan(
         return Plan(path, temperatures)
     if given:
         return Plan(path, salakhutdinov())
-    if _MOST * _VARIANCE < spacing.variance_times_n < math.inf:
+    if _EASY * _VARIANCE < spacing.variance_times_n < math.inf:
         key_ = key.derive("level")
         if X is not None:
             v = path.engine.encode((X[key_.permutation(len(X))[:_ROWS]] > 0.5).astype(np.uint8))

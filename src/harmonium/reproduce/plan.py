@@ -130,15 +130,15 @@ def _seeded(machine: Machine, seed: int) -> Machine:
     return replace(machine, config=replace(machine.config, seed=seed))
 
 
-def _machine(n_hidden: int, epochs: int) -> Machine:
+def _machine(n_hidden: int, epochs: int, learning_rate: float, weight_decay: float) -> Machine:
     config = Config(
         n_hidden,
         method="cd",
         epochs=epochs,
         batch_size=100,
-        learning_rate=0.2,
+        learning_rate=learning_rate,
         momentum=0.95,
-        weight_decay=1e-3,
+        weight_decay=weight_decay,
         centered=False,
         binarize="sample",
     )
@@ -150,16 +150,16 @@ def _machine(n_hidden: int, epochs: int) -> Machine:
 PLANS = {
     "mnist": Plan(
         200,
-        rbm=_machine(200, 20),
-        stack=(_machine(500, 15), _machine(200, 10)),
-        softmax=Softmax(30, 200, 0.01, 1e-5),
+        rbm=_machine(200, 20, 0.2, 1e-3),
+        stack=(_machine(500, 20, 0.2, 1e-3), _machine(200, 20, 0.2, 1e-3)),
+        softmax=Softmax(30, 500, 0.03, 1e-5),
         fine_tuning=FineTuning(30, 200, 3e-3, 0.2, 0.3),
     ),
     "mnist-5k": Plan(
         200,
-        rbm=_machine(200, 50),
-        stack=(_machine(500, 50), _machine(200, 50)),
-        softmax=Softmax(60, 50, 0.01, 1e-4),
-        fine_tuning=FineTuning(60, 50, 1e-3, 0.2, 0.3),
+        rbm=_machine(200, 50, 0.1, 2e-3),
+        stack=(_machine(500, 50, 0.1, 2e-3), _machine(200, 50, 0.1, 2e-3)),
+        softmax=Softmax(60, 50, 0.01, 5e-4),
+        fine_tuning=FineTuning(60, 50, 2e-3, 0.2, 0.3),
     ),
 }
