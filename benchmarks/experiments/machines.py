@@ -47,14 +47,10 @@ def train(X, config: Config, valid=None) -> tuple[RBM, Run]:
     }
 
 
-def evaluate(rbm: RBM, X, *, data=None) -> Run:
-    """Scores by `harmonium.evaluate` with its defaults.
-
-    `data`, where given, are what the annealing starts from, as `harmonium.log_partition` says; else `X` are.
-    """
+def evaluate(rbm: RBM, X) -> Run:
+    """Scores by `harmonium.evaluate` with its defaults."""
     start = time.perf_counter()
-    log_z = "auto" if data is None else harmonium.log_partition(rbm, "auto", data=data)
-    found = harmonium.evaluate(rbm, X, log_z=log_z)
+    found = harmonium.evaluate(rbm, X)
     return {**scores(found), "evaluation_seconds": time.perf_counter() - start}
 
 
