@@ -178,7 +178,8 @@ def _scratch_pictures(outcome: Outcome, plan: Plan) -> tuple[Picture, ...]:
         Picture(
             pngs["samples"],
             f"Samples of the model: {N_SAMPLES} independent Gibbs chains, started from noise and run for "
-            f"{plan.sweeps:,} sweeps. Shown is E[v|h], which is smoother than states are.",
+            f"{plan.sweeps:,} sweeps. Shown is E[v|h], which is smoother than states are. Contrastive divergence shapes "
+            "the model near the data; chains from far away show what it never looked at.",
             f"A grid of {N_SAMPLES} images that the machine generated.",
         ),
         Picture(
@@ -221,8 +222,8 @@ def _keras_section(outcome: Outcome, plan: Plan, confusions: dict[str, Picture])
         "is linear in the features, and the same for all.",
         "Fine-tuned, stack and softmax were trained together by backpropagation from the pre-trained weights: "
         f"{tuning.epochs} epochs in mini-batches of {tuning.batch_size} by Adam, at a learning rate that fell linearly "
-        f"from {tuning.learning_rate:g} to zero; {tuning.drop_visible:.0%} of the pixels and {tuning.drop_hidden:.0%} "
-        "of the hidden units were left out at random in each step.",
+        f"from {tuning.learning_rate:g} to zero; {_share(tuning.drop_visible)} of the pixels and "
+        f"{_share(tuning.drop_hidden)} of the hidden units were left out at random in each step.",
     )
     settings = Table(
         "Settings of the classifiers.",
@@ -254,7 +255,7 @@ def _accuracy_table(outcome: Outcome, plan: Plan) -> Table:
     caption += f", means over {len(outcome.plans)} seeds." if several else "."
     engine = plan.rbm.config.engine
     header = ["features", f"train, {framework}", f"test, {framework}", f"train, {engine}", f"test, {engine}"]
-    return Table(caption, header + ([f"test, {framework}, each seed"] if several else []), rows)
+    return Table(caption, header + (["test, each seed"] if several else []), rows)
 
 
 def _speed_table(outcome: Outcome, framework: str) -> Table:
@@ -278,7 +279,7 @@ def _titles(plan: Plan) -> dict[str, str]:
         f"pca_{plan.n_components}": f"PCA-{plan.n_components}",
         plan.rbm_name: f"RBM-{plan.rbm.config.n_hidden}",
         plan.stack_name: f"stack [{sizes}]",
-        "stack_fine_tuned": f"stack [{sizes}], fine-tuned",
+        "stack_fine_tuned": "stack, fine-tuned",
     }
 
 
@@ -298,6 +299,10 @@ def _confusions(outcome: Outcome) -> dict[str, Picture]:
             png = figures.to_png(figures.confusion_matrix(counts))
             pictures[f"confusion_{name}_{split}"] = Picture(png, caption, alt, pixelated=False)
     return pictures
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:g}\N{NO-BREAK SPACE}%"
 
 
 def _percent(share: float) -> str:

@@ -74,8 +74,7 @@ def train_machine(X: FloatArray, machine: Machine, on_work: Progress) -> tuple[h
 
 def transform(model: keras.Model, X: FloatArray) -> FloatArray:
     """E[h | v] of each row."""
-    features: FloatArray = model.predict(X, batch_size=_ROWS, verbose=0)
-    return features
+    return _outputs(model, X)
 
 
 def score_softmax(F: FloatArray, F_test: FloatArray, digits: Digits, settings: Softmax, on_work: Progress) -> Score:
@@ -111,8 +110,14 @@ def _fit_and_score(
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", steps_per_execution=_STEPS)
     options = {"batch_size": settings.batch_size, "epochs": settings.epochs, "verbose": 0}
     model.fit(F, digits.y, callbacks=[_Watch(on_work)], **options)
-    predicted, predicted_test = (model.predict(x, batch_size=_ROWS, verbose=0).argmax(axis=1) for x in (F, F_test))
+    predicted, predicted_test = (_outputs(model, x).argmax(axis=1) for x in (F, F_test))
     return Score.of(digits.y, predicted, digits.y_test, predicted_test, digits.n_classes)
+
+
+def _outputs(model: keras.Model, X: FloatArray) -> FloatArray:
+    """What comes out for each row; not by `predict`, which would compile each of a dozen models for a moment's work."""
+    chunks = (X[i : i + _ROWS] for i in range(0, len(X), _ROWS))
+    return np.concatenate([keras.ops.convert_to_numpy(model(chunk)) for chunk in chunks])
 
 
 def _falling(rate: float, n_samples: int, batch_size: int, epochs: int) -> Any:
