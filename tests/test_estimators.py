@@ -15,9 +15,12 @@ RBM_5_7 = RBM(*dyadic_parameters(5, 7))
 MEANS = np.full(7, 0.5, np.float32)
 
 
-def make(config, engine, key=Key(3), rbm=RBM_5_7, **arrays):
-    chains = first_chains(config, key)
-    arrays = arrays | ({} if chains is None else {"chains": chains})
+KEY = Key(3)
+
+
+def make(config, engine, rbm=RBM_5_7):
+    key, chains = KEY, first_chains(config, KEY)
+    arrays = {} if chains is None else {"chains": chains}
     engine_ = make_engine(rbm, engine)
     return make_estimator(config, key, engine_, np.full(rbm.n_visible, 0.5, np.float32), 10, arrays), engine_
 
@@ -64,7 +67,7 @@ def test_fast_weights_move_the_chains_by_the_sum_and_forget(engine):
     fast = [np.zeros((5, 7)), np.zeros(7), np.zeros(5)]
     for step in range(3):
         moving = RBM(*(x + f for x, f in zip((RBM_5_7.W, RBM_5_7.b, RBM_5_7.c), fast, strict=True)))
-        twin = Persistent(config, Key(3), engine_, estimator.arrays(engine_)["chains"])
+        twin = Persistent(config, KEY, engine_, estimator.arrays(engine_)["chains"])
         logits = engine_.logits_h(v)
         negative = estimator.estimate(engine_, logits, step)
         expected = twin.estimate(make_engine(moving, engine), logits, step)
@@ -95,34 +98,36 @@ def test_tempered_chains_sample_the_machine(engine):
     assert np.nanmin(negative.swaps) > 0.05
 
 
+def watch(run):
+    """What the monitor is shown: the negative phase and its logits, of each step."""
+    seen = []
+    run._monitor.observe = lambda *shown: seen.append(shown[2:4])
+    return seen
+
+
 @pytest.mark.parametrize("method", ["pcd", "fpcd", "pt"])
 def test_the_number_of_chains_does_not_depend_on_the_batch(method, engine):
     for chains, batch_size in ((3, 10), (25, 4)):
         config = Config(5, method, chains=chains, batch_size=batch_size, epochs=1, temperatures=3, engine=engine)
         run = TrainingRun(random_states(20, 7), config)
-        seen = []
-        run._monitor.observe = lambda step, engine, negative, *rest, seen=seen: seen.append(len(negative.mean_h))
+        seen = watch(run)
         for _ in run.steps():
             pass
-        assert set(seen) == {chains}
+        assert {len(negative.mean_h) for negative, _ in seen} == {chains}
 
 
 def test_the_exact_gradient_never_lets_the_likelihood_fall():
     X = harmonium.datasets.load("bars-and-stripes-3x3").train
     config = Config(8, "exact", epochs=1000, batch_size=100, learning_rate=0.2, momentum=0.0, weight_decay=0.0)
     run = TrainingRun(X, config)
-    values = [harmonium.log_likelihood(run.rbm, X).mean]
-    for step in run.steps():
-        if step % 50 == 0:
-            values.append(harmonium.log_likelihood(run.rbm, X).mean)
+    values = [harmonium.log_likelihood(run.rbm, X).mean for step in run.steps() if step % 50 == 0]
     assert (np.diff(values) > -1e-6).all()
     assert values[-1] > values[0] + 0.5
 
 
 def test_what_is_known_without_chains_has_no_states():
     run = TrainingRun(random_states(10, 4), Config(2, "exact", epochs=1))
-    seen = []
-    run._monitor.observe = lambda step, engine, negative, logits, swaps: seen.append((negative, logits))
+    seen = watch(run)
     next(run.steps())
     assert seen == [(None, None)]
     estimator, engine_ = make(Config(2, "exact"), "native", rbm=RBM(*random_parameters(2, 4)))

@@ -198,9 +198,11 @@ def test_every_choice_survives_a_checkpoint(engine):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("l1", -1), ("max_norm", -1), ("clip", np.nan), ("sparsity_target", 0), ("sparsity_target", 1), ("restarts", 1.5)]
-    + [("centered", "yes"), ("data_moments", 2), ("optimizer", "rmsprop"), ("method", "ml"), ("temperatures", 1)]
-    + [("patience", -1), ("monitor", "all")],
+    [
+        *[("l1", -1), ("max_norm", -1), ("clip", np.nan), ("sparsity_target", 0), ("sparsity_target", 1)],
+        *[("restarts", 1.5), ("centered", "yes"), ("data_moments", 2), ("optimizer", "rmsprop"), ("method", "ml")],
+        *[("temperatures", 1), ("patience", -1), ("monitor", "all")],
+    ],
 )
 def test_a_choice_out_of_range_is_refused(name, value):
     with pytest.raises(InvalidParameter, match=rf"^{name} must .*Got .*\. "):
