@@ -20,7 +20,10 @@ def main(out: Path = OUT) -> None:
     X = harmonium.datasets.load("digits").train > 0.5
     rbm = harmonium.train(X, 20, epochs=500, learning_rate=0.5, method="cd", weight_decay=0, seed=1).rbm
     exact = harmonium.log_partition(rbm).value
-    found = [harmonium.log_partition(rbm, "ais", data=X, temperatures=n, start="chains", seed=n) for n in TEMPERATURES]
+    found = [
+        harmonium.log_partition(rbm, "ais", data=X, temperatures=n, chains=100, start="chains", seed=n)
+        for n in TEMPERATURES
+    ]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for n, x in zip(TEMPERATURES, found, strict=True):
         axes.plot([n, n], [x.lower - exact, x.upper - exact], lw=5, color=COLOURS[x.verdict], solid_capstyle="butt")

@@ -178,8 +178,8 @@ def _scratch_pictures(outcome: Outcome, plan: Plan) -> tuple[Picture, ...]:
         Picture(
             pngs["samples"],
             f"Samples of the model: {N_SAMPLES} independent Gibbs chains, started from noise and run for "
-            f"{plan.sweeps:,} sweeps. Shown is E[v|h], which is smoother than states are. Contrastive divergence shapes "
-            "the model near the data; chains from far away show what it never looked at.",
+            f"{plan.sweeps:,} sweeps. Shown is E[v|h], which is smoother than states are. Contrastive divergence "
+            "shapes the model near the data; chains from far away show what it never looked at.",
             f"A grid of {N_SAMPLES} images that the machine generated.",
         ),
         Picture(
