@@ -10,8 +10,8 @@ from experiments.machines import said, scores, settings_of, states
 from experiments.results import Results, Run, tell
 from harmonium import Config, TrainingRun
 
-SECONDS = 30.0  # of training, for each method
-SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of a run, after which it is evaluated
+SECONDS = 20.0  # of training, for each method
+SHARES = (1 / 4, 1 / 2, 1)  # of a run, after which it is evaluated
 # All else is as the defaults have it for 500 hidden units on MNIST; the rate falls linearly to zero over each run.
 METHODS = {
     "CD-1": {"method": "cd"},

@@ -157,8 +157,8 @@ PLANS = {
     ),
     "mnist-5k": Plan(
         200,
-        rbm=_machine(200, 50, 0.1, 2e-3),
-        stack=(_machine(500, 50, 0.1, 2e-3), _machine(200, 50, 0.1, 2e-3)),
+        rbm=_machine(200, 50, 0.1, 3e-3),
+        stack=(_machine(500, 50, 0.1, 3e-3), _machine(200, 50, 0.1, 2e-3)),
         softmax=Softmax(60, 50, 0.01, 5e-4),
         fine_tuning=FineTuning(60, 50, 2e-3, 0.2, 0.3),
     ),
