@@ -5,7 +5,7 @@ python benchmarks/training.py tables [docs/results]
 
 Each experiment writes OUT/training/EXPERIMENT.json after every run; with --resume it keeps the runs that it finds there
 with the same settings. `tables` makes the tables between the marks of OUT/training.md, and the figures beside the JSON;
-what methods cost is read from OUT/bench.json (``harmonium bench --json``). MNIST and the density sets come from
+what methods cost is read from OUT/training/cost.json (``harmonium bench --quick --json``). MNIST and the density sets come from
 HARMONIUM_DATA. --quick cuts everything short to see that it works: to be written elsewhere (a temporary folder by
 default), as its numbers mean nothing.
 """
@@ -51,7 +51,7 @@ def tables(out: Path) -> None:
         if hasattr(module, "figure"):
             save(module.figure(content), path.with_suffix(".svg"))
         tell(f"{name}: {len(content['runs'])} runs")
-    bench = out / "bench.json"
+    bench = path_of(out, "cost")
     if bench.exists() and "methods" in (content := json.loads(bench.read_text())):
         text = fill(text, "cost", experiments.cost.table(content))
     page.write_text(text)
