@@ -5,9 +5,9 @@ python benchmarks/training.py tables [docs/results]
 
 Each experiment writes OUT/training/EXPERIMENT.json after every run; with --resume it keeps the runs that it finds there
 with the same settings. `tables` makes the tables between the marks of OUT/training.md, and the figures beside the JSON;
-what methods cost is read from OUT/training/cost.json (``harmonium bench --quick --json``). MNIST and the density sets come from
-HARMONIUM_DATA. --quick cuts everything short to see that it works: to be written elsewhere (a temporary folder by
-default), as its numbers mean nothing.
+what methods cost is read from OUT/training/cost.json (``harmonium bench --quick --json``). MNIST and the density sets
+come from HARMONIUM_DATA. --quick cuts everything short to see that it works: to be written elsewhere (a temporary
+folder by default), as its numbers mean nothing.
 """
 
 import argparse
