@@ -151,7 +151,7 @@ PLANS = {
     "mnist": Plan(
         200,
         rbm=_machine(200, 20, 0.2, 1e-3),
-        stack=(_machine(500, 20, 0.2, 1e-3), _machine(200, 20, 0.2, 1e-3)),
+        stack=(_machine(500, 15, 0.2, 1e-3), _machine(200, 10, 0.2, 1e-3)),
         softmax=Softmax(30, 500, 0.03, 1e-5),
         fine_tuning=FineTuning(30, 200, 3e-3, 0.2, 0.3),
     ),
