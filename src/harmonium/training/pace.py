@@ -13,7 +13,9 @@ from typing import NamedTuple
 from harmonium.training.config import Config
 from harmonium.training.mixing import WATCHED
 
-_REPORTS, _LOOKS = 0.025, 0.01  # shares of the time of training
+# Shares of the time of training by counted work; by the clock a report takes some three times as much, as parts of it
+# use one thread only.
+_REPORTS, _LOOKS = 0.005, 0.005
 _FEWEST = 10  # reports of a run, whatever they cost
 _BRACKETS = 0.2  # where the likelihood was asked for
 _ENUMERABLE = 18  # units of the smaller layer
