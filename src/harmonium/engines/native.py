@@ -154,8 +154,8 @@ class NativeEngine(Engine):
         m.ascend_along(*(_contiguous(x) for x in (gradient.hv.T, gradient.v, gradient.h)), *rates)
         if offsets is not None:
             velocity = m.weight_velocity()
-            m.b[:] -= velocity @ offsets.h
-            m.c[:] -= offsets.v @ velocity
+            m.b[:] -= (velocity * offsets.h).sum(axis=1)  # sums in an order of our own, unlike those of a BLAS library
+            m.c[:] -= (offsets.v[:, None] * velocity).sum(axis=0)
 
 
 def description() -> str:

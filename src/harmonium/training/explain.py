@@ -9,7 +9,7 @@ from harmonium.training.config import Config
 
 GIVEN = "as given"
 
-# "Measured" refers to docs/results/training.md, which has the figures and the commands.
+# "Measured" refers to docs/adr/0003-persistent-chains.md, which has the figures.
 _WHY: dict[str, str | dict[str, str]] = {
     "n_hidden": "the size of the machine is yours to choose: more units fit better, and cost time in proportion",
     "method": {
@@ -29,10 +29,10 @@ _WHY: dict[str, str | dict[str, str]] = {
     "batch_size": "10 to 100 samples a step (Hinton 2010, section 4)",
     "learning_rate": "the largest that was stable on all sets tried; tempered chains bear more (measured)",
     "schedule": "falling to zero, the rate takes the noise out of the end of the run",
-    "optimizer": "gradient ascent; adaptive steps magnify the noise of persistent chains",
+    "optimizer": "gradient ascent with momentum; adam takes the general, slower way",
     "momentum": "0.5 from the start (Hinton 2010, section 9, begins there)",
     "centered": "better conditioned, and the same whichever state of a unit is called 1 (Melchior et al. 2016)",
-    "data_moments": "of little use beside centring",
+    "data_moments": "the means of all data in place of the batch's in the gradient of b; off",
     "weight_decay": "0.0001 times the weights per sample, within 0.0001 and 0.003: best or nearly so (measured)",
     "l1": "for sparse weights; off",
     "max_norm": "a limit on the weights of each unit; off",

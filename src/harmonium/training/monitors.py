@@ -20,11 +20,9 @@ from harmonium.training.health import weight_health
 from harmonium.training.mixing import ChainWindow, n_distinct
 from harmonium.training.pace import BRACKET_CHAINS, BRACKET_TEMPERATURES, pace_of
 from harmonium.training.reports import Report, read_reports
-from harmonium.training.scores import ROWS, Scores, Subset, complete_rows
+from harmonium.training.scores import Scores, Subset, complete_rows
 
 __all__ = ["Monitor", "Report", "Scores"]
-
-_ROWS = ROWS
 
 
 class Monitor:

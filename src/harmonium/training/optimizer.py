@@ -99,7 +99,8 @@ class Optimizer:
             _limit_norms(engine, config.max_norm, offsets)
 
     def _offsets(self, positive: Phase) -> Offsets:
-        mean = positive.normalised_weights() @ positive.mean_h
+        # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
+        mean = (positive.normalised_weights()[:, None] * positive.mean_h).sum(axis=0)
         old = self._hidden_means
         self._hidden_means = mean if old is None else old + np.float32(_SLIDE) * (mean - old)
         return Offsets(self._data_means, self._hidden_means)
@@ -127,7 +128,7 @@ def _moving_average(kept: float, old: Statistics, new: Statistics) -> Statistics
 
 
 def _clipped(gradient: Statistics, clip: float) -> Statistics:
-    norm = float(np.sqrt(sum(np.vdot(x, x) for x in gradient)))
+    norm = float(np.sqrt(sum(np.square(x).sum(dtype=np.float64) for x in gradient)))
     return gradient if norm <= clip else Statistics(*(np.float32(clip / norm) * x for x in gradient))
 
 

@@ -1,4 +1,4 @@
-"""How often a run is watched, so that watching takes less than 5 % of the time: by counting work, not seconds.
+"""How often a run is watched, aiming at less than 5 % of the time: by counting work, not seconds.
 
 A rule by the clock would give other records on another day. So everything is counted in units of one multiply-add of
 the fast engine's training step, with factors measured where that step is fastest; elsewhere the rule errs towards
