@@ -10,6 +10,7 @@ from oracles import Exact, all_states, free_energy, random_parameters
 from harmonium import RBM
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliable
 from harmonium.likelihood import log_partition
+from harmonium.likelihood import missing as missing_sums
 from harmonium.likelihood.conditional import LogProbability, clamped, conditional_probability
 from harmonium.sampling import conditional
 from harmonium.sampling.conditional import complete, impute
@@ -47,9 +48,9 @@ def expected(parameters, X):
 @pytest.mark.parametrize("limits", [(16, 10), (16, -1), (-1, 10)], ids=["both", "hidden states", "missing units"])
 @pytest.mark.parametrize("block", [3, 2048])
 def test_imputation_by_enumeration_equals_brute_force(monkeypatch, limits, block):
-    monkeypatch.setitem(conditional._LIMITS, "auto", limits)
-    monkeypatch.setattr(conditional, "_STATES", block)
-    monkeypatch.setattr(conditional, "_ROWS", 2)
+    monkeypatch.setitem(missing_sums.LIMITS, "auto", limits)
+    monkeypatch.setattr(missing_sums, "_STATES", block)
+    monkeypatch.setattr(conditional, "ROWS", 2)
     found = impute(MACHINE, HOLES)
     mean, mean_h = expected(PARAMETERS, HOLES)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-12)
@@ -71,7 +72,7 @@ def test_a_larger_machine_may_be_enumerated_either_way(monkeypatch):
     X = np.where(np.random.default_rng(0).random((6, 9)) < 0.4, NAN, 1.0)
     both = []
     for limits in ((16, -1), (-1, 16)):
-        monkeypatch.setitem(conditional._LIMITS, "exact", limits)
+        monkeypatch.setitem(missing_sums.LIMITS, "exact", limits)
         both.append(impute(rbm, X, method="exact"))
     np.testing.assert_allclose(both[0].mean, both[1].mean, rtol=1e-10)
     np.testing.assert_allclose(both[0].mean_h, both[1].mean_h, rtol=1e-10)
@@ -165,7 +166,7 @@ def test_completions_keep_what_is_observed(monkeypatch, engine):
     observed = ~np.isnan(HOLES)
     np.testing.assert_array_equal(drawn[observed], HOLES[observed].astype(np.float32))
     assert np.isin(drawn[~observed], (0, 1)).all()
-    monkeypatch.setattr(conditional, "_ROWS", 2)
+    monkeypatch.setattr(conditional, "ROWS", 2)
     np.testing.assert_array_equal(complete(MACHINE, HOLES, sweeps=2, engine=engine), drawn)
 
 

@@ -22,6 +22,7 @@ FUNCTIONS = {
     "impute",
     "log_likelihood",
     "log_partition",
+    "marginal_free_energy",
     "probability_table",
     "pseudo_log_likelihood",
     "reconstruction_error",

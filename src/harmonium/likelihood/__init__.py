@@ -1,8 +1,9 @@
 """How probable a machine finds data: exactly where that is possible, within a bracket where it is not."""
 
 from harmonium.likelihood.conditional import LogProbability, conditional_probability
-from harmonium.likelihood.evaluate import Evaluation, LogLikelihood, evaluate, free_energy, log_likelihood
+from harmonium.likelihood.evaluate import Evaluation, LogLikelihood, evaluate, log_likelihood
 from harmonium.likelihood.exact import exact_gradient, exact_sample, exact_statistics, probability_table
+from harmonium.likelihood.marginal import free_energy, marginal_free_energy
 from harmonium.likelihood.partition import LogPartition, log_partition
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
 
@@ -19,6 +20,7 @@ __all__ = [
     "free_energy",
     "log_likelihood",
     "log_partition",
+    "marginal_free_energy",
     "probability_table",
     "pseudo_log_likelihood",
     "reconstruction_error",

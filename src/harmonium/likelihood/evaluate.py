@@ -10,17 +10,15 @@ import numpy.typing as npt
 from scipy.special import logsumexp
 
 from harmonium.datasets import binarize
-from harmonium.engines import make_engine
 from harmonium.errors import OutOfReach, Unreliable
 from harmonium.inputs import check_choice, check_matrix, is_binary
+from harmonium.likelihood.marginal import free_energy
 from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.partition import LogPartition, log_partition
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
-
-_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -96,14 +94,6 @@ class Evaluation:
         """Plain dictionaries and numbers, ready for JSON."""
         items = {x.name: getattr(self, x.name) for x in fields(self)}
         return {name: x.as_dict() if isinstance(x, LogPartition | LogLikelihood) else x for name, x in items.items()}
-
-
-def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> npt.NDArray[np.float64]:
-    """F(v) for each row of `X`, shape (n_samples,): log p(v) = -F(v) - log Z. `X` may hold grey levels."""
-    X = check_matrix(X, n_columns=rbm.n_visible)
-    engine_, b = make_engine(rbm, engine), rbm.b.astype(np.float32)
-    chunks = (engine_.visible(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
-    return np.concatenate([-engine_.dot(v, b) - engine_.softplus_sum(engine_.logits_h(v)) for v in chunks])
 
 
 def log_likelihood(

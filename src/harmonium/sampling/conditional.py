@@ -8,28 +8,23 @@ elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, softmax
 
 from harmonium.engines import Engine, States, make_engine
 from harmonium.engines.engine import Beta, FloatArray
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.likelihood.missing import LIMITS, ROWS, blocks, enumerable, over_hidden, over_missing
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, all_states, softplus
+from harmonium.rbm import RBM
 from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE
 
 Float64Array = npt.NDArray[np.float64]
 
-# Hidden units, and missing ones, that are enumerated. By default as far as takes no longer than the default chains: the
-# hidden layer is enumerated for all rows in one matrix product, missing units row by row.
-_LIMITS = {"auto": (16, 10), "exact": (20, 16), "gibbs": (-1, 0)}
-_ROWS, _STATES = 500, 2048  # at a time
 _CELLS = 2**22  # logits of all chains at a time
 _APART = 1.1  # R-hat above which chains have not forgotten their starts
 _AGREED = 1e-3  # standard deviation of chains that differ by nothing that matters
@@ -125,25 +120,23 @@ def impute(
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     missing = np.isnan(X)
     v, n_missing = np.where(missing, 0, X).astype(np.float64), missing.sum(axis=1)
-    most_hidden, most_missing = _LIMITS[method]
-    by_missing = (n_missing <= most_missing) & ((n_missing < rbm.n_hidden) | (rbm.n_hidden > most_hidden))
-    by_hidden = ~by_missing & (rbm.n_hidden <= most_hidden)
+    by_missing, by_hidden = enumerable(n_missing, rbm.n_hidden, method)
     exact = by_missing | by_hidden
     if method == "exact" and not exact.all():
+        most_hidden, most_missing = LIMITS[method]
         raise OutOfReach(
             f"The machine must have at most {most_hidden} hidden units, or a row at most {most_missing} missing ones, "
             f'to enumerate them. Got {rbm.n_hidden} and {n_missing.max()}. Use method="gibbs".'
         )
     found = Imputation(v.copy(), np.zeros(X.shape), np.empty((len(X), rbm.n_hidden)), np.ones(len(X)), exact)
     machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
-    for row in np.flatnonzero(by_missing):
-        found.mean[row, missing[row]], found.mean_h[row] = _over_missing(machine, v[row], missing[row])
-    for rows in _blocks(np.flatnonzero(by_hidden), _ROWS):
-        mean, found.mean_h[rows] = _over_hidden(machine, v[rows], missing[rows])
-        found.mean[rows] = np.where(missing[rows], mean, v[rows])
+    for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
+        for rows in blocks(np.flatnonzero(few), ROWS):
+            _, mean, found.mean_h[rows] = sums(machine, v[rows], missing[rows])
+            found.mean[rows] = np.where(missing[rows], mean, v[rows])
     settings, engine_, key = (chains, burn_in, sweeps), make_engine(rbm, engine), as_key(seed)
     first = 0
-    for rows in _blocks(np.flatnonzero(~exact), max(1, _CELLS // (chains * max(rbm.n_visible, rbm.n_hidden)))):
+    for rows in blocks(np.flatnonzero(~exact), max(1, _CELLS // (chains * max(rbm.n_visible, rbm.n_hidden)))):
         mean, error, found.mean_h[rows], found.r_hat[rows] = _over_chains(
             engine_, v[rows], missing[rows], *settings, key.rows_from(first)
         )
@@ -179,13 +172,13 @@ def complete(
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     sweeps, key, engine_ = check_count(sweeps, "sweeps", minimum=0), as_key(seed), make_engine(rbm, engine)
     drawn = np.empty(X.shape, np.float32)
-    for start in range(0, len(X), _ROWS):
-        chunk, noise = X[start : start + _ROWS], key.rows_from(start)
+    for start in range(0, len(X), ROWS):
+        chunk, noise = X[start : start + ROWS], key.rows_from(start)
         missing = np.isnan(chunk)
         v, where = _start(engine_, np.where(missing, 0, chunk), missing, noise)
         for sweep in range(sweeps):
             v = clamped_sweep(engine_, v, where, noise.at(sweep))
-        drawn[start : start + _ROWS] = as_array(engine_, v)
+        drawn[start : start + ROWS] = as_array(engine_, v)
     return drawn
 
 
@@ -215,38 +208,6 @@ def _start(
     b = engine.rbm.b.astype(np.float32)
     noise = engine.bernoulli(np.tile(b, (len(v), 1)), key.on(START), beta)
     return fill(engine, engine.visible(v), where, noise), where
-
-
-def _blocks(rows: npt.NDArray[np.intp], size: int) -> Iterator[npt.NDArray[np.intp]]:
-    return (rows[i : i + size] for i in range(0, len(rows), size))
-
-
-def _over_missing(rbm: RBM, v: Float64Array, missing: npt.NDArray[np.bool_]) -> tuple[Float64Array, Float64Array]:
-    """E[v_missing] and E[h] for one row, by all states of its missing units; `v` is zero there."""
-    states = all_states(int(missing.sum()))
-    logits = rbm.c + rbm.W @ v + states @ rbm.W[:, missing].T
-    p = softmax(states @ rbm.b[missing] + softplus(logits).sum(axis=1))
-    return p @ states, p @ expit(logits)
-
-
-def _over_hidden(rbm: RBM, v: Float64Array, missing: npt.NDArray[np.bool_]) -> tuple[Float64Array, Float64Array]:
-    """E[v] and E[h] for some rows, by all states of the hidden layer; `v` is zero where missing.
-
-    p(h | observed) is proportional to exp(c'h + the sum of a_j v_j over observed units), times the product of
-    1 + exp(a_j) over missing ones, with a = W'h + b. Blocks of states are added up relative to the largest term so far.
-    """
-    n, highest = rbm.n_hidden, np.full((len(v), 1), -np.inf)
-    total, mean, mean_h = np.zeros((len(v), 1)), np.zeros(v.shape), np.zeros((len(v), n))
-    for start in range(0, 2**n, _STATES):
-        numbers = np.arange(start, min(start + _STATES, 2**n))
-        h = ((numbers[:, None] >> np.arange(n)) & 1).astype(np.float64)
-        a = h @ rbm.W + rbm.b
-        log_p = h @ rbm.c + v @ a.T + missing @ softplus(a).T
-        before, highest = highest, np.maximum(highest, log_p.max(axis=1, keepdims=True))
-        p, shrink = np.exp(log_p - highest), np.exp(before - highest)
-        total = shrink * total + p.sum(axis=1, keepdims=True)
-        mean, mean_h = shrink * mean + p @ expit(a), shrink * mean_h + p @ h
-    return mean / total, mean_h / total
 
 
 def _over_chains(

@@ -1,0 +1,150 @@
+"""Free energies: F(v), and where entries are missing that of what is observed, -log of the sum of exp(-F(v)) over them.
+
+Where neither the missing units nor the hidden ones are few, the sum is annealed. With the observed units held, and
+c' = c + W v_observed, unnormalised distributions of the missing units are
+
+    f_beta(v) = exp(b'v + sum_i softplus(c'_i + beta (Wv)_i)),
+
+from independent units (beta = 0: the hidden layer sees what is observed and nothing else, and the sum of f_0 is known)
+to the row's own machine (beta = 1). The mean of the chains' weights is an unbiased estimate of the sum, whatever the
+number of chains and temperatures; by Jensen's inequality its negative logarithm errs upwards, by about half the
+variance of the weights over the number of chains.
+
+References
+----------
+Neal, "Annealed importance sampling", Statistics and Computing 11, 2001.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harmonium.engines import make_engine
+from harmonium.inputs import check_count, check_matrix
+from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
+from harmonium.random import Key, as_key
+from harmonium.rbm import RBM, softplus
+
+HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
+_ROWS = 2000  # complete rows at a time
+_CELLS = 2**22  # logits of all chains at a time
+
+
+class Marginals(NamedTuple):
+    """The free energies of what is observed in each row, and how sure they are.
+
+    Attributes
+    ----------
+    free_energy : float64 array of shape (rows,)
+        In nats.
+    standard_error : float64 array of shape (rows,)
+        Of the estimate by the delta method; zero where the row is exact.
+    exact : bool array of shape (rows,)
+        Whether the missing units or the hidden ones were enumerated.
+    """
+
+    free_energy: Float64Array
+    standard_error: Float64Array
+    exact: BoolArray
+
+
+def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> Float64Array:
+    """F(v) for each row of `X`, shape (n_samples,): log p(v) = -F(v) - log Z. `X` may hold grey levels."""
+    X = check_matrix(X, n_columns=rbm.n_visible)
+    engine_, b = make_engine(rbm, engine), rbm.b.astype(np.float32)
+    chunks = (engine_.visible(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
+    return np.concatenate([-engine_.dot(v, b) - engine_.softplus_sum(engine_.logits_h(v)) for v in chunks])
+
+
+def marginal_free_energy(
+    rbm: RBM, X: Any, *, chains: int = 20, temperatures: int = 100, seed: int | Key = 0, engine: str = "native"
+) -> Float64Array:
+    """-log of the sum of exp(-F(v)) over the missing entries of each row: log p(observed) is its negative less log Z.
+
+    Parameters
+    ----------
+    rbm : RBM
+    X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
+    chains, temperatures : int
+        Of annealed importance sampling, for rows that are not exact.
+    seed : int or Key
+    engine : {"native", "numpy"}
+
+    Returns
+    -------
+    float64 array of shape (n_samples,)
+        In nats. F(v) for complete rows. Exact where at most 10 entries are missing or the machine has at most 16
+        hidden units.
+
+    Raises
+    ------
+    InvalidData, InvalidParameter
+
+    References
+    ----------
+    See `harmonium.likelihood.marginal`.
+
+    Examples
+    --------
+    >>> rbm = RBM(W=[[4.0, 4.0]], b=[-2.0, -2.0], c=[-2.0])
+    >>> marginal_free_energy(rbm, [[1.0, float("nan")]]).round(4)
+    array([-2.1451])
+    """
+    return marginals(rbm, X, chains=chains, temperatures=temperatures, seed=seed, engine=engine).free_energy
+
+
+def marginals(
+    rbm: RBM, X: Any, *, chains: int = 20, temperatures: int = 100, seed: int | Key = 0, engine: str = "native"
+) -> Marginals:
+    """`marginal_free_energy` with its standard errors."""
+    X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    chains = check_count(chains, "chains", minimum=2)
+    temperatures = check_count(temperatures, "temperatures", minimum=2)
+    missing = np.isnan(X)
+    complete = ~missing.any(axis=1)
+    found, error = np.empty(len(X)), np.zeros(len(X))
+    if complete.any():
+        found[complete] = free_energy(rbm, X[complete], engine=engine)
+    v = np.where(missing, 0, X).astype(np.float64)
+    by_missing, by_hidden = enumerable(missing.sum(axis=1), rbm.n_hidden)
+    exact = complete | by_missing | by_hidden
+    machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+    for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
+        for rows in blocks(np.flatnonzero(few & ~complete), ROWS):
+            found[rows] = -sums(machine, v[rows], missing[rows]).log_mass
+    key, first = as_key(seed).derive("marginal free energy"), 0
+    for rows in blocks(np.flatnonzero(~exact), max(1, _CELLS // (chains * max(rbm.W.shape)))):
+        log_w = _anneal(machine, v[rows], missing[rows], chains, temperatures, key.rows_from(first), engine)
+        high = log_w.max(axis=1, keepdims=True)
+        w = np.exp(log_w - high)
+        mean = w.mean(axis=1)
+        found[rows] = -high[:, 0] - np.log(mean)
+        error[rows] = w.std(axis=1, ddof=1) / (mean * np.sqrt(chains))
+        first += log_w.size
+    return Marginals(found, error, exact)
+
+
+def _anneal(
+    rbm: RBM, v: Float64Array, missing: BoolArray, chains: int, temperatures: int, key: Key, engine: str
+) -> Float64Array:
+    """The logarithm of the sum for each row as each of its chains sees it, shape (rows, chains)."""
+    weights = make_engine(RBM(rbm.W, np.zeros(rbm.n_visible), np.zeros(rbm.n_hidden)), engine)
+    logits = v @ rbm.W.T + rbm.c
+    log_base = v @ rbm.b + softplus(logits).sum(axis=1) + missing @ softplus(rbm.b)
+    seen = np.repeat(logits.astype(np.float32), chains, axis=0)
+    where = weights.encode(np.repeat(missing, chains, axis=0).astype(np.uint8))
+    nothing = weights.encode(np.zeros((len(seen), rbm.n_visible), np.uint8))
+    b = rbm.b.astype(np.float32)
+    states = weights.overwrite(nothing, where, weights.bernoulli(np.tile(b, (len(seen), 1)), key.on(START)))
+    betas, log_w = np.linspace(0, 1, temperatures, dtype=np.float32), np.zeros(len(seen))
+    for k, (beta, after) in enumerate(pairwise(betas)):
+        pulls = weights.logits_h(states)
+        fields = seen + after * pulls
+        log_w += weights.softplus_sum(fields) - weights.softplus_sum(seen + beta * pulls)
+        h = weights.bernoulli(fields, key.at(k).on(HIDDEN))
+        drawn = weights.bernoulli(b + after * weights.logits_v(h), key.at(k).on(VISIBLE))
+        states = weights.overwrite(nothing, where, drawn)
+    return log_base[:, None] + log_w.reshape(len(v), chains)

@@ -1,0 +1,92 @@
+"""Sums over what is missing, given what is observed: exactly, where the missing units or the hidden ones are few.
+
+With the observed visible units held, a machine is another RBM of the missing ones. Rows are float64 arrays that are
+zero where an entry is missing, beside a mask of those entries; observed grey levels act on the hidden layer as they
+are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logsumexp
+
+from harmonium.rbm import RBM, all_states, softplus
+
+Float64Array = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+ROWS = 500  # at a time
+_STATES = 2048  # at a time
+# Hidden units, and missing ones, that are enumerated. By default as far as takes no longer than the default chains: the
+# hidden layer is enumerated for all rows in one matrix product, missing units row by row.
+LIMITS = {"auto": (16, 10), "exact": (20, 16), "gibbs": (-1, 0)}
+
+
+class Sums(NamedTuple):
+    """What sums over the missing and the hidden units of some rows give.
+
+    Attributes
+    ----------
+    log_mass : float64 array of shape (rows,)
+        log of the sum of exp(-F(v)) over the missing entries, in nats.
+    mean : float64 array of shape (rows, n_visible)
+        E[v | observed], the entries of missing units; what stands elsewhere has no meaning.
+    mean_h : float64 array of shape (rows, n_hidden)
+        E[h | observed].
+    """
+
+    log_mass: Float64Array
+    mean: Float64Array
+    mean_h: Float64Array
+
+
+def enumerable(n_missing: npt.NDArray[np.intp], n_hidden: int, method: str = "auto") -> tuple[BoolArray, BoolArray]:
+    """The rows whose missing units are few enough to be enumerated, and those for which the hidden layer is.
+
+    No row is both; `LIMITS` of `method` say what is few.
+    """
+    most_hidden, most_missing = LIMITS[method]
+    by_missing = (n_missing <= most_missing) & ((n_missing < n_hidden) | (n_hidden > most_hidden))
+    return by_missing, ~by_missing & (n_hidden <= most_hidden)
+
+
+def blocks(rows: npt.NDArray[np.intp], size: int) -> Iterator[npt.NDArray[np.intp]]:
+    """`rows` in parts of at most `size`."""
+    return (rows[i : i + size] for i in range(0, len(rows), size))
+
+
+def over_missing(rbm: RBM, v: Float64Array, missing: BoolArray) -> Sums:
+    """The sums for each row by all states of its missing units, row by row."""
+    log_mass, mean, mean_h = np.empty(len(v)), np.zeros(v.shape), np.empty((len(v), rbm.n_hidden))
+    for i, (row, free) in enumerate(zip(v, missing, strict=True)):
+        states = all_states(int(free.sum()))
+        logits = rbm.c + rbm.W @ row + states @ rbm.W[:, free].T
+        log_p = states @ rbm.b[free] + softplus(logits).sum(axis=1)
+        total = logsumexp(log_p)
+        p = np.exp(log_p - total)
+        log_mass[i], mean[i, free], mean_h[i] = total + rbm.b @ row, p @ states, p @ expit(logits)
+    return Sums(log_mass, mean, mean_h)
+
+
+def over_hidden(rbm: RBM, v: Float64Array, missing: BoolArray) -> Sums:
+    """The sums for all rows together, by all states of the hidden layer.
+
+    p(h | observed) is proportional to exp(c'h + the sum of a_j v_j over observed units), times the product of
+    1 + exp(a_j) over missing ones, with a = W'h + b. Blocks of states are added up relative to the largest term so far.
+    """
+    n, highest = rbm.n_hidden, np.full((len(v), 1), -np.inf)
+    total, mean, mean_h = np.zeros((len(v), 1)), np.zeros(v.shape), np.zeros((len(v), n))
+    for start in range(0, 2**n, _STATES):
+        numbers = np.arange(start, min(start + _STATES, 2**n))
+        h = ((numbers[:, None] >> np.arange(n)) & 1).astype(np.float64)
+        a = h @ rbm.W + rbm.b
+        log_p = h @ rbm.c + v @ a.T + missing @ softplus(a).T
+        before, highest = highest, np.maximum(highest, log_p.max(axis=1, keepdims=True))
+        p, shrink = np.exp(log_p - highest), np.exp(before - highest)
+        total = shrink * total + p.sum(axis=1, keepdims=True)
+        mean, mean_h = shrink * mean + p @ expit(a), shrink * mean_h + p @ h
+    return Sums((highest + np.log(total))[:, 0], mean / total, mean_h / total)
