@@ -27,7 +27,6 @@ from harmonium.likelihood.annealed import Float64Array, effective_size, log_mean
 COVERAGE = 0.95  # of the bracket, given starts that are distributed as they should be
 WIDE = 1.0  # nats
 FEWEST = 10.0  # effective chains a direction, below which a standard error is itself a guess
-_APART = 4.0  # joint standard errors by which the two sides may stand the wrong way round
 _SIDE = (1 - COVERAGE) / 2
 _ROUNDING = 1e-3  # nats; the arithmetic of the engines is float32
 
@@ -74,20 +73,23 @@ def bracket(forward: Float64Array, reverse: Float64Array, floor: float = -math.i
         return Bracket(nothing, nothing, nothing, 0.0, "unreliable", "the weights are not finite numbers")
     low, high = log_mean(forward), -log_mean(-reverse)
     errors = margin(forward) + _ROUNDING, margin(-reverse) + _ROUNDING
-    lower, upper = max(low - errors[0], floor), high + errors[1]
+    ends = (low - errors[0], low + errors[0]), (high - errors[1], high + errors[1])
+    contradict = ends[0][0] > ends[1][1]
+    if low <= high:
+        lower, upper = ends[0][0], ends[1][1]
+    else:  # by chance, or one is not the side it should be: what either says must fit in
+        lower, upper = min(ends[0][0], ends[1][0]), max(ends[0][1], ends[1][1])
+    lower = max(lower, floor)
     sizes = effective_size(forward), effective_size(-reverse)
     ess = len(reverse) * min(sizes[0] / len(forward), sizes[1] / len(reverse))
     value = max(acceptance_ratio(forward, reverse), floor)
-    apart = _APART * math.hypot(standard_error(forward), standard_error(-reverse))
     reasons = [
         (doubt, bool(doubt)),
         (f"an effective sample size of {min(sizes):.1f} is below {FEWEST:.0f}", min(sizes) < FEWEST),
-        (f"the sides cross by {low - high:.2f} nats, more than their errors allow", low - high > apart + _ROUNDING),
+        (f"the sides contradict each other: they cross by {low - high:.2f} nats, beyond both margins", contradict),
         ("states that were visited weigh more than the upper end", floor > upper + _ROUNDING),
     ]
     found = [reason for reason, holds in reasons if holds]
-    if low - high > apart + _ROUNDING:  # then neither is known to be the side it should be
-        lower, upper = max(min(lower, high - errors[1]), floor), max(upper, low + errors[0])
     lower, upper = min(lower, value), max(upper, value)
     if found:
         return Bracket(value, lower, upper, ess, "unreliable", "; ".join(found))
