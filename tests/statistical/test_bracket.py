@@ -5,10 +5,10 @@ Its stated coverage is at least 95 %, each side missing in at most 2.5 %. That i
 * the bracket itself, on 1,000 pairs of runs from exact starts (`test_margins_are_those_of_95_percent`). If it covered
   exactly 95 %, more than 75 would miss with probability 3e-4; if 90 %, at most 75 with probability 4e-3. As few as are
   seen (none to five) put the coverage above 98.8 % with 95 % confidence (Clopper and Pearson). It is that high because
-  sides that cross are widened, so each side is tested alone too: one that misses in exactly 2.5 % fails with probability
-  3e-3, and both sides of a 90 % bracket, which miss in 5 % each, pass with 4e-3;
-* the whole procedure, on 60 calls: one that covers exactly 95 % fails with probability 7e-4, one that covers 70 % passes
-  with 6e-3.
+  sides that cross are widened, so each side is tested alone too: one that misses in exactly 2.5 % fails with
+  probability 3e-3, and both sides of a 90 % bracket, which miss in 5 % each, pass with 4e-3;
+* the whole procedure, on 60 calls: one that covers exactly 95 % fails with probability 7e-4, one that covers 70 %
+  passes with 6e-3.
 
 The seeds are fixed, so a test that passes goes on passing. ``benchmarks/bracket_coverage.py`` does the same with
 thousands of runs, and with machines made to mislead.
@@ -73,8 +73,8 @@ def test_the_thresholds_are_what_the_docstring_says():
 
 
 def test_margins_are_those_of_95_percent(machines, digits):
-    """Runs of 50 chains with 60 temperatures, a fifth of them on each machine; chains are independent, so one call makes
-    the chains of all brackets."""
+    """Runs of 50 chains with 60 temperatures, a fifth of them on each machine; chains are independent, so one call
+    makes the chains of all brackets."""
     each, chains = PAIRS // len(machines), 50
     misses, side_misses = 0, np.zeros(2, int)
     for number, (rbm, exact) in enumerate(machines):
