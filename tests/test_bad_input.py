@@ -24,7 +24,7 @@ BAD_DATA = {
     "infinity": np.where(np.eye(6, 4), np.inf, GOOD),
     "minus infinity": np.where(np.eye(6, 4), -np.inf, GOOD),
     "image bytes": GOOD * 255,
-    "a little above one": GOOD * (1 + 1e-9),
+    "a little above one": GOOD * (1 + 1e-6),
     "negative": -1.0 * GOOD,
     "spins": 2 * GOOD - 1,
     "one dimension": GOOD[0],

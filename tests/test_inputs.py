@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import check_choice, check_count, check_matrix, check_number, is_binary
+from harmonium.inputs import check_choice, check_count, check_matrix, check_number, check_weights, is_binary
 
 THREE_PARTS = r"(?s)^.*must .*\. Got .*\. [A-Z][^.]*\.?.*$"
 
@@ -42,7 +42,7 @@ def test_everything_in_the_unit_interval_passes(X):
 @given(
     hnp.arrays(np.float64, (3, 2), elements=st.floats(0, 1)),
     st.integers(0, 5),
-    st.floats().filter(lambda x: not 0 <= x <= 1),
+    st.floats().filter(lambda x: not -1e-6 <= x <= 1 + 1e-6),
 )
 def test_one_wrong_value_anywhere_is_refused(X, where, value):
     X.flat[where] = value
@@ -54,7 +54,16 @@ def test_one_wrong_value_anywhere_is_refused(X, where, value):
     ("X", "must", "got"),
     [
         ([[0, 255]], "lie in [0, 1]", "from 0 to 255 (image bytes?). Divide by 255"),
-        ([[-1, 1]], "lie in [0, 1]", "from -1 to 1. Rescale"),
+        ([[-1, 1]], "lie in [0, 1]", "from -1 to 1 (spins?). Pass (X + 1) / 2"),
+        ([[-1, 2]], "lie in [0, 1]", "from -1 to 2. Rescale"),
+        ([[0, 1.000001]], "lie in [0, 1]", "from 0 to 1.000001 "),
+        ([[np.float32(1.00001)]], "lie in [0, 1]", "to 1.00001 "),
+        ([[-1e-6, 1]], "lie in [0, 1]", "from -1e-06 to 1."),
+        (scipy.sparse.csr_matrix([[3, 2], [0, 1]]), "lie in [0, 1]", "from 0 to 3 (counts?). Make them 0/1"),
+        (scipy.sparse.csr_matrix([[3, 2], [2, 1]]), "lie in [0, 1]", "from 1 to 3 (counts?). Make them 0/1"),
+        (scipy.sparse.csr_matrix([[np.nan, 0]]), "be finite", "NaN"),
+        (np.ma.masked_equal([[0, 9]], 9), "be finite", "NaN. Remove or fill"),
+        (np.array([["0", "1"]], object), "numbers in [0, 1]", "the text '0'. Encode"),
         ([[0, 1e9]], "lie in [0, 1]", "from 0 to 1e+09. Rescale"),
         ([[np.nan, 1]], "be finite", "NaN. Remove or fill"),
         ([[np.nan, np.inf]], "be finite", "NaN"),
@@ -90,6 +99,111 @@ def test_widths_and_grey_levels_are_refused_where_they_do_not_fit():
         check_matrix(np.zeros((2, 3)), n_columns=4)
     with pytest.raises(InvalidData, match=r"only 0 and 1\. Got values between\. Binarise"):
         check_matrix([[0, 0.5]], binary=True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "one", "zero"),
+    [
+        (np.float64, 1.0000000000000002, -2e-16),
+        (np.float64, 1.0000001, -1e-7),
+        (np.float32, 1.0000001, -1e-7),
+        (np.float16, 1.001, -0.001),
+    ],
+)
+def test_what_rounding_carries_past_the_ends_is_taken_as_0_and_1(dtype, one, zero):
+    X = np.array([[zero, 0.5, one], [0, 1, np.nan]], dtype)
+    before = X.copy()
+    assert X[0, 2] > 1
+    got = check_matrix(X, allow_nan=True)
+    np.testing.assert_array_equal(got, [[0, 0.5, 1], [0, 1, np.nan]])
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(X, before)
+    if dtype != np.float16:
+        assert check_matrix(scipy.sparse.csr_matrix(X[:1, 1:])).max() == 1
+
+
+def test_rounded_ones_are_binary():
+    assert is_binary(check_matrix([[1.0000001, -1e-9]], binary=True))
+
+
+def test_masked_entries_are_missing():
+    mask = [[True, False, False], [False, False, True]]
+    for dtype in (bool, np.uint8, np.int64, np.float16, np.float32, np.float64):
+        X = np.ma.array(np.array([[9, 0, 1], [1, 0, 9]]).astype(dtype), mask=mask)
+        np.testing.assert_array_equal(check_matrix(X, allow_nan=True), [[np.nan, 0, 1], [1, 0, np.nan]])
+    unmasked = np.ma.array([[0, 1]], mask=False)
+    np.testing.assert_array_equal(check_matrix(unmasked), [[0, 1]])
+
+
+NULLABLE = {"a": [0, None], "b": [True, False], "c": [0.5, None]}
+
+
+@pytest.mark.parametrize("kinds", [("Int8", "boolean", "Float32"), ("object", "bool", "float64")])
+def test_pandas_frames_with_missing_entries(kinds):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({k: pandas.Series(v, dtype=t) for (k, v), t in zip(NULLABLE.items(), kinds, strict=True)})
+    expected = [[0, 1, 0.5], [np.nan, 0, np.nan]]
+    np.testing.assert_array_equal(check_matrix(frame, allow_nan=True), expected)
+    with pytest.raises(InvalidData, match="Got NaN"):
+        check_matrix(frame)
+    rows = [[0, True, 0.5], [pandas.NA, False, None]]
+    np.testing.assert_array_equal(check_matrix(rows, allow_nan=True), expected)
+
+
+def test_pandas_frames_of_other_kinds():
+    pandas = pytest.importorskip("pandas")
+    plain = pandas.DataFrame(np.eye(3))
+    assert np.shares_memory(check_matrix(plain), plain.to_numpy())
+    dummies = pandas.get_dummies(pandas.Series(list("aba")), sparse=True)
+    np.testing.assert_array_equal(check_matrix(dummies), [[1, 0], [0, 1], [1, 0]])
+    categories = pandas.DataFrame({"x": pandas.Categorical([0, 1, None]), "y": [0, 1, 1]})
+    np.testing.assert_array_equal(check_matrix(categories, allow_nan=True), [[0, 0], [1, 1], [np.nan, 1]])
+    for bad in (["a", "b", "c"], pandas.to_datetime(["2020", "2021", "2022"]), pandas.Categorical(["a", "b", "a"])):
+        with pytest.raises(InvalidData, match=r"column 'bad' of X must hold numbers .* Got .*\. Encode"):
+            check_matrix(plain.assign(bad=bad))
+
+
+def test_polars_and_pyarrow_frames():
+    polars = pytest.importorskip("polars")
+    expected = [[0, 1, 0.5], [np.nan, 0, np.nan]]
+    frame = polars.DataFrame(NULLABLE)
+    np.testing.assert_array_equal(check_matrix(frame, allow_nan=True), expected)
+    np.testing.assert_array_equal(check_matrix(polars.DataFrame({"a": [True, False]})), [[1], [0]])
+    with pytest.raises(InvalidData, match="must hold numbers"):
+        check_matrix(polars.DataFrame({"a": ["x"]}))
+    pytest.importorskip("pyarrow")
+    np.testing.assert_array_equal(check_matrix(frame.to_arrow(), allow_nan=True), expected)
+
+
+def test_arrays_however_they_lie_in_memory(tmp_path):
+    X = np.array([[0, 0.5, 1], [1, 0.25, 0]])
+    np.save(tmp_path / "x.npy", X)
+    for same in (np.asfortranarray(X), X.astype(">f8"), np.load(tmp_path / "x.npy", mmap_mode="r"), X[::-1][::-1]):
+        got = check_matrix(same)
+        np.testing.assert_array_equal(got, X)
+        assert got.dtype.isnative
+
+
+def test_a_matrix_too_large_to_be_dense_is_refused_without_making_it_so():
+    counts = scipy.sparse.csr_matrix(([2.0], ([0], [0])), shape=(2_000_000, 2_000_000))
+    with pytest.raises(InvalidData, match=r"from 0 to 2 \(counts"):
+        check_matrix(counts)
+    with pytest.raises(InvalidData, match="must have 3 columns"):
+        check_matrix(counts, n_columns=3)
+
+
+def test_entries_of_a_sparse_matrix_stored_in_parts_are_added_and_the_matrix_is_left_alone():
+    X = scipy.sparse.csr_matrix(([0.5, 0.5], [0, 0], [0, 2]), shape=(1, 2))
+    np.testing.assert_array_equal(check_matrix(X), [[1, 0]])
+    assert X.nnz == 2
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-310, 1e-300])
+def test_extreme_weights_are_scaled(scale):
+    got = check_weights(scale * np.array([1.0, 0.5, 0.0]), 3)
+    np.testing.assert_allclose(got, [1, 0.5, 0], rtol=1e-9)
+    with pytest.raises(InvalidData, match=r"sample_weight must have its largest .* Got values from .* Set"):
+        check_weights([1, 1e-300], 2)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, "3", None, True, np.nan, np.array([1, 2]), [1]])

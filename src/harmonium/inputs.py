@@ -10,9 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from harmonium.containers import NUMERIC, as_plain_array
 from harmonium.errors import InvalidData, InvalidParameter
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+_OVERSHOOT = 4  # units in the last place
+_WEIGHT_RANGE = 1e30  # in single precision, with room for sums
 
 
 def check_matrix(
@@ -23,7 +27,9 @@ def check_matrix(
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_columns)
-        Booleans, integers or floats. Nothing is copied that need not be.
+        Booleans, integers or floats, or a data frame of them. What is masked, None or ``pandas.NA`` is NaN. Values
+        that rounding has carried past 0 or 1, by a few units in the last place of single precision, are taken as 0
+        or 1. Nothing is copied that need not be.
     n_columns : int, optional
         The width that the model expects.
     name : str
@@ -38,18 +44,40 @@ def check_matrix(
     InvalidData
         Not numeric, not 2-D, empty, wrong width, NaN, infinite, or outside [0, 1].
     """
-    if scipy.sparse.issparse(X):
-        X = X.toarray()
-    try:
-        array = np.asarray(X)
-        if array.dtype.kind == "O":
-            array = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidData(
-            f"{name} must be a numeric 2-D array. Got {type(X).__name__} that is not: {error}. "
-            "Pass rows of equal length that hold numbers only."
-        ) from None
-    if array.dtype.kind not in "buif":
+    is_sparse = scipy.sparse.issparse(X)
+    array: Any = _canonical(X) if is_sparse else as_plain_array(X, name)
+    _check_shape(array, n_columns, name)
+    if array.dtype.kind != "b":
+        low, high = _range_of(array, allow_nan)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            kind = "NaN" if np.isnan(low) else "infinity"
+            contract = "finite, or NaN where missing" if allow_nan else "finite"
+            raise InvalidData(f"{name} must be {contract}. Got {kind}. Remove or fill those values first.")
+        overshoot = _OVERSHOOT * float(np.finfo(np.float16 if array.dtype == np.float16 else np.float32).eps)
+        if low < -overshoot or high > 1 + overshoot:
+            raise InvalidData(
+                f"{name} must lie in [0, 1]. Got values from {low:.8g} to {high:.8g}{_advice(low, high, is_sparse)}"
+            )
+    if is_sparse:
+        array = array.toarray()
+    if array.dtype.kind == "f" and (low < 0 or high > 1):
+        array = np.clip(array, 0, 1)
+    if binary and not is_binary(array[~np.isnan(array)] if allow_nan else array):
+        raise InvalidData(f"{name} must hold only 0 and 1. Got values between. Binarise it first.")
+    return array
+
+
+def _canonical(X: Any) -> Any:
+    """A sparse matrix in which each entry is stored once; the caller's is not changed."""
+    X = X.tocsr()
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def _check_shape(array: Any, n_columns: int | None, name: str) -> None:
+    if array.dtype.kind not in NUMERIC:
         raise InvalidData(
             f"{name} must hold numbers in [0, 1]. Got dtype {array.dtype}. Encode categories as 0/1 columns."
         )
@@ -67,24 +95,33 @@ def check_matrix(
             f"{name} must have {n_columns} columns, as many as the model has units. Got {array.shape[1]}. "
             "Use the data the model was made for, or train a new model."
         )
-    if array.dtype.kind != "b":
-        # Unlike min and max, fmin and fmax pass over NaN, and return it only where there is nothing else.
-        lowest, highest = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
-        low, high = lowest.reduce(array, axis=None), highest.reduce(array, axis=None)
-        if allow_nan and np.isnan(low):
-            low = high = 0
-        if not (math.isfinite(low) and math.isfinite(high)):
-            kind = "NaN" if np.isnan(low) else "infinity"
-            contract = "finite, or NaN where missing" if allow_nan else "finite"
-            raise InvalidData(f"{name} must be {contract}. Got {kind}. Remove or fill those values first.")
-        if low < 0 or high > 1:
-            hint = " (image bytes?). Divide by 255" if low >= 0 and high <= 255 else ". Rescale the columns to [0, 1]"
-            raise InvalidData(
-                f"{name} must lie in [0, 1]. Got values from {low:g} to {high:g}{hint} or threshold to 0/1."
-            )
-    if binary and not is_binary(array[~np.isnan(array)] if allow_nan else array):
-        raise InvalidData(f"{name} must hold only 0 and 1. Got values between. Binarise it first.")
-    return array
+
+
+def _range_of(array: Any, allow_nan: bool) -> tuple[Any, Any]:
+    """The smallest and the largest value; NaN counts where it is not allowed, and as 0 where there is nothing else."""
+    values, zeros = (array.data, array.nnz < math.prod(array.shape)) if scipy.sparse.issparse(array) else (array, False)
+    if values.size == 0:
+        return 0, 0
+    # Unlike min and max, fmin and fmax pass over NaN, and return it only where there is nothing else.
+    lowest, highest = (np.fmin, np.fmax) if allow_nan else (np.minimum, np.maximum)
+    low, high = lowest.reduce(values, axis=None), highest.reduce(values, axis=None)
+    if allow_nan and np.isnan(low):
+        return 0, 0
+    return (lowest(low, 0), highest(high, 0)) if zeros else (low, high)
+
+
+def _advice(low: float, high: float, is_sparse: bool) -> str:
+    """What such values may be, and what to do with them."""
+    if low == -1 and high == 1:
+        return " (spins?). Pass (X + 1) / 2, or --spins to the command."
+    if low >= 0 and is_sparse:
+        return (
+            " (counts?). Make them 0/1 (CountVectorizer(binary=True), sklearn.preprocessing.Binarizer), or divide "
+            "columns by their largest value (MaxAbsScaler)."
+        )
+    if low >= 0 and high <= 255:
+        return " (image bytes?). Divide by 255 (--divide-by 255) or threshold to 0/1."
+    return ". Rescale the columns to [0, 1] or threshold to 0/1."
 
 
 def is_binary(X: npt.NDArray[Any]) -> bool:
@@ -103,10 +140,13 @@ def missing_entries(X: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
 def check_weights(sample_weight: Any, n_samples: int) -> npt.NDArray[np.float64] | None:
     """Return the weights of rows as float64, shape (n_samples,); None for None and for weights that are all the same.
 
+    Weights so large or so small that their sums would leave the range of numbers are divided by the largest.
+
     Raises
     ------
     InvalidData
-        Not one number for each row, negative, not finite, or all of them zero.
+        Not one number for each row, negative, not finite, all of them zero, or further apart than single precision
+        reaches.
     """
     if sample_weight is None:
         return None
@@ -126,6 +166,14 @@ def check_weights(sample_weight: Any, n_samples: int) -> npt.NDArray[np.float64]
         )
     if not weights.any():
         raise InvalidData("sample_weight must not be zero for all rows. Got only zeros. Give some rows a weight.")
+    smallest, largest = weights[weights > 0].min(), weights.max()
+    if smallest < largest / _WEIGHT_RANGE:
+        raise InvalidData(
+            f"sample_weight must have its largest value within {_WEIGHT_RANGE:g} times its smallest above zero. "
+            f"Got values from {smallest:g} to {largest:g}. Set the smallest to zero."
+        )
+    if not 1 / _WEIGHT_RANGE < largest < _WEIGHT_RANGE:
+        weights = weights / largest
     return None if (weights == weights[0]).all() else weights
 
 
