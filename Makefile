@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-keras lint bench clean
+.PHONY: demo test test-keras faults lint bench clean
 
 demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
@@ -14,6 +14,12 @@ test: .venv/ready  ## every test
 test-keras: .venv/ready  ## what needs Keras, on TensorFlow and JAX, with real processes (several minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu jax tensorboard
 	$(BIN)/python -m pytest tests/keras tests/test_reproduce.py
+
+faults: .venv/ready  ## 1,000 kills of runs, signals, full disks, and two processes on one run (several minutes)
+	$(BIN)/python tests/faults/harness.py kills $(or $(KILLS),1000)
+	$(BIN)/python tests/faults/harness.py signals
+	$(BIN)/python tests/faults/harness.py disks
+	$(BIN)/python tests/faults/harness.py pairs
 
 lint: .venv/ready  ## style, types, and the direction of imports
 	$(BIN)/ruff check .

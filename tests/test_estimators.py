@@ -7,7 +7,8 @@ from oracles import Exact, dyadic_parameters, random_parameters, random_states
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
 from harmonium.engines import Phase, make_engine
-from harmonium.rbm import Statistics
+from harmonium.rbm import Statistics, bias_of_means
+from harmonium.sampling import tempering
 from harmonium.training.estimators import first_chains, make_estimator
 from harmonium.training.negative import FastWeights, Persistent
 
@@ -96,6 +97,21 @@ def test_tempered_chains_sample_the_machine(engine):
     got = (engine_.decode(negative.side.v).sum(axis=1) > 3).mean()
     assert abs(got - share) < 6 * np.sqrt(share * (1 - share) / 400)
     assert np.nanmin(negative.swaps) > 0.05
+
+
+def test_tempered_chains_start_at_independent_units_with_the_means_of_the_data(engine):
+    """A step is that of `harmonium.sampling.tempering` with these very biases at beta = 0."""
+    means, ladder = np.linspace(0.1, 0.9, 7).astype(np.float32), np.linspace(0, 1, 4)
+    engine_, config = make_engine(RBM_5_7, engine), Config(5, "pt", 3, chains=6, temperatures=4)
+    estimator = make_estimator(config, KEY, engine_, means, 10, {})
+    base = bias_of_means(10 * means.astype(float), 10)
+    assert np.abs(base).min() < 0.01 < 1 < np.abs(base).max()
+    key = KEY.derive("tempered")
+    state = tempering.init(engine_, ladder, base, 6, key.derive("start"))
+    for _ in range(3):
+        state, _ = tempering.step(engine_, state, ladder, base, key)
+    got = engine_.decode(estimator.estimate(engine_, np.zeros((1, 5), np.float32), 0).side.v)
+    np.testing.assert_array_equal(got, engine_.decode(state.v)[tempering.cold_rows(state)])
 
 
 def watch(run):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from oracles import random_parameters
 from harmonium import RBM, Config
 from harmonium.engines import Velocity
 from harmonium.errors import DataUnavailable, HarmoniumError, InvalidParameter, UnreadableFile, UnwritableOutput
-from harmonium.io import atomic_write, read_tensors, write_tensors
+from harmonium.io import atomic_write, read_tensors, temporary, write_tensors
+from harmonium.io.temporary import temporary_directory, temporary_file
 from harmonium.training import TrainingState, load_checkpoint, save_checkpoint
 
 THREE_PARTS = r"(?s)must .*\. Got.*\. .*\.$"
@@ -116,6 +118,75 @@ def test_places_that_cannot_be_written(tmp_path, target):
     with pytest.raises(UnwritableOutput, match=THREE_PARTS):
         RBM([[0.0]], [0.0], [0.0]).save(tmp_path / target)
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_the_name_is_on_the_disk_before_the_writer_returns(tmp_path, monkeypatch):
+    """The file, then its name, then the directory that holds the name: a crash in between keeps the old file."""
+    order, fsync, replace = [], os.fsync, os.replace
+
+    def fsync_and_tell(descriptor):
+        order.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def replace_and_tell(source, target):
+        order.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync_and_tell)
+    monkeypatch.setattr(os, "replace", replace_and_tell)
+    atomic_write(tmp_path / "file", b"content")
+    assert order == ["file", "name", "directory"]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path):
+    path, inside = tmp_path / "model", tmp_path / "other"
+    left = [temporary_file(path), temporary_file(path), temporary_directory(path)]
+    (Path(left[2][1]) / "below").write_text("x")
+    foreign = [tmp_path / name for name in (".model.abcdefgh", ".model.abc.tmp", ".model.ABCDEFGH.tmp", "model.tmp")]
+    foreign += [tmp_path / ".model.x.abcdefgh.tmp", tmp_path / "xmodel.abcdefgh.tmp"]
+    for file in foreign:
+        file.write_text("mine")
+    inside.mkdir()
+    (tmp_path / ".model.aaaaaaaa.tmp").symlink_to(inside)
+    os.mkfifo(tmp_path / ".model.bbbbbbbb.tmp")
+    atomic_write(path, b"1")  # all three are locked: their writers live
+    assert all(os.path.lexists(name) for _, name in left)
+    for descriptor, _ in left:
+        os.close(descriptor)
+    atomic_write(tmp_path / "mode", b"another's")
+    assert all(os.path.lexists(name) for _, name in left)
+    atomic_write(path, b"2")
+    assert not any(os.path.lexists(name) for _, name in left)
+    assert all(file.read_text() == "mine" for file in foreign)
+    assert inside.is_dir()
+    assert path.read_bytes() == b"2"
+
+
+def test_a_temporary_taken_for_abandoned_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    """Between the making of a temporary and its lock another process may find it without one."""
+    taken, lock = [], temporary.lock
+
+    def lock_too_late(descriptor, *, wait):
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            taken[0].unlink()
+        return lock(descriptor, wait=wait)
+
+    monkeypatch.setattr(temporary, "lock", lock_too_late)
+    atomic_write(tmp_path / "file", b"content")
+    assert len(taken) == 1
+    assert (tmp_path / "file").read_bytes() == b"content"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_without_locks_files_are_written_and_nothing_is_removed(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("harmonium.io.temporary.fcntl.flock", refuse)
+    (tmp_path / ".file.abcdefgh.tmp").write_text("left")
+    atomic_write(tmp_path / "file", b"content")
+    assert sorted(os.listdir(tmp_path)) == [".file.abcdefgh.tmp", "file"]
 
 
 # Sound files ---------------------------------------------------------------------------------------------------------
@@ -225,6 +296,15 @@ def test_wrong_headers_are_refused(tmp_path, header):
     rewrite(path, **header)
     with pytest.raises(UnreadableFile, match=THREE_PARTS):
         RBM.load(path)
+
+
+def test_shapes_are_part_of_the_digest(tmp_path):
+    """The same bytes under another shape are not what was written."""
+    path = tmp_path / "f"
+    write_tensors(path, "kind", {"a": np.arange(6.0), "b": np.arange(3)}, {})
+    rewrite(path, tensors={"a": np.arange(6.0).reshape(2, 3), "b": np.arange(3)})
+    with pytest.raises(UnreadableFile, match="does not match its digest"):
+        read_tensors(path, "kind")
 
 
 def test_the_message_says_which_kind_was_got(tmp_path):

@@ -71,6 +71,20 @@ def test_sparsity_pulls_the_hidden_biases_to_the_target(engine):
     close(change, [0.1 * gradient.hv, 0.1 * gradient.v, 0.1 * (gradient.h - 0.5 * (activity - 0.2))])
 
 
+def test_the_activity_is_a_moving_average(engine):
+    """q = 0.95 q + 0.05 E[h|v], from the first batch on, over batches that differ."""
+    config = Config(N_HIDDEN, momentum=0.0, weight_decay=0.0, centered=False, sparsity_cost=0.5, sparsity_target=0.2)
+    start = RBM(*(x.astype(np.float32) for x in random_parameters(N_HIDDEN, N_VISIBLE)))
+    engine_, optimizer, activity = make_engine(start, engine), Optimizer(config, MEANS, {}), None
+    for step in range(4):
+        positive, negative = phases(engine_, seed=step)
+        data, before = engine_.moments(positive).h, engine_.rbm.c
+        activity = data if activity is None else 0.95 * activity + 0.05 * data
+        slope = data - engine_.moments(negative).h - 0.5 * (activity - 0.2)
+        optimizer.ascend(engine_, positive, negative, 0.1, step)
+        np.testing.assert_allclose(engine_.rbm.c - before, 0.1 * slope, atol=1e-6)
+
+
 @pytest.mark.parametrize("clip", [1e-2, 1e2])
 def test_clipping_shortens_long_gradients_only(engine, clip):
     change, gradient, _ = steps(engine, clip=clip)

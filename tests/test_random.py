@@ -200,6 +200,15 @@ def test_a_permutation_is_a_bijection(n, seed):
     assert sorted(Key(seed).permutation(n)) == list(range(n))
 
 
+def test_a_permutation_ranks_by_both_words():
+    """Among so many some first words are equal (about five pairs), and the second ones decide."""
+    n, key = 200_000, Key(8)
+    first, second = key.bits(2, n)
+    order = key.permutation(n)
+    np.testing.assert_array_equal(order, np.lexsort((second, first)))
+    assert (order != np.argsort(first, kind="stable")).any()
+
+
 def test_permutations_are_uniform():
     """Bretagnolle-Huber-Carol bound, false-alarm rate 1e-9; sees a total variation distance above 0.13 of 24 orders."""
     draws = 5000

@@ -69,6 +69,32 @@ def test_a_stopped_run_continues_bit_for_bit(data, tmp_path, monkeypatch, capsys
     assert histories[0] == histories[1]
 
 
+def test_early_stopping_looks_back_over_every_resumption(data, tmp_path, monkeypatch):
+    """Stopped after every record: as many records, the same ones, and the same machine is kept in the end."""
+    options = ["--method", "pcd", "--chains", "20", "--learning-rate", "0.4", "--patience", "2", "--epochs", "60"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main(arguments(data, whole, *options)) == 0
+    show = TrainingProgress.step
+
+    def step_and_signal(self, done):
+        show(self, done)
+        if self._run.due:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(TrainingProgress, "step", step_and_signal)
+    code = main(arguments(data, parts, *options))
+    while code == 128 + signal.SIGTERM:
+        code = main(["train", "--resume", str(parts)])
+    assert code == 0
+    for name in ("model.safetensors", "checkpoint.safetensors"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+    histories = [RunDirectory.open(path)[0].history() for path in (whole, parts)]
+    for line in (line for history in histories for line in history):
+        del line["seconds"], line["samples_per_second"]
+    assert histories[0] == histories[1]
+    assert 3 < len(histories[0]) < 60
+
+
 def test_ctrl_c_stops_cleanly_and_restores_the_handlers(data, tmp_path, monkeypatch, capsys):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     stop_at(monkeypatch, 5, signal.SIGINT)

@@ -1,15 +1,19 @@
 """A run on disk: made in one step, never overwritten, and honest about changes."""
 
 import json
+import os
+import shutil
 import tomllib
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harmonium import RBM, Config, TrainingRun, datasets, errors
+from harmonium.io.temporary import temporary_directory
 from harmonium.training import RunDirectory
-from harmonium.training.run_directory import fingerprint_of
+from harmonium.training.run_directory import advancing, fingerprint_of
 
 X = datasets.load("bars-and-stripes-3x3").train
 
@@ -68,6 +72,41 @@ def test_a_failing_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(errors.UnwritableOutput, match="Got: No space left on device"):
         make(tmp_path / "a")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_start_left_is_cleared_by_the_next_one(tmp_path):
+    descriptor, left = temporary_directory(tmp_path / "a")
+    (Path(left) / "config.toml").write_text("half")
+    make(tmp_path / "a")
+    assert Path(left).exists()  # its process lives
+    os.close(descriptor)
+    make(tmp_path / "b")
+    assert Path(left).exists()  # it is that of another run
+    shutil.rmtree(tmp_path / "a")
+    make(tmp_path / "a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_new_name_is_on_the_disk(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def fsync_and_tell(descriptor):
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync_and_tell)
+    make(tmp_path / "a")
+    assert synced[-1] == tmp_path.stat().st_ino
+
+
+def test_one_process_at_a_time_advances_a_run(tmp_path):
+    _, made = make(tmp_path / "a")
+    with advancing(made.path):
+        with pytest.raises(errors.UnwritableOutput, match="by one process at a time"), advancing(made.path):
+            pass
+        RunDirectory.open(made.path)  # whoever only looks is free to
+    with advancing(made.path):
+        pass
 
 
 def test_history_drops_what_is_ahead_of_the_checkpoint(tmp_path):

@@ -13,7 +13,7 @@ from harmonium.cli.errors import Stopped
 from harmonium.cli.options import data_reference
 from harmonium.cli.output import complain
 from harmonium.cli.progress import TrainingProgress
-from harmonium.cli.stopping import deferred_signals
+from harmonium.cli.stopping import StopWish, deferred_signals
 from harmonium.datasets import Dataset
 from harmonium.training import EpochRecord, RunDirectory
 from harmonium.training.run_directory import check_new
@@ -53,16 +53,18 @@ def reopen(path: Path) -> tuple[RunDirectory, TrainingRun, Dataset]:
 
 def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> EpochRecord | None:
     """Advance a run to its end, keeping its directory up to date; the last record, if an epoch was left to do."""
-    try:
-        return _advance(run, directory, dataset)
-    except KeyboardInterrupt:
-        how = f"Go on with: {_how_to_resume(directory)}"
-        raise Stopped(signal.SIGINT, f"Stopped at once; the last checkpoint is sound. {how}") from None
+    with deferred_signals() as stop:
+        try:
+            return _advance(run, directory, dataset, stop)
+        except KeyboardInterrupt:
+            how = f"Go on with: {_how_to_resume(directory)}"
+            number = stop.signal or signal.SIGINT
+            raise Stopped(number, f"Stopped at once; the last checkpoint is sound. {how}") from None
 
 
-def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> EpochRecord | None:
+def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, stop: StopWish) -> EpochRecord | None:
     record, saved = None, time.monotonic()
-    with deferred_signals() as stop, TrainingProgress(run, len(dataset.train)) as progress:
+    with TrainingProgress(run, len(dataset.train)) as progress:
 
         def after_step(step: int) -> None:
             nonlocal saved

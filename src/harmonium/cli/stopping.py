@@ -25,10 +25,11 @@ class StopWish:
         self._since = 0.0
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
-        """Note a signal; a later, second Ctrl-C means at once."""
+        """Note a signal; a later, second one means at once."""
         if self.signal is None:
             self.signal, self._since = number, time.monotonic()
-        elif number == signal.SIGINT and time.monotonic() - self._since > _PATIENCE:
+        elif time.monotonic() - self._since > _PATIENCE:
+            self.signal = number
             raise KeyboardInterrupt
 
 

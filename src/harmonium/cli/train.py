@@ -21,6 +21,7 @@ from harmonium.errors import InvalidParameter
 from harmonium.training import EpochRecord, RunDirectory
 from harmonium.training.config import METHODS
 from harmonium.training.explain import Choice, explain
+from harmonium.training.run_directory import advancing
 
 HELP = """Train a machine.
 
@@ -128,7 +129,9 @@ def command(
     """Train, and say where the result is."""
     if resume is not None:
         _refuse_others(context)
-        directory, run, dataset = reopen(resume)
+        with advancing(resume):
+            directory, run, dataset = reopen(resume)
+            record = advance(run, directory, dataset)
     else:
         if data is None or hidden is None:
             raise InvalidParameter(
@@ -168,7 +171,8 @@ def command(
             _print_choices(choices, as_json)
             return
         directory, run, dataset = begin(data, config, out)
-    record = advance(run, directory, dataset)
+        with advancing(directory.path):
+            record = advance(run, directory, dataset)
     _report(run, directory, record, as_json)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from harmonium.errors import UnwritableOutput
+from harmonium.io.temporary import temporary_file
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     """Write `content` to `path` by temporary file, fsync, rename, and fsync of the directory.
+
+    What writers of `path` that were killed have left beside it is removed (`harmonium.io.temporary`).
 
     Raises
     ------
@@ -24,7 +27,7 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     path = Path(path)
     temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = temporary_file(path)
         with os.fdopen(descriptor, "wb") as file:
             # mkstemp makes the file private; give it the permissions an ordinary new file would have.
             umask = os.umask(0)
@@ -33,13 +36,9 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)  # still open, and so still locked
         temporary = None
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        fsync_directory(path.parent)
     except OSError as error:
         raise UnwritableOutput(
             f"{path} must be a place that can be written. Got: {error.strerror or error}. "
@@ -47,4 +46,14 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
         ) from error
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+def fsync_directory(path: str | os.PathLike[str]) -> None:
+    """Let the names in a directory be on the disk before anything else is done."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -17,8 +17,9 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ import numpy.typing as npt
 
 from harmonium.errors import DataUnavailable, InvalidData, InvalidParameter, UnreadableFile, UnwritableOutput
 from harmonium.io import atomic_write
+from harmonium.io.atomic import fsync_directory
+from harmonium.io.temporary import lock, temporary_directory
 from harmonium.training.checkpoint import load_checkpoint, save_checkpoint
 from harmonium.training.config import Config
 from harmonium.training.trainer import EpochRecord, TrainingState
@@ -99,20 +102,20 @@ class RunDirectory:
         path = Path(path)
         check_new(path)
         toml = _to_toml({"data": data} | asdict(config))
-        temporary: Path | None = None
+        descriptor, temporary = -1, ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-            directory = cls(temporary, config, data, fingerprint_of(X))
+            descriptor, temporary = temporary_directory(path)
+            directory = cls(Path(temporary), config, data, fingerprint_of(X))
             atomic_write(directory.config_file, toml)
             atomic_write(directory.history_file, b"")
             directory.save(state)
             umask = os.umask(0)
             os.umask(umask)
-            temporary.chmod(0o777 & ~umask)
+            os.chmod(temporary, 0o777 & ~umask)
             os.rename(temporary, path)  # fails if another run has taken the name meanwhile
-            temporary = None
-            _fsync_directory(path.parent)
+            temporary = ""
+            fsync_directory(path.parent)
         except OSError as error:
             reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
             raise UnwritableOutput(
@@ -120,8 +123,10 @@ class RunDirectory:
                 "Choose another one, or make its parent writable and not full."
             ) from error
         finally:
-            if temporary is not None:
+            if temporary:
                 shutil.rmtree(temporary, ignore_errors=True)
+            if descriptor >= 0:
+                os.close(descriptor)
         return cls(path, config, data, directory.fingerprint)
 
     @classmethod
@@ -210,6 +215,31 @@ class RunDirectory:
             )
 
 
+@contextmanager
+def advancing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a run, so that no other process advances it meanwhile; the kernel lets go of it when the process ends.
+
+    Raises
+    ------
+    UnwritableOutput
+        Another process holds it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # no run is there: `RunDirectory.open` says what is
+        yield
+        return
+    try:
+        if not lock(descriptor, wait=False):
+            raise UnwritableOutput(
+                f"{path} must be advanced by one process at a time. Got another one that is at it. "
+                "Wait for that, or stop it."
+            )
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def check_new(path: Path) -> None:
     """Refuse a path for a new run where something is already.
 
@@ -249,11 +279,3 @@ def _to_toml(values: dict[str, Any]) -> bytes:
         raise InvalidParameter(
             f"The name of the data must be valid Unicode. Got {values['data']!r}. Rename it."
         ) from None
-
-
-def _fsync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
