@@ -202,8 +202,14 @@ def observed_totals(
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     weights = weights * max(1.0, np.count_nonzero(weights) / weights.sum())
     if missing is None:
-        return weights @ X.astype(np.float64), np.full(X.shape[1], weights.sum())
-    return weights @ np.where(missing, 0, X).astype(np.float64), weights @ ~missing
+        return _weighted_sum(weights, X), np.full(X.shape[1], weights.sum())
+    return _weighted_sum(weights, np.where(missing, 0, X)), _weighted_sum(weights, ~missing)
+
+
+def _weighted_sum(weights: npt.NDArray[Any], X: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Of the rows, one after the other, and not in the order of a BLAS library's product."""
+    total: npt.NDArray[np.float64] = np.multiply(weights[:, None], X, dtype=np.float64).sum(axis=0)
+    return total
 
 
 def check_count(value: Any, name: str, *, minimum: int = 1) -> int:

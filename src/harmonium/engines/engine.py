@@ -38,12 +38,6 @@ class Phase(NamedTuple):
             return np.full(len(self.mean_h), 1 / len(self.mean_h), np.float32)
         return (self.weights / self.weights.sum()).astype(np.float32)
 
-    def dense_moments(self) -> Statistics:
-        """Weighted averages of h v', v and h over the rows, where `v` is a float array."""
-        w = self.normalised_weights()
-        weighted_h = w[:, None] * self.mean_h
-        return Statistics(weighted_h.T @ self.v, w @ self.v, weighted_h.sum(axis=0))
-
 
 class Velocity(NamedTuple):
     """The momentum of the parameters: what the last update added to W, b and c."""

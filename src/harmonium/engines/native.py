@@ -21,6 +21,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 from harmonium.engines._native import _kernels
+from harmonium.engines.arithmetic import contiguous, matmul
 from harmonium.engines.engine import Beta, Engine, FloatArray, Offsets, Phase, Rates, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
@@ -53,7 +54,6 @@ class NativeEngine(Engine):
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
         self._n_visible, self._n_hidden = rbm.n_visible, rbm.n_hidden
         self._machine = _kernels.Machine(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
-        self._dense_W: FloatArray | None = None  # W' as an array, for real data, while it is current
         if velocity is not None:
             self._machine.set_weight_velocity(_contiguous(velocity.W.T))
             self._machine.b_velocity[:] = velocity.b
@@ -85,9 +85,8 @@ class NativeEngine(Engine):
         if isinstance(v, Bits):
             logits: FloatArray = self._machine.logits_h(v.words)
             return logits
-        if self._dense_W is None:
-            self._dense_W = self._machine.weights()
-        return np.asarray(v, np.float32) @ self._dense_W + self._machine.c
+        real: FloatArray = self._machine.dense_logits_h(_contiguous(v))
+        return real
 
     def logits_v(self, h: Bits) -> FloatArray:
         logits: FloatArray = self._machine.logits_v(h.words)
@@ -118,7 +117,8 @@ class NativeEngine(Engine):
         if isinstance(v, Bits):
             product: npt.NDArray[np.float64] = _kernels.dot(v.words, _contiguous(x))
             return product
-        return v.astype(np.float64) @ x.astype(np.float64)
+        total: npt.NDArray[np.float64] = np.multiply(v, x, dtype=np.float64).sum(axis=1)
+        return total
 
     def pseudo_log_likelihood(self, v: Bits) -> npt.NDArray[np.float64]:
         total: npt.NDArray[np.float64] = self._machine.pseudo_log_likelihood(v.words)
@@ -126,22 +126,24 @@ class NativeEngine(Engine):
 
     @staticmethod
     def log_partition_block(rbm: RBM, first: int, count: int) -> float:
-        W, b, c = (np.ascontiguousarray(x, np.float64) for x in (rbm.W, rbm.b, rbm.c))
+        W, b, c = (contiguous(x, np.float64) for x in (rbm.W, rbm.b, rbm.c))
         return float(_kernels.log_partition_block(W, b, c, first, count))
 
     def moments(self, phase: Phase) -> Statistics:
         if isinstance(phase.v, Bits):
             hv, v, h = self._machine.moments(*_side(phase))
             return Statistics(hv.T, v, h)
-        return phase.dense_moments()
+        weights = phase.normalised_weights()
+        weighted_h = weights[:, None] * _contiguous(phase.mean_h)
+        v = np.asarray(phase.v, np.float32)
+        # Real data are often zero, and zeros on the left cost nothing.
+        return Statistics(matmul(v.T, weighted_h).T, matmul(weights, v), weighted_h.sum(axis=0))
 
     def replace(self, rbm: RBM) -> None:
-        self._dense_W = None
         self._machine.replace(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
 
     def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
         if isinstance(positive.v, Bits) and isinstance(negative.v, Bits):
-            self._dense_W = None
             mu, lam = (None, None) if offsets is None else (_contiguous(x) for x in offsets)
             self._machine.ascend(*_side(positive), *_side(negative), *rates, mu, lam)
             return
@@ -149,7 +151,6 @@ class NativeEngine(Engine):
         self.ascend_along(gradient if offsets is None else offsets.centre(gradient), rates, offsets)
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
-        self._dense_W = None
         m = self._machine
         m.ascend_along(*(_contiguous(x) for x in (gradient.hv.T, gradient.v, gradient.h)), *rates)
         if offsets is not None:
@@ -191,7 +192,7 @@ def _side(phase: Phase) -> tuple[Any, ...]:
 
 
 def _contiguous(x: npt.NDArray[Any]) -> FloatArray:
-    return np.ascontiguousarray(x, np.float32)
+    return contiguous(x, np.float32)
 
 
 def _words(key: Key) -> tuple[int, int, int, int]:

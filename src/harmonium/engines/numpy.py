@@ -100,7 +100,9 @@ class NumpyEngine(Engine):
         return float(logsumexp(log_p))
 
     def moments(self, phase: Phase) -> Statistics:
-        return phase.dense_moments()
+        w = phase.normalised_weights()
+        weighted_h = w[:, None] * phase.mean_h
+        return Statistics(weighted_h.T @ phase.v, w @ phase.v, weighted_h.sum(axis=0))
 
     def replace(self, rbm: RBM) -> None:
         self.W, self.b, self.c = (np.array(x, np.float32) for x in (rbm.W, rbm.b, rbm.c))

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import States, make_engine
+from harmonium.engines.arithmetic import exp, log
 from harmonium.random import Key
 from harmonium.rbm import RBM, softplus
 
@@ -226,12 +227,12 @@ class Path:
 def log_mean(log_w: Float64Array) -> float:
     """Log of the mean of exp(log_w), in nats."""
     high = log_w.max()
-    return float(high + np.log(np.exp(log_w - high).mean())) if np.isfinite(high) else float(high)
+    return float(high + log(exp(log_w - high).mean())) if np.isfinite(high) else float(high)
 
 
 def effective_size(log_w: Float64Array) -> float:
     """(sum w)^2 / sum w^2, Kish's effective sample size: from 1 to the number of chains."""
-    w = np.exp(log_w - log_w.max())
+    w = exp(log_w - log_w.max())
     return float(w.sum() ** 2 / (w**2).sum())
 
 

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit, stdtrit
+from scipy.special import stdtrit
 
+from harmonium.engines.arithmetic import logistic
 from harmonium.likelihood.annealed import Float64Array, effective_size, log_mean
 
 COVERAGE = 0.95  # of the bracket, given starts that are distributed as they should be
@@ -124,7 +125,7 @@ def acceptance_ratio(forward: Float64Array, reverse: Float64Array) -> float:
     shift = math.log(len(reverse) / len(forward))
 
     def excess(log_z: float) -> float:
-        return float(expit(forward - log_z + shift).sum() - expit(log_z - reverse - shift).sum())
+        return float(logistic(forward - log_z + shift).sum() - logistic(log_z - reverse - shift).sum())
 
     both = np.concatenate([forward, reverse])
     low, high = both.min() - abs(shift) - 1, both.max() + abs(shift) + 1

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.engines.arithmetic import matmul, softplus
 from harmonium.errors import InvalidData, Unreliable
 from harmonium.inputs import check_matrix
 from harmonium.likelihood.bracket import WIDE
@@ -21,7 +22,7 @@ from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.partition import LogPartition, log_partition
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, softplus
+from harmonium.rbm import RBM
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def clamped(rbm: RBM, held: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> 
     """
     W, b, c = (x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c))
     v = np.where(held, values, 0.0)
-    c, shift = c + W @ v, float(b @ v)
+    c, shift = c + matmul(v, W.T), float(matmul(v, b))
     if held.all():
         return None, shift + float(softplus(c).sum())
     return RBM(W[:, ~held], b[~held], c), shift

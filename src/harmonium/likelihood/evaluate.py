@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 from harmonium.datasets import binarize
+from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import OutOfReach, Unreliable
 from harmonium.inputs import check_choice, check_matrix, is_binary
 from harmonium.likelihood.marginal import free_energy
@@ -140,7 +140,7 @@ def log_likelihood(
 
 def _sanity(X: npt.NDArray[Any], minus_f: npt.NDArray[np.float64], upper: float) -> str:
     _, rows = np.unique(np.packbits(X > 0, axis=1), axis=0, return_index=True)
-    excess = float(logsumexp(minus_f[rows])) - upper
+    excess = log_sum_exp(minus_f[rows]) - upper
     if excess <= 1e-3 + 1e-6 * float(np.abs(minus_f).max()):  # float32 logits
         return "ok"
     return f"the probabilities of {len(rows)} distinct samples sum to exp({excess:.2f}): log Z is too low"

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logsumexp
 
 from harmonium.engines import ENGINES
+from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.random import Key, as_key
@@ -83,18 +83,19 @@ def exact_statistics(
     masses = walk.block_masses(engine)
     n, m, n_low = walk.n_units, walk.machine.n_visible, walk.n_low
     hv, v, h, total = np.zeros((n, m)), np.zeros(m), np.zeros(n), 0.0
-    log_z = float(logsumexp(masses))
+    log_z = log_sum_exp(masses)
     for block, log_mass in enumerate(masses):
         if log_mass - log_z > np.log(_NEGLIGIBLE):
             for high, minus_f in walk.runs(block):
-                w = np.exp(minus_f - log_z)
+                w = exp(minus_f - log_z)
                 mass = w.sum()
                 if mass > _NEGLIGIBLE:
                     mean = walk.mean()
-                    mean_sum = mean @ w
-                    hv[:n_low] += (walk.low * w[:, None]).T @ mean.T
+                    mean_sum = (mean * w).sum(axis=1)
+                    weighted = walk.low * w[:, None]
+                    hv[:n_low] += matmul(mean, weighted).T
                     hv[n_low:] += high[:, None] * mean_sum
-                    h[:n_low] += w @ walk.low
+                    h[:n_low] += weighted.sum(axis=0)
                     h[n_low:] += high * mass
                     v += mean_sum
                     total += mass
@@ -129,8 +130,9 @@ def exact_gradient(
     rbm = _float64(rbm)
     positive = Statistics(np.zeros_like(rbm.W), np.zeros_like(rbm.b), np.zeros_like(rbm.c))
     for first in range(0, len(X), _ROWS):
-        chunk = X[first : first + _ROWS]
-        part = rbm.expected_statistics(chunk)
+        chunk = X[first : first + _ROWS].astype(np.float64)
+        mean_h = logistic(matmul(chunk, rbm.W.T) + rbm.c)
+        part = Statistics(*(x / len(chunk) for x in (matmul(mean_h.T, chunk), chunk.sum(axis=0), mean_h.sum(axis=0))))
         positive = Statistics(*(x + y * (len(chunk) / len(X)) for x, y in zip(positive, part, strict=True)))
     return positive - negative
 
@@ -170,18 +172,18 @@ def exact_sample(
     walk = _Walk(rbm, max_units)
     masses = walk.block_masses(engine)
     u = np.concatenate([_uniform52(key.on(STATE).rows_from(i), min(_ROWS, n - i)) for i in range(0, n, _ROWS)])
-    chosen = _invert(np.exp(masses - masses.max()), u[:, 0])
+    chosen = _invert(exp(masses - masses.max()), u[:, 0])
     order = np.argsort(chosen, kind="stable")
     index = np.empty(n, np.int64)
     for rows in np.split(order, np.flatnonzero(np.diff(chosen[order])) + 1):
         block = int(chosen[rows[0]])
         minus_f = np.concatenate([x for _, x in walk.runs(block)])
-        index[rows] = block * len(minus_f) + _invert(np.exp(minus_f - minus_f.max()), u[rows, 1])
+        index[rows] = block * len(minus_f) + _invert(exp(minus_f - minus_f.max()), u[rows, 1])
     small = np.empty((n, walk.n_units), np.uint8)
     large = np.empty((n, walk.machine.n_visible), np.uint8)
     for i in range(0, n, _ROWS):
         small[i : i + _ROWS] = (index[i : i + _ROWS, None] >> np.arange(walk.n_units)) & 1
-        p = expit(small[i : i + _ROWS] @ walk.machine.W + walk.machine.b)
+        p = logistic(matmul(small[i : i + _ROWS], walk.machine.W) + walk.machine.b)
         large[i : i + _ROWS] = key.on(UNITS).rows_from(i).uniform(*p.shape) < p
     return (small, large) if walk.mirrored else (large, small)
 
@@ -206,8 +208,8 @@ def probability_table(rbm: RBM, *, max_units: int = 20) -> ProbabilityTable:
     """
     walk = _Walk(rbm, max_units)
     minus_f = np.concatenate([x for block in range(walk.n_blocks) for _, x in walk.runs(block)])
-    log_p = minus_f - logsumexp(minus_f)
-    return ProbabilityTable("visible" if walk.mirrored else "hidden", np.exp(log_p), log_p)
+    log_p = minus_f - log_sum_exp(minus_f)
+    return ProbabilityTable("visible" if walk.mirrored else "hidden", exp(log_p), log_p)
 
 
 class _Walk:
@@ -227,10 +229,10 @@ class _Walk:
             )
         self.n_low = min(self.n_units, _BLOCK_BITS, max(0, (_CELLS // m).bit_length() - 1))
         self.low = all_states(self.n_low)
-        self._low_logits = (self.low @ self.machine.W[: self.n_low] + self.machine.b).T.copy()
+        self._low_logits = (matmul(self.low, self.machine.W[: self.n_low]) + self.machine.b).T.copy()
         # Reused by every run: fresh arrays of this size would cost more than the arithmetic.
         self._logits, self._exp, self._factors = (np.empty_like(self._low_logits) for _ in range(3))
-        self._low_bias = self.low @ self.machine.c[: self.n_low]
+        self._low_bias = matmul(self.low, self.machine.c[: self.n_low])
         self._block = 2 ** min(self.n_units, _BLOCK_BITS)
         self.n_blocks = 2**self.n_units // self._block
 
@@ -244,21 +246,20 @@ class _Walk:
         n_high, n_runs = self.n_units - self.n_low, self._block >> self.n_low
         for run in range(block * n_runs, (block + 1) * n_runs):
             high = ((run >> np.arange(n_high)) & 1).astype(np.float64)
-            np.add(self._low_logits, (high @ self.machine.W[self.n_low :])[:, None], out=self._logits)
-            yield high, self._low_bias + float(high @ self.machine.c[self.n_low :]) + self._softplus_sum()
+            np.add(self._low_logits, matmul(high, self.machine.W[self.n_low :])[:, None], out=self._logits)
+            yield high, self._low_bias + float(matmul(high, self.machine.c[self.n_low :])) + self._softplus_sum()
 
     def mean(self) -> Float64Array:
         """The logistic function e^min(a, 0) / (1 + e^-|a|) of the last run's logits a, shape (units, states)."""
-        np.exp(np.minimum(self._logits, 0, out=self._exp), out=self._exp)
-        return np.divide(self._exp, self._factors, out=self._exp)
+        return np.divide(exp(np.minimum(self._logits, 0, out=self._exp)), self._factors, out=self._exp)
 
     def _softplus_sum(self) -> Float64Array:
         """Sum over the units of log(1 + exp(logit)): one logarithm for the product of up to 1000 factors."""
-        np.exp(np.negative(np.abs(self._logits, out=self._exp), out=self._exp), out=self._exp)
+        t = exp(np.negative(np.abs(self._logits, out=self._exp), out=self._exp))
         total: Float64Array = np.maximum(self._logits, 0, out=self._factors).sum(axis=0)
-        np.add(self._exp, 1, out=self._factors)
+        np.add(t, 1, out=self._factors)
         for first in range(0, len(self._factors), _COLUMNS):
-            total += np.log(np.multiply.reduce(self._factors[first : first + _COLUMNS], axis=0))
+            total += log(np.multiply.reduce(self._factors[first : first + _COLUMNS], axis=0))
         return total
 
 

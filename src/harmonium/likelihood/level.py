@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import States, make_engine
+from harmonium.engines.arithmetic import log, matmul
 from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, Float64Array, Road, Tick
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -63,7 +64,10 @@ def level(
     x, y = [v_aim], [h_aim]
     for k in range(1, _KNOTS - 1):
         if k == 1:  # units that see the others' means
-            x_k, y_k = v_aim - betas[1] * (means[1] @ rbm.W + rbm.b), h_aim - betas[1] * (rbm.W @ means[0] + rbm.c)
+            x_k, y_k = (
+                v_aim - betas[1] * (matmul(means[1], rbm.W) + rbm.b),
+                h_aim - betas[1] * (matmul(means[0], rbm.W.T) + rbm.c),
+            )
         else:
             x_k, y_k = 2 * x[-1] - x[-2], 2 * y[-1] - y[-2]
         x_sum, y_sum = np.zeros_like(x_k), np.zeros_like(y_k)
@@ -83,8 +87,7 @@ def level(
 def log_odds(p: npt.NDArray[Any]) -> Float64Array:
     """The biases of independent units with these means, finite for any."""
     p = np.clip(np.asarray(p, np.float64), _SURE, 1 - _SURE)
-    odds: Float64Array = np.log(p) - np.log1p(-p)
-    return odds
+    return log(p) - log(1 - p)
 
 
 def _sweep(
@@ -101,6 +104,6 @@ def _smooth(betas: Float64Array, inner: list[Float64Array]) -> Float64Array:
     """The rows of all knots, on a polynomial that keeps the first and ends in 0; `inner` lacks the last."""
     chord = (1 - betas[:, None]) * inner[0]
     terms = (betas * (1 - betas))[:, None] * betas[:, None] ** np.arange(_TERMS)
-    fit = np.linalg.pinv(terms[1:-1]) @ (np.stack(inner[1:]) - chord[1:-1])
-    smooth: Float64Array = chord + terms @ fit
+    fit = matmul(np.linalg.pinv(terms[1:-1]), np.stack(inner[1:]) - chord[1:-1])
+    smooth: Float64Array = chord + matmul(terms, fit)
     return smooth

@@ -23,10 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harmonium.engines import make_engine
+from harmonium.engines.arithmetic import exp, log, matmul, softplus
 from harmonium.inputs import check_count, check_matrix
 from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, softplus
+from harmonium.rbm import RBM
 
 HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
 _ROWS = 2000  # complete rows at a time
@@ -119,9 +120,9 @@ def marginals(
     for rows in blocks(np.flatnonzero(~exact), max(1, _CELLS // (chains * max(rbm.W.shape)))):
         log_w = _anneal(machine, v[rows], missing[rows], chains, temperatures, key.rows_from(first), engine)
         high = log_w.max(axis=1, keepdims=True)
-        w = np.exp(log_w - high)
+        w = exp(log_w - high)
         mean = w.mean(axis=1)
-        found[rows] = -high[:, 0] - np.log(mean)
+        found[rows] = -high[:, 0] - log(mean)
         error[rows] = w.std(axis=1, ddof=1) / (mean * np.sqrt(chains))
         first += log_w.size
     return Marginals(found, error, exact)
@@ -132,8 +133,8 @@ def _anneal(
 ) -> Float64Array:
     """The logarithm of the sum for each row as each of its chains sees it, shape (rows, chains)."""
     weights = make_engine(RBM(rbm.W, np.zeros(rbm.n_visible), np.zeros(rbm.n_hidden)), engine)
-    logits = v @ rbm.W.T + rbm.c
-    log_base = v @ rbm.b + softplus(logits).sum(axis=1) + missing @ softplus(rbm.b)
+    logits = matmul(v, rbm.W.T) + rbm.c
+    log_base = matmul(v, rbm.b) + softplus(logits).sum(axis=1) + matmul(missing, softplus(rbm.b))
     seen = np.repeat(logits.astype(np.float32), chains, axis=0)
     where = weights.encode(np.repeat(missing, chains, axis=0).astype(np.uint8))
     nothing = weights.encode(np.zeros((len(seen), rbm.n_visible), np.uint8))

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logsumexp
 
-from harmonium.rbm import RBM, all_states, softplus
+from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul, softplus
+from harmonium.rbm import RBM, all_states
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -64,11 +64,12 @@ def over_missing(rbm: RBM, v: Float64Array, missing: BoolArray) -> Sums:
     log_mass, mean, mean_h = np.empty(len(v)), np.zeros(v.shape), np.empty((len(v), rbm.n_hidden))
     for i, (row, free) in enumerate(zip(v, missing, strict=True)):
         states = all_states(int(free.sum()))
-        logits = rbm.c + rbm.W @ row + states @ rbm.W[:, free].T
-        log_p = states @ rbm.b[free] + softplus(logits).sum(axis=1)
-        total = logsumexp(log_p)
-        p = np.exp(log_p - total)
-        log_mass[i], mean[i, free], mean_h[i] = total + rbm.b @ row, p @ states, p @ expit(logits)
+        logits = rbm.c + matmul(row, rbm.W.T) + matmul(states, rbm.W[:, free].T)
+        log_p = matmul(states, rbm.b[free]) + softplus(logits).sum(axis=1)
+        total = log_sum_exp(log_p)
+        p = exp(log_p - total)
+        log_mass[i] = total + matmul(row, rbm.b)
+        mean[i, free], mean_h[i] = matmul(p, states), matmul(p, logistic(logits))
     return Sums(log_mass, mean, mean_h)
 
 
@@ -83,10 +84,10 @@ def over_hidden(rbm: RBM, v: Float64Array, missing: BoolArray) -> Sums:
     for start in range(0, 2**n, _STATES):
         numbers = np.arange(start, min(start + _STATES, 2**n))
         h = ((numbers[:, None] >> np.arange(n)) & 1).astype(np.float64)
-        a = h @ rbm.W + rbm.b
-        log_p = h @ rbm.c + v @ a.T + missing @ softplus(a).T
+        a = matmul(h, rbm.W) + rbm.b
+        log_p = matmul(h, rbm.c) + matmul(v, a.T) + matmul(missing, softplus(a).T)
         before, highest = highest, np.maximum(highest, log_p.max(axis=1, keepdims=True))
-        p, shrink = np.exp(log_p - highest), np.exp(before - highest)
+        p, shrink = exp(log_p - highest), exp(before - highest)
         total = shrink * total + p.sum(axis=1, keepdims=True)
-        mean, mean_h = shrink * mean + p @ expit(a), shrink * mean_h + p @ h
-    return Sums((highest + np.log(total))[:, 0], mean / total, mean_h / total)
+        mean, mean_h = shrink * mean + matmul(p, logistic(a)), shrink * mean_h + matmul(p, h)
+    return Sums((highest + log(total))[:, 0], mean / total, mean_h / total)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from harmonium.engines import ENGINES
+from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import OutOfReach, Unreliable
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.likelihood.meter import Progress
@@ -190,7 +190,7 @@ def _sum_exactly(rbm: RBM, max_units: int, engine: str, seconds: float, progress
         blocks.append(log_block(smaller, first, min(length, n_states - first)))
         if progress is not None:
             progress(min(first + length, n_states), n_states)
-    return float(logsumexp(np.array(blocks)))
+    return log_sum_exp(np.array(blocks))
 
 
 def _predicted_seconds(rbm: RBM, engine: str) -> float:

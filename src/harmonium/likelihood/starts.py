@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from harmonium.engines.arithmetic import matmul
 from harmonium.likelihood.annealed import Float64Array, log_mean
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -64,7 +65,7 @@ def spread_out(rbm: RBM, directions: Float64Array, X: npt.NDArray[Any] | None, n
     if z.size:  # from a single hidden unit to all of them
         kept = np.linspace(0, rbm.n_hidden, len(z)).astype(int)[:, None]
         z[np.argsort(np.argsort(np.abs(z), axis=1), axis=1) < rbm.n_hidden - np.maximum(kept, 1)] = 0
-    rows.append(z @ rbm.W > 0)
+    rows.append(matmul(z, rbm.W) > 0)
     left = n - sum(len(x) for x in rows)
     density = np.linspace(0, 1, left)[:, None] if left > 1 else np.full((left, 1), 0.5)
     rows.append(key.on(PATTERN).rows_from(n).uniform(left, m) < density)

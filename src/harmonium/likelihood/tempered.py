@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import States
+from harmonium.engines.arithmetic import log
 from harmonium.likelihood.annealed import Float64Array, Path, Tick
 from harmonium.random import Key
 
@@ -146,7 +147,7 @@ def step(path: Path, betas: Float64Array, v: States, first: int, key: Key) -> tu
     gain = path.log_f(seen, np.repeat(betas[partner], chains)) - path.log_f(seen, here)
     gain = gain.reshape(n, chains)
     with np.errstate(invalid="ignore"):  # weights beyond all bounds; such swaps are refused
-        swapped = np.log(key.on(SWAP).uniform(len(low), chains)) < gain[low] + gain[low + 1]
+        swapped = log(key.on(SWAP).uniform(len(low), chains)) < gain[low] + gain[low + 1]
     order = np.tile(np.arange(n)[:, None], chains)
     order[low] += swapped
     order[low + 1] -= swapped

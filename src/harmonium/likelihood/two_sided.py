@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import States
+from harmonium.engines.arithmetic import matmul
 from harmonium.likelihood.annealed import Float64Array, Path, effective_size, log_mean
 from harmonium.likelihood.bracket import FEWEST, Bracket, bracket
 from harmonium.likelihood.exact import exact_sample
@@ -137,7 +138,7 @@ class _Runs:
             state, gain = temper(path, steps, state, sweeps, self.key.derive("temper", number), self.meter.tick)
             v, old, final = state.v[-1], state.old[-1], hopeless or number == len(_SWEEPS) - 1
             features = {"free energy": path.minus_free_energy(path.engine.encode(v))}
-            features |= {f"direction {k + 1} of the weights": v @ x for k, x in enumerate(directions[:2])}
+            features |= {f"direction {k + 1} of the weights": matmul(v, x) for k, x in enumerate(directions[:2])}
             doubt = disagreement(features, first) or drifts(gain) or stays(old, state.arrivals)
             if doubt and not final:
                 continue

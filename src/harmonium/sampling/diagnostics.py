@@ -102,7 +102,8 @@ def autocovariance(x: Float64Array) -> Float64Array:
     """Mean of (x_s - mean)(x_(s+t) - mean) at each lag t, with the divisor n at every lag, shape (chains, draws)."""
     n = x.shape[1]
     length = scipy.fft.next_fast_len(2 * n, real=True)  # room for all lags, so that none wraps around
-    spectrum = np.abs(scipy.fft.rfft(x - x.mean(axis=1, keepdims=True), length, axis=1)) ** 2
+    transform = scipy.fft.rfft(x - x.mean(axis=1, keepdims=True), length, axis=1)
+    spectrum = transform.real**2 + transform.imag**2  # NumPy's abs differs in last bits between processors
     covariance: Float64Array = scipy.fft.irfft(spectrum, length, axis=1)[:, :n] / n
     return covariance
 

@@ -36,6 +36,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, States, make_engine
+from harmonium.engines.arithmetic import exp
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, bias_of_means
@@ -146,7 +147,7 @@ def step(
     key = key.at(state.sweep)
     logits = engine.logits_h(state.v)
     low = np.arange(state.sweep % 2, n - 1, 2)
-    p = np.exp(swap_log_probability(engine, state.v, logits, betas, base, low))
+    p = exp(swap_log_probability(engine, state.v, logits, betas, base, low))
     order = np.tile(np.arange(n)[:, None], chains)  # where the state at each temperature comes from
     swapped = key.on(SWAP).uniform(len(low), chains) < p
     order[low] += swapped

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, Phase
+from harmonium.engines.arithmetic import matmul
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import is_binary
 from harmonium.random import Key
@@ -119,7 +120,7 @@ class ChainWindow:
         n = min(WATCHED, len(logits))
         few = logits[:n]
         minus_f = engine.dot(engine.take(negative.v, np.arange(n)), self._b) + engine.softplus_sum(few)
-        look = np.column_stack([minus_f, few @ self._axes]).astype(np.float32)
+        look = np.column_stack([minus_f, matmul(few, self._axes)]).astype(np.float32)
         if self._looks and self._looks[0].shape != look.shape:
             self._looks.clear()
         self._looks.append(look)

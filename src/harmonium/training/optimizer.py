@@ -140,5 +140,5 @@ def _limit_norms(engine: Engine, max_norm: float, offsets: Offsets | None) -> No
         return
     change = np.minimum(1, max_norm / np.maximum(norms, np.finfo(np.float32).tiny))[:, None].astype(np.float32) * W - W
     if offsets is not None:  # what is scaled are the weights of the centred machine
-        b, c = b - offsets.h @ change, c - change @ offsets.v
+        b, c = b - (offsets.h[:, None] * change).sum(axis=0), c - (change * offsets.v).sum(axis=1)
     engine.replace(RBM(W + change, b, c))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from harmonium.datasets import binarize
 from harmonium.engines import Engine, States
+from harmonium.engines.arithmetic import matmul, softplus
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import is_binary, missing_entries
 from harmonium.likelihood import LogPartition
@@ -112,8 +113,8 @@ class Subset:
         """The pseudo-log-likelihood (which is the log-likelihood) of independent units with biases `b`."""
         if not self.is_binary:
             return None
-        X, log_p = self.X[self._thin].astype(np.float64), -np.logaddexp(0, np.array([[1.0], [-1.0]]) * b)
-        return float((X @ (log_p[1] - log_p[0]) + log_p[0].sum()).mean())
+        X, log_p = self.X[self._thin].astype(np.float64), -softplus(np.array([[1.0], [-1.0]]) * b)
+        return float((matmul(X, log_p[1] - log_p[0]) + log_p[0].sum()).mean())
 
 
 def complete_rows(X: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "dense.hpp"
+#include "doubles.hpp"
 #include "functions.hpp"
 #include "philox.hpp"
 #include "vec.hpp"
@@ -232,7 +234,9 @@ static void log_products(const double* high, const double* low, size_t count, si
 
 static const harmonium::Kernels kernels = {
     HARMONIUM_ISA_NAME, MAX_ROWS, PACKED_BYTES_PER_BLOCK, pack_kn, pack_nk, prepared_bytes, prepare, product,
-    sample, draw, random, mean, softplus_sum, update, centre, offset_sums, maxima, transpose_bits, log_mixture, log_products,
+    sample, draw, random, mean, softplus_sum, update, centre, offset_sums, maxima,
+    dense<float>, dense<double>, each<exponential>, each<logarithm>, each<logistic>, each<softplus>,
+    transpose_bits, log_mixture, log_products,
 };
 
 }  // namespace HARMONIUM_ISA

@@ -14,6 +14,8 @@ struct Rates {
     float learning_rate, momentum, weight_decay;
 };
 
+typedef void (*Elementwise)(const double* x, size_t n, double* out);
+
 // Products work on columns in blocks of 32 and on sums in blocks of 64, for at most `max_rows` rows of bits at a time.
 struct Kernels {
     const char* name;
@@ -56,6 +58,14 @@ struct Kernels {
 
     // The maxima alone.
     void (*maxima)(const float* w, int rows, float* column_max, float* row_max);
+
+    // out[r * width of a panel + i] = sum over t < n_terms of x[t * rows + r] * f[at[t] + i], in that order, for 4 rows or 1 and
+    // i < width. A panel is 128 bytes wide.
+    void (*dense_floats)(const float* x, const uint64_t* at, size_t n_terms, int rows, const float* f, int width, float* out);
+    void (*dense_doubles)(const double* x, const uint64_t* at, size_t n_terms, int rows, const double* f, int width, double* out);
+
+    // Elementwise, in double precision.
+    Elementwise exponential, logarithm, logistic, softplus;
 
     // Turns 64 rows of 64 bits into 64 columns.
     void (*transpose_bits)(uint64_t block[64]);

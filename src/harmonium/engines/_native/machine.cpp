@@ -35,6 +35,7 @@ T* Buffer<T>::reserve(size_t n) {
 }
 template class Buffer<float>;
 template class Buffer<char>;
+template class Buffer<double>;
 template class Buffer<uint64_t>;
 
 int threads_for(double work) {

@@ -67,6 +67,9 @@ class Tiles {
     Tiles(size_t n_visible, size_t n_hidden)
         : n_visible_(n_visible), n_hidden_(n_hidden), n_columns_((n_hidden + 63) / 64 * 2), data_((n_visible + 63) / 64 * n_columns_ * 2048) {}
     float* tile(size_t visible_block, size_t column) const { return data_.get() + (visible_block * n_columns_ + column) * 2048; }
+    // Where row j of each of the tiles of column 0 begins, and where column i's tiles begin.
+    size_t offset(size_t j) const { return j / 64 * n_columns_ * 2048 + j % 64 * 32; }
+    const float* panel(size_t column) const { return data_.get() + column * 2048; }
     float& at(size_t j, size_t i) const { return tile(j / 64, i / 32)[j % 64 * 32 + i % 32]; }
     // From and to an array of shape (n_visible, n_hidden).
     void read(const float* array);
@@ -75,6 +78,14 @@ class Tiles {
   private:
     size_t n_visible_, n_hidden_, n_columns_;
     Buffer<float> data_;
+};
+
+// A real matrix of any layout; strides in elements.
+template <class T>
+struct Strided {
+    const T* data;
+    size_t rows, columns;
+    ptrdiff_t row_stride, column_stride;
 };
 
 class Machine {
@@ -95,6 +106,8 @@ class Machine {
     float* c_velocity() { return dc_.get(); }
 
     void logits(bool hidden, Bits states, float* out) const;
+    // Wv + c for real v.
+    void dense_logits_h(const Strided<float>& v, float* out) const;
     void sample(bool hidden, Bits states, NoiseKey key, const float* beta, uint64_t* out, size_t out_stride) const;
     // Sums of v (weighted h)', weighted v and weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void moments(const Side& side, float* hv, float* v, float* h) const;
@@ -130,6 +143,11 @@ void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, 
 void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_stride);
 void decode(Bits states, size_t n, uint8_t* out);
 void dot(Bits states, size_t n, const float* x, double* out);
+
+// out = x @ F, where F is (x.columns, n): floating-point sums whose order depends on nothing.
+template <class T>
+void matmul(const Kernels& k, const Strided<T>& x, const T* F, size_t n, T* out);
+void elementwise(Elementwise function, const double* x, size_t n, double* out);
 
 // log of the sum of exp(-F(h)) over hidden states first .. first + count - 1; W is (n_hidden, n_visible).
 double log_partition_block(const Kernels& k, size_t n_visible, size_t n_hidden, const double* W, const double* b, const double* c,

@@ -44,6 +44,10 @@ static const float* beta_of(const PerRow& beta, size_t rows) {
     require(beta->shape(0) == rows, "beta must have one entry a row");
     return beta->data();
 }
+template <class T>
+static Strided<T> strided(const nb::ndarray<const T, nb::ndim<2>, nb::device::cpu>& x) {
+    return {x.data(), x.shape(0), x.shape(1), ptrdiff_t(x.stride(0)), ptrdiff_t(x.stride(1))};
+}
 static size_t words_for(size_t n) { return (n + 63) / 64; }
 
 // Memory of arrays that have been let go, for the next array of the same size: a step of training makes the same few
@@ -124,6 +128,36 @@ static View<float, 2> logits(const Machine& machine, bool hidden, Words states) 
     return wrap(out, states.shape(0), n);
 }
 
+static View<float, 2> dense_logits_h(const Machine& machine, const nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>& v) {
+    require(v.shape(1) == machine.n_visible(), "v must fit the visible layer");
+    float* out = output<float>(v.shape(0) * machine.n_hidden());
+    {
+        nb::gil_scoped_release release;
+        machine.dense_logits_h(strided(v), out);
+    }
+    return wrap(out, v.shape(0), machine.n_hidden());
+}
+
+template <class T>
+static View<T, 2> product(const nb::ndarray<const T, nb::ndim<2>, nb::device::cpu>& x, const Array<const T, 2>& F) {
+    require(x.shape(1) == F.shape(0), "the right side must have as many rows as the left side has columns");
+    T* out = output<T>(x.shape(0) * F.shape(1));
+    {
+        nb::gil_scoped_release release;
+        matmul(*chosen, strided(x), F.data(), F.shape(1), out);
+    }
+    return wrap(out, x.shape(0), F.shape(1));
+}
+
+static View<double, 1> map(Elementwise function, const Array<const double, 1>& x) {
+    double* out = output<double>(x.shape(0));
+    {
+        nb::gil_scoped_release release;
+        elementwise(function, x.data(), x.shape(0), out);
+    }
+    return wrap(out, x.shape(0));
+}
+
 static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words states, KeyTuple key, PerRow beta) {
     const size_t stride = words_for(hidden ? machine.n_hidden() : machine.n_visible()), rows = states.shape(0);
     require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
@@ -168,6 +202,7 @@ NB_MODULE(_kernels, m) {
         .def_prop_ro("b_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b_velocity(), {x.n_visible()}, self); })
         .def_prop_ro("c_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c_velocity(), {x.n_hidden()}, self); })
         .def("logits_h", [](const Machine& self, Words v) { return logits(self, true, v); })
+        .def("dense_logits_h", &dense_logits_h)
         .def("logits_v", [](const Machine& self, Words h) { return logits(self, false, h); })
         .def("sample_h", [](const Machine& self, Words v, KeyTuple key, PerRow beta) { return sample(self, true, v, key, beta); },
              nb::arg(), nb::arg(), nb::arg().none())
@@ -214,6 +249,13 @@ NB_MODULE(_kernels, m) {
             }
             return wrap(out, v.shape(0));
         });
+
+    m.def("matmul_floats", &product<float>);
+    m.def("matmul_doubles", &product<double>);
+    m.def("exp", [](Array<const double, 1> x) { return map(chosen->exponential, x); });
+    m.def("log", [](Array<const double, 1> x) { return map(chosen->logarithm, x); });
+    m.def("logistic", [](Array<const double, 1> x) { return map(chosen->logistic, x); });
+    m.def("softplus", [](Array<const double, 1> x) { return map(chosen->softplus, x); });
 
     m.def("bernoulli", [](Floats logits, KeyTuple key, PerRow beta) {
         const size_t rows = logits.shape(0), n = logits.shape(1), stride = words_for(n);

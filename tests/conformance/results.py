@@ -1,0 +1,162 @@
+"""One result of every public function, from one table, to be compared between threads, instruction sets, processors.
+
+Run as a script it prints the digests as JSON, so that a test can ask for them under another environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import sys
+import warnings
+
+import numpy as np
+
+import harmonium
+from harmonium import deep
+from harmonium.sklearn import BernoulliRBM
+
+
+def rng():
+    return np.random.default_rng(5)
+
+
+def machine(n_hidden, n_visible, size=0.3):
+    r = rng()
+    W, b, c = (size * r.standard_normal(shape) for shape in ((n_hidden, n_visible), n_visible, n_hidden))
+    return harmonium.RBM(*(x.astype(np.float32) for x in (W, b - 0.5, c)))
+
+
+# Rows and units are as few as make the kernels start four threads and cross their blocks of 32, 64 and 128.
+WIDE, SMALL = machine(70, 130), machine(9, 70)
+X = (rng().random((300, 130)) < 0.3).astype(np.uint8)
+GREY = rng().random((300, 130)).astype(np.float32) * (rng().random((300, 130)) < 0.6)
+HOLES = np.where(rng().random(X.shape) < 0.3, np.nan, X)
+XS, GREYS, HOLED = X[:, :70], GREY[:, :70], HOLES[:, :70]
+START = (rng().random((150, 130)) < 0.5).astype(np.uint8)
+CLAMP = harmonium.Clamp(np.arange(130) < 40, START)
+
+
+def trained(X=X, n_hidden=40, **options):
+    options = {"epochs": 2, "batch_size": 100, "seed": 3, "learning_rate": 0.05, **options}
+    sizes = {"sample_weight": 1.0 + np.arange(len(X)) % 3} if options.pop("weighted", False) else {}
+    result = harmonium.train(X, n_hidden, valid=options.pop("valid", None), **sizes, **options)
+    return result.rbm
+
+
+@functools.cache
+def estimator(grey=False):
+    return BernoulliRBM(20, n_iter=2, random_state=1).fit(GREYS if grey else XS)
+
+
+def stack():
+    return deep.Stack((WIDE, machine(20, 70)))
+
+
+def chain():
+    steps = harmonium.gibbs_chain(WIDE, START, seed=4)
+    return [next(steps) for _ in range(3)]
+
+
+# name of the result: (what makes it). The part before ":" is the public name.
+CALLS = {
+    "complete": lambda: harmonium.complete(WIDE, HOLES, sweeps=3, seed=1),
+    "conditional_probability": lambda: harmonium.conditional_probability(
+        SMALL, np.r_[[1, 0], np.full(68, np.nan)], given=np.r_[[np.nan, np.nan, 1], np.full(67, np.nan)]
+    ),
+    "evaluate": lambda: harmonium.evaluate(SMALL, XS),
+    "evaluate:annealed": lambda: harmonium.evaluate(WIDE, X, log_z="ais", chains=30, temperatures=10),
+    "exact_gradient": lambda: harmonium.exact_gradient(SMALL, XS),
+    "exact_gradient:grey": lambda: harmonium.exact_gradient(SMALL, GREYS),
+    "exact_sample": lambda: harmonium.exact_sample(SMALL, 300, seed=2),
+    "exact_statistics": lambda: harmonium.exact_statistics(SMALL),
+    "exact_statistics:mirrored": lambda: harmonium.exact_statistics(SMALL.mirror()),
+    "free_energy": lambda: harmonium.free_energy(WIDE, X),
+    "free_energy:grey": lambda: harmonium.free_energy(WIDE, GREY),
+    "gibbs_chain": chain,
+    "impute": lambda: harmonium.impute(SMALL, HOLED, method="exact"),
+    "impute:gibbs": lambda: harmonium.impute(WIDE, HOLES[:40], method="gibbs", chains=4, burn_in=3, sweeps=4),
+    "impute:few missing": lambda: harmonium.impute(WIDE, np.where(np.arange(130) < 5, np.nan, X), method="exact"),
+    "log_likelihood": lambda: harmonium.log_likelihood(SMALL, XS, harmonium.log_partition(SMALL)),
+    "log_partition": lambda: harmonium.log_partition(machine(13, 70)),
+    "log_partition:ais": lambda: harmonium.log_partition(WIDE, "ais", data=X, chains=30, temperatures=10),
+    "log_partition:adaptive": lambda: harmonium.log_partition(machine(20, 30), "ais", chains=20),
+    "probability_table": lambda: harmonium.probability_table(SMALL),
+    "pseudo_log_likelihood": lambda: harmonium.pseudo_log_likelihood(WIDE, X),
+    "reconstruction_error": lambda: harmonium.reconstruction_error(WIDE, X),
+    "running_moments": lambda: harmonium.running_moments(WIDE, chains=60, sweeps=20, burn_in=5),
+    "sample": lambda: harmonium.sample(WIDE, 300, sweeps=5, seed=1),
+    "sample:clamped": lambda: harmonium.sample(WIDE, sweeps=5, start=START, seed=1, clamp=CLAMP, beta=0.7),
+    "sample_tempered": lambda: harmonium.sample_tempered(WIDE, 30, sweeps=40, seed=1),
+    "sample_tempered:adaptive": lambda: harmonium.sample_tempered(
+        WIDE, 20, sweeps=60, temperatures="adaptive", data=X, seed=1
+    ),
+    "thinned_sample": lambda: harmonium.thinned_sample(WIDE, 20, seed=1, max_sweeps=2000),
+    "train": lambda: trained(valid=X[:50]),
+    "train:one step": lambda: trained(epochs=1, batch_size=300),
+    "train:cd-2 adam": lambda: trained(method="cd", sweeps=2, optimizer="adam", l1=1e-4, max_norm=2.0),
+    "train:pcd": lambda: trained(method="pcd", chains=80, restarts=0.1, weight_decay=1e-3),
+    "train:fast weights": lambda: trained(method="fpcd", chains=80),
+    "train:tempered": lambda: trained(method="pt", chains=20, temperatures=4),
+    "train:exact": lambda: trained(XS, 7, method="exact", epochs=1, batch_size=300),
+    "train:mean field": lambda: trained(method="cd", last_statistic="mean_field"),
+    "train:penalties": lambda: trained(sparsity_cost=0.1, clip=0.5, data_moments=True, centered=False),
+    "train:grey": lambda: trained(GREY, binarize="none", max_norm=1.0),
+    "train:drawn": lambda: trained(GREY, binarize="sample"),
+    "train:weighted": lambda: trained(weighted=True),
+    "train:holes": lambda: trained(HOLES),
+    "TrainingRun": lambda: list(harmonium.TrainingRun(X, harmonium.Config(20, epochs=2), valid=X).epochs()),
+    "deep.Stack.transform": lambda: stack().transform(GREY),
+    "deep.Stack.reconstruct": lambda: stack().reconstruct(X),
+    "deep.train_stack": lambda: deep.train_stack(X, (20, 10), epochs=1).stack.rbms,
+    "BernoulliRBM.fit": lambda: estimator().rbm_,
+    "BernoulliRBM.fit:grey": lambda: estimator(True).rbm_,
+    "BernoulliRBM.partial_fit": lambda: BernoulliRBM(20, random_state=1).partial_fit(XS).rbm_,
+    "BernoulliRBM.fit_transform": lambda: BernoulliRBM(20, n_iter=1, random_state=1).fit_transform(XS),
+    "BernoulliRBM.transform": lambda: estimator().transform(XS),
+    "BernoulliRBM.transform:grey": lambda: estimator().transform(GREYS),
+    "BernoulliRBM.transform:holes": lambda: estimator().transform(HOLED[:12]),
+    "BernoulliRBM.inverse_transform": lambda: estimator().inverse_transform(estimator().transform(XS)),
+    "BernoulliRBM.score_samples": lambda: estimator().score_samples(XS),
+    "BernoulliRBM.score": lambda: estimator().score(XS),
+    "BernoulliRBM.gibbs": lambda: estimator().gibbs(XS),
+    "BernoulliRBM.sample": lambda: estimator().sample(150),
+    "BernoulliRBM.impute": lambda: estimator().impute(HOLED[:12]),
+}
+
+
+TIMES = ("seconds", "samples_per_second")
+
+
+def update(digest, value):
+    """Every number of a result, with its type and shape."""
+    if isinstance(value, np.ndarray):
+        digest.update(f"{value.dtype} {value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in (f for f in dataclasses.fields(value) if f.name not in TIMES):
+            update(digest, getattr(value, field.name))
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            update(digest, part)
+    else:
+        digest.update(repr(value).encode())
+
+
+def digest_of(name):
+    digest = hashlib.blake2b(digest_size=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        update(digest, CALLS[name]())
+    return digest.hexdigest()
+
+
+def digests(names=CALLS):
+    estimator.cache_clear()
+    return {name: digest_of(name) for name in names}
+
+
+if __name__ == "__main__":
+    json.dump(digests(), sys.stdout, indent=1)
