@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import harmonium
-from harmonium.cli import bench, evaluate, impute, inspect, reproduce, sample, train, transform
+from harmonium.cli import bench, evaluate, impute, inspect, reproduce, sample, train, transform, verify
 from harmonium.cli.errors import STOPPED, USAGE, explain
 from harmonium.cli.output import complain
 
@@ -41,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, evaluate, sample, transform, impute, inspect, reproduce, bench):
+for module in (train, evaluate, sample, transform, impute, inspect, reproduce, bench, verify):
     app.command(module.__name__.rpartition(".")[2], help=module.HELP)(module.command)
 
 

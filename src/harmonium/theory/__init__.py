@@ -12,6 +12,7 @@ from harmonium.theory.bounds import (
 )
 from harmonium.theory.cd_bias import cd_bias, cd_gradient, worst_cd_bias
 from harmonium.theory.contraction import contraction_rate, influence, log_overlap, logit_range
+from harmonium.theory.markov import clique_potentials, interactions
 from harmonium.theory.report import CDBiasBounds, MixingSummary, cd_bias_bounds, certified_sweeps, mixing_summary
 from harmonium.theory.transition import Transition, transition_matrix
 
@@ -24,12 +25,14 @@ __all__ = [
     "cd_bias_bounds",
     "cd_gradient",
     "certified_sweeps",
+    "clique_potentials",
     "contraction_rate",
     "coupling_bias",
     "data_model_distance",
     "dobrushin",
     "fischer_igel",
     "influence",
+    "interactions",
     "log_overlap",
     "logit_range",
     "mixing_summary",
