@@ -4,6 +4,7 @@ The references are `harmonium.RBM` in float64 and NumPy. Where noise matters it 
 tests are deterministic; the two statistical ones state their false-alarm rate.
 """
 
+import dataclasses
 import itertools
 import math
 import warnings
@@ -98,10 +99,10 @@ def injected(monkeypatch):
 # The equations ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("centred", [False, True])
-def test_equations_are_those_of_the_record(centred):
+@pytest.mark.parametrize("centered", [False, True])
+def test_equations_are_those_of_the_record(centered):
     rbm = random_rbm()
-    model = hk.RBM.from_rbm(rbm, centred=centred)
+    model = hk.RBM.from_rbm(rbm, centered=centered)
     h = (np.random.default_rng(1).random((7, 4)) < 0.5).astype(np.float32)
     for v in (BITS, GREY):
         np.testing.assert_allclose(numbers(model.free_energy(v)), rbm.free_energy(v), rtol=1e-5, atol=1e-5)
@@ -124,10 +125,10 @@ def test_huge_logits_stay_finite():
 
 def test_exchange_loses_nothing():
     rbm = harmonium.RBM(*(x.astype(np.float32) for x in (random_rbm().W, random_rbm().b, random_rbm().c)))
-    again = hk.RBM.from_rbm(rbm).to_rbm()
+    again = hk.RBM.from_rbm(rbm, centered=False).to_rbm()
     assert all(np.array_equal(x, y) for x, y in ((rbm.W, again.W), (rbm.b, again.b), (rbm.c, again.c)))
-    centred = hk.RBM.from_rbm(rbm, centred=True).to_rbm()
-    np.testing.assert_allclose(centred.log_likelihood(BITS), rbm.log_likelihood(BITS), rtol=1e-5)
+    centered = hk.RBM.from_rbm(rbm, centered=True).to_rbm()
+    np.testing.assert_allclose(centered.log_likelihood(BITS), rbm.log_likelihood(BITS), rtol=1e-5)
 
 
 def test_the_start_is_that_of_the_core():
@@ -135,9 +136,28 @@ def test_the_start_is_that_of_the_core():
     model.adapt(BARS)
     first = harmonium.RBM.initialise(BARS, 5, seed=7)
     np.testing.assert_array_equal(numbers(model.W), first.W)
-    np.testing.assert_allclose(numbers(model.b), first.b, atol=1e-6)
+    start = model.to_rbm()
+    np.testing.assert_allclose(start.b, first.b, atol=1e-6)
+    np.testing.assert_allclose(start.c, first.c, atol=1e-6)
     core = harmonium.TrainingRun(BARS, harmonium.Config(5, method="pcd", chains=10, seed=7, engine="numpy"))
     np.testing.assert_array_equal(numbers(model.chain_states), core.state.chains)
+
+
+def test_defaults_are_those_of_the_core():
+    model, chosen = hk.RBM(5), harmonium.Config(5, method="pcd").for_data(len(BARS), 9)
+    names = {field.name for field in dataclasses.fields(harmonium.Config)} & set(model.get_config())
+    assert names == {"n_hidden", "method", "sweeps", "chains", "last_statistic", "weight_decay", "binarize", "centered",
+                     "seed"}  # fmt: skip
+    model.adapt(BARS)
+    assert {name: getattr(model, name) for name in names} == {name: getattr(chosen, name) for name in names}
+    fitted, unknown = hk.RBM(5), hk.RBM(5)
+    for x in (fitted, unknown):
+        x.compile(optimizer="sgd")
+    fitted.fit(BARS, epochs=1, verbose=0)
+    assert fitted.weight_decay == chosen.decay
+    unknown.fit(((BARS,) for _ in itertools.count()), steps_per_epoch=1, verbose=0, shuffle=False)  # of no known length
+    assert unknown.weight_decay is None
+    assert hk.RBM.from_config(unknown.get_config()).weight_decay is None
 
 
 def test_adapt_takes_batches_too():
@@ -150,7 +170,7 @@ def test_adapt_takes_batches_too():
 def test_pseudo_log_likelihood_is_unbiased():
     """Averaged over the choice of the unit, the estimate is the exact value."""
     rbm = random_rbm()
-    model = hk.RBM.from_rbm(rbm)
+    model = hk.RBM.from_rbm(rbm, centered=False)
     parameters = model._tensors()
     logits = equations.logits_h(BITS, parameters)
     estimates = [
@@ -197,15 +217,15 @@ def explicit_gradient(model, rbm, v, drawn, weights=None):
 CASES = list(itertools.product(["cd", "pcd"], [1, 3], ["sampled", "mean_field"], [False, True]))
 
 
-@pytest.mark.parametrize(("method", "sweeps", "last_statistic", "centred"), CASES)
-def test_gradient_is_the_difference_of_the_statistics(injected, method, sweeps, last_statistic, centred):
+@pytest.mark.parametrize(("method", "sweeps", "last_statistic", "centered"), CASES)
+def test_gradient_is_the_difference_of_the_statistics(injected, method, sweeps, last_statistic, centered):
     rbm = random_rbm()
-    options = {"method": method, "sweeps": sweeps, "last_statistic": last_statistic, "centred": centred}
+    options = {"method": method, "sweeps": sweeps, "last_statistic": last_statistic, "centered": centered}
     model = hk.RBM.from_rbm(rbm, chains=10, weight_decay=0.125, binarize="none", monitors=False, **options)
     start = hk.RBM.from_rbm(rbm, chains=10, **options)  # whose chains have not moved
     got = gradients(model, GREY)
     (W, b, c), ends = explicit_gradient(start, rbm, GREY, injected)
-    if centred:  # by the chain rule from W, b and c to the centred coordinates, with both offsets 1/2
+    if centered:  # by the chain rule from W, b and c to the centered coordinates, with both offsets 1/2
         W = W - 0.5 * b[None, :] - 0.5 * c[:, None]
     for slope, expected in zip(got, (0.125 * rbm.W - W, -b, -c), strict=True):
         np.testing.assert_allclose(slope, expected, atol=2e-6)
@@ -216,7 +236,8 @@ def test_gradient_is_the_difference_of_the_statistics(injected, method, sweeps, 
 @pytest.mark.parametrize("method", ["cd", "pcd"])
 def test_sample_weights_weigh(injected, method):
     rbm, weights = random_rbm(), np.array([0, 1, 2, 3, 0.5, 1, 1], np.float32)
-    options = {"method": method, "chains": 10, "weight_decay": 0, "binarize": "none", "monitors": False}
+    options = {"method": method, "chains": 10, "weight_decay": 0, "binarize": "none"}
+    options |= {"monitors": False, "centered": False}
     model, start = (hk.RBM.from_rbm(rbm, **options) for _ in range(2))
     got = gradients(model, GREY, sample_weight=weights)
     expected, _ = explicit_gradient(start, rbm, GREY, injected, weights)
@@ -277,7 +298,7 @@ def test_seeds_fix_the_noise_and_differ():
 # Learning -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{"method": "cd"}, {"method": "pcd"}, {"method": "pcd", "centred": True}])
+@pytest.mark.parametrize("options", [{"method": "cd"}, {"method": "pcd"}, {"method": "pcd", "centered": True}])
 def test_exact_likelihood_rises_on_a_planted_problem(options):
     model = hk.RBM(16, sweeps=2, chains=100, seed=1, weight_decay=0, monitors=False, **options)
     model.adapt(BARS)
@@ -411,6 +432,41 @@ def test_the_reconstruction_error_is_that_of_a_drawn_h(injected, method):
     assert float(model.reconstruction_error_monitor.result()) == pytest.approx(expected, rel=1e-5)
 
 
+LOGS = {"loss": "min", "free_energy": "min", "pseudo_log_likelihood": "max", "reconstruction_error": "min"}
+
+
+def test_callbacks_know_which_way_each_log_is_better():
+    """Every log of the model, of training and of held-out rows; what the user has said stays."""
+    logs = LOGS | {f"val_{name}": better for name, better in LOGS.items()}
+    kinds = keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau
+    callbacks = {(kind, name): kind(monitor=name) for kind in kinds for name in logs}
+    said = keras.callbacks.EarlyStopping("pseudo_log_likelihood", mode="min")
+    compiled().fit(BARS, epochs=1, verbose=0, validation_data=(BARS,), callbacks=[*callbacks.values(), said])
+    for (_, name), callback in callbacks.items():
+        assert callback.monitor_op is {"min": keras.ops.less, "max": keras.ops.greater}[logs[name]], name
+    assert said.monitor_op is keras.ops.less
+
+
+def test_early_stopping_keeps_the_best_by_the_log_it_watches():
+    """The scores are planted, and rise to their best in the third epoch."""
+    scores = iter([-5.0, -4.0, -3.0, -4.0, -5.0, -6.0])
+
+    class Planted(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_pseudo_log_likelihood"] = next(scores)
+
+    stop = keras.callbacks.EarlyStopping("val_pseudo_log_likelihood", patience=2)
+    compiled().fit(BARS, epochs=6, verbose=0, callbacks=[Planted(), stop])
+    assert stop.best == -3
+    assert stop.stopped_epoch == 4
+
+
+def test_monitors_carry_their_direction():
+    directions = {metric.name: metric._direction for metric in compiled().metrics if metric.name != "loss"}
+    assert directions == {name: {"min": "down", "max": "up"}[LOGS[name]] for name in directions}
+    assert len(directions) == 3
+
+
 def test_monitors_can_be_left_out():
     history = compiled(monitors=False).fit(BARS, epochs=1, verbose=0)
     assert set(history.history) == {"loss"}
@@ -418,7 +474,7 @@ def test_monitors_can_be_left_out():
 
 @pytest.mark.parametrize("method", ["cd", "pcd"])
 def test_a_saved_model_continues_bit_for_bit(tmp_path, method):
-    model = compiled(method=method, chains=8, name="machine", centred=method == "pcd")
+    model = compiled(method=method, chains=8, name="machine", centered=method == "pcd")
     model.fit(BARS, batch_size=5, epochs=2, verbose=0, shuffle=False)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
@@ -433,7 +489,7 @@ def test_a_saved_model_continues_bit_for_bit(tmp_path, method):
 def test_configuration_round_trip():
     model = hk.RBM(
         7, method="pcd", sweeps=3, chains=4, last_statistic="mean_field", weight_decay=0.5, binarize="sample",
-        centred=True, monitors=False, seed=2**64 - 1, name="machine", dtype="mixed_bfloat16",
+        centered=True, monitors=False, seed=2**64 - 1, name="machine", dtype="mixed_bfloat16",
     )  # fmt: skip
     assert hk.RBM.from_config(model.get_config()).get_config() == model.get_config()
 
@@ -589,6 +645,9 @@ ENTRANCES = {
     "adapt": lambda model, X: model.adapt(X),
     "call": lambda model, X: model(X),
     "free_energy": lambda model, X: model.free_energy(X),
+    "train_on_batch": lambda model, X: model.train_on_batch(X),
+    "test_on_batch": lambda model, X: model.test_on_batch(X),
+    "predict_on_batch": lambda model, X: model.predict_on_batch(X),
 }
 
 
@@ -603,6 +662,109 @@ def test_bad_data_are_refused(machine, kind, entrance):
     X, message = BAD[kind]
     with pytest.raises(InvalidData, match=message):
         ENTRANCES[entrance](machine, X)
+
+
+@pytest.mark.parametrize("entrance", ["fit", "evaluate", "predict", "train_on_batch", "test_on_batch"])
+@pytest.mark.parametrize("kind", ["negative", "NaN", "infinity"])
+def test_bad_tensors_are_refused_before_they_are_learnt(machine, kind, entrance):
+    X, message = BAD[kind]
+    before = numbers(machine.W)
+    with pytest.raises(InvalidData, match=message):
+        ENTRANCES[entrance](machine, keras.ops.convert_to_tensor(X.astype(np.float32)))
+    np.testing.assert_array_equal(numbers(machine.W), before)
+
+
+def test_bad_batches_of_a_generator_are_refused_as_they_pass():
+    model = compiled()
+    batches = [BARS, BARS, np.where(BARS == 1, np.nan, BARS)]
+    # TensorFlow, which pulls the batches, passes the message on in an error of its own.
+    with pytest.raises(Exception if BACKEND == "tensorflow" else InvalidData, match="a batch of x must be finite"):
+        model.fit(((batch,) for batch in batches), steps_per_epoch=3, verbose=0, shuffle=False)
+    assert np.isfinite(numbers(model.W)).all()
+
+
+def test_a_data_set_of_single_rows_is_answered_with_batch(machine):
+    tf = pytest.importorskip("tensorflow")
+    rows = tf.data.Dataset.from_tensor_slices(BARS)
+    for use in (machine.fit, machine.evaluate, machine.predict, machine.adapt):
+        with pytest.raises(InvalidData, match=r"single rows, of shape \(9,\).*batch\(n\)"):
+            use(rows)
+
+
+def test_overshoot_of_a_few_units_in_the_last_place_is_taken_as_one(machine):
+    X = np.where(BARS == 1, np.nextafter(1, 2), BARS)
+    assert np.array_equal(machine.predict(X, verbose=0), machine.predict(BARS, verbose=0))
+
+
+def test_blank_images_are_warned_of():
+    model = hk.RBM(4)
+    model.compile(optimizer="sgd")
+    for use in (model.adapt, lambda X: model.fit(X, verbose=0)):
+        with pytest.warns(UserWarning, match=r"Every row is empty once it is thresholded at 0.5.*0.0039.*once"):
+            use(BARS / 255)
+    grey = hk.RBM(4, binarize="sample")
+    grey.adapt(BARS / 255)  # drawn, these are rare states, not empty ones
+
+
+@pytest.mark.parametrize("options", [{"loss": "mse"}, {"metrics": ["accuracy"]}, {"weighted_metrics": ["mae"]}])
+def test_a_loss_and_metrics_of_labels_are_refused(options):
+    with pytest.raises(InvalidParameter, match=f"{next(iter(options))} must be left out.*classifier"):
+        hk.RBM(3).compile(optimizer="sgd", **options)
+
+
+def test_hdf5_is_refused_before_a_file_is_left(tmp_path, machine):
+    for name in ("model.h5", "model.hdf5"):
+        with pytest.raises(InvalidParameter, match=r"must end in \.keras"):
+            machine.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_export_writes_the_features_or_says_what_to_do(tmp_path):
+    rbm = random_rbm()
+    model = hk.RBM.from_rbm(rbm)
+    with pytest.raises(InvalidParameter, match="must be built"):
+        hk.RBM(3).export(tmp_path / "unbuilt")
+    try:
+        import tensorflow as tf
+    except ImportError:
+        tf = None
+    if tf is None or BACKEND == "torch":
+        with pytest.raises(InvalidParameter, match="format must be one that Keras writes from"):
+            model.export(tmp_path / "model", verbose=False)
+        return
+    model.export(tmp_path / "model", verbose=False)
+    exported = tf.saved_model.load(str(tmp_path / "model"))
+    np.testing.assert_allclose(exported.serve(tf.constant(BITS)).numpy(), rbm.mean_h_from_v(BITS), atol=1e-6)
+
+
+def test_a_format_that_cannot_be_written_is_answered(tmp_path):
+    with pytest.raises(InvalidParameter, match=r"format must be one .* Got 'onnx'.*save\('model.keras'\)"):
+        hk.RBM.from_rbm(random_rbm()).export(tmp_path / "model.onnx", format="onnx", verbose=False)
+
+
+def test_the_summary_shows_parameters_and_chains_apart():
+    said = []
+    hk.RBM(3).summary(print_fn=said.append)
+    assert "3 hidden units; not built" in said[0]
+    compiled(method="pcd", chains=7).summary(print_fn=said.append)
+    lines = {line.split()[0]: line.split()[-1] for line in said[1].splitlines() if line.startswith("  ")}
+    assert {"W": "45", "b": "9", "c": "5", "total": "59", "chains": "35"}.items() <= lines.items()
+    parameters, states = said[1].split("States")
+    assert "chains" in states
+    assert "chains" not in parameters
+    frozen = compiled(centered=False)
+    frozen.trainable = False
+    frozen.summary(print_fn=said.append)
+    assert said[2].count("frozen") == 3
+    assert "States" not in said[2]
+
+
+def test_the_wrapper_for_scikit_learn_works():
+    from keras.wrappers import SKLearnTransformer
+
+    features = SKLearnTransformer(compiled(), fit_kwargs={"verbose": 0, "epochs": 2})
+    got = features.fit(BARS, np.zeros(len(BARS))).transform(BARS)
+    np.testing.assert_allclose(got, features.model_.to_rbm().mean_h_from_v(BARS), atol=1e-6)
 
 
 def test_bad_batches_of_a_data_set_are_refused(machine):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,27 +20,37 @@ def is_array(x: Any) -> bool:
     return isinstance(x, (np.ndarray, list)) or scipy.sparse.issparse(x) or type(x).__module__.startswith("pandas")
 
 
-def check_input(x: Any, n_visible: int | None, name: str = "x") -> Any:
+def check_input(x: Any, n_visible: int | None, name: str = "x", *, traced: bool = False) -> Any:
     """Return what to hand to Keras for the argument `x` of `fit`, `evaluate` or `predict`.
 
-    An array is checked whole; of a data set that can be read again (``tf.data``, ``PyDataset``, ``DataLoader``) the
-    first batch is; a tensor's and a generator's values are not looked at.
+    An array or a tensor is checked whole; of a data set that can be read again (``tf.data``, ``PyDataset``,
+    ``DataLoader``) the first batch is; of a generator each batch, as it passes.
+
+    Parameters
+    ----------
+    traced : bool
+        Whether `x` may be a tensor without values, or one whose values it would cost time to wait for: then only its
+        shape is checked.
 
     Raises
     ------
     InvalidData
-        Not numeric, not 2-D, empty, wrong width, NaN, infinite, or outside [0, 1].
+        Not numeric, not 2-D, empty, wrong width, NaN, infinite, outside [0, 1], or a data set of single rows.
     """
     if is_array(x):
         return _narrow(check_matrix(x, n_columns=n_visible, name=name))
-    if isinstance(x, keras.utils.PyDataset):
+    if keras.ops.is_tensor(x) or isinstance(x, keras.KerasTensor):
+        check_width(x, n_visible, name)
+        if not traced:
+            check_matrix(keras.ops.convert_to_numpy(x), n_columns=n_visible, name=name)
+    elif isinstance(x, types.GeneratorType):
+        return _checked(x, n_visible, name)
+    elif isinstance(x, keras.utils.PyDataset):
         _check_batch(x[0], n_visible, name)
-    elif hasattr(x, "__iter__") and not hasattr(x, "__next__") and not hasattr(x, "dtype"):
+    elif hasattr(x, "__iter__") and not hasattr(x, "__next__"):
         for batch in x:
             _check_batch(batch, n_visible, name)
             break
-    elif hasattr(x, "shape"):
-        check_width(x, n_visible, name)
     return x
 
 
@@ -91,9 +103,37 @@ def check_sample_weight(sample_weight: Any) -> None:
         )
 
 
+def warn_if_blank(highest: float) -> None:
+    """Warn where thresholding leaves nothing on, as it does with images that were divided by 255 twice.
+
+    Parameters
+    ----------
+    highest : float
+        The largest value of the data.
+    """
+    if 0 < highest <= 0.5:
+        warnings.warn(
+            f"Every row is empty once it is thresholded at 0.5: the largest value is {highest:.3g}. "
+            "Scale the data to [0, 1], once, or pass binarize='sample'.",
+            stacklevel=4,
+        )
+
+
+def _checked(batches: Iterator[Any], n_visible: int | None, name: str) -> Iterator[Any]:
+    for batch in batches:
+        _check_batch(batch, n_visible, name)
+        yield batch
+
+
 def _check_batch(batch: Any, n_visible: int | None, name: str) -> np.ndarray[Any, Any]:
     x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    return check_matrix(keras.ops.convert_to_numpy(x), n_columns=n_visible, name=f"a batch of {name}")
+    values = keras.ops.convert_to_numpy(x)
+    if values.ndim == 1:
+        raise InvalidData(
+            f"{name} must yield batches of shape (rows, n_visible). Got single rows, of shape {values.shape}. "
+            f"Use {name}.batch(n) of tf.data, or yield n rows at a time."
+        )
+    return check_matrix(values, n_columns=n_visible, name=f"a batch of {name}")
 
 
 def _narrow(X: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

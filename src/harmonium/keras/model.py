@@ -13,17 +13,20 @@ import harmonium
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_matrix, check_number
 from harmonium.keras import checks, equations, replicas
+from harmonium.keras.checked import CheckedModel
 from harmonium.keras.equations import Parameters
+from harmonium.keras.monitors import epoch_mean
 from harmonium.keras.noise import Noise, uniform
 from harmonium.random import Key
 from harmonium.rbm import bias_of_means
+from harmonium.training import Config
 
 # While training, the sampled monitors look at this many rows of each batch: enough for a curve, too few to cost time.
 _MONITORED_ROWS = 16
 
 
 @keras.saving.register_keras_serializable(package="harmonium")
-class RBM(keras.Model):  # type: ignore[misc]
+class RBM(CheckedModel):
     """A binary restricted Boltzmann machine that `compile` and `fit` train by contrastive divergence.
 
     The loss is mean F(v_data) - mean F(v_chain), where no gradient flows through the states of the chain. Its gradient
@@ -38,15 +41,18 @@ class RBM(keras.Model):  # type: ignore[misc]
         Where the negative chains start: where they ended at the last step, or at the data of the batch.
     sweeps : int
         k of CD-k and PCD-k.
-    chains : int
-        Number of persistent chains; ignored by "cd". Under a TensorFlow strategy, the replicas share them.
+    chains : int, optional
+        Number of persistent chains; ignored by "cd". Left out, as many as `harmonium.Config` chooses: 500. Under a
+        TensorFlow strategy, the replicas share them.
     last_statistic : {"sampled", "mean_field"}
         The visible states of the negative statistics: the chain's last sample, or E[v | h].
-    weight_decay : float
-        Coefficient of -W in the ascent of W (L2). It belongs to the loss; for decoupled decay use the optimiser's.
+    weight_decay : float, optional
+        Coefficient of -W in the ascent of W (L2). It belongs to the loss; for decoupled decay use the optimiser's. Left
+        out, `adapt`, or `fit` on an array, chooses it as `harmonium.Config.for_data` does; where the number of rows is
+        unknown, as for as many rows as weights.
     binarize : {"threshold", "sample", "none"}
         What becomes of grey levels in `fit` and `evaluate`: 1 above 0.5, drawn anew each step, or left as they are.
-    centred : bool
+    centered : bool
         Train in centred coordinates: W with the biases that belong to the offsets of v (the data's means, by `adapt`;
         1/2 without) and of h (1/2). The model is the same, its gradients are better conditioned.
     monitors : bool
@@ -61,7 +67,7 @@ class RBM(keras.Model):  # type: ignore[misc]
     Attributes
     ----------
     W, b, c : keras.Variable
-        Of shapes (n_hidden, n_visible), (n_visible,) and (n_hidden,), once the model is built. If `centred`, b and c
+        Of shapes (n_hidden, n_visible), (n_visible,) and (n_hidden,), once the model is built. If `centered`, b and c
         are the biases at the offsets; `to_rbm` gives the ordinary ones.
     chain_states : keras.Variable of shape (chains, n_hidden), or None
         Hidden states of the persistent chains; saved with the weights, as is the state of the noise.
@@ -87,38 +93,36 @@ class RBM(keras.Model):  # type: ignore[misc]
     >>> model.fit(X, batch_size=50, epochs=20, validation_data=(X_valid,))            # doctest: +SKIP
     """
 
-    built: bool  # Keras'
-
     def __init__(
         self,
         n_hidden: int,
         *,
         method: str = "pcd",
-        sweeps: int = 1,
-        chains: int = 100,
-        last_statistic: str = "sampled",
-        weight_decay: float = 1e-3,
-        binarize: str = "threshold",
-        centred: bool = False,
+        sweeps: int = Config.sweeps,
+        chains: int | None = Config.chains,
+        last_statistic: str = Config.last_statistic,
+        weight_decay: float | None = Config.weight_decay,
+        binarize: str = Config.binarize,
+        centered: bool = Config.centered,
         monitors: bool = True,
-        seed: int = 0,
+        seed: int = Config.seed,
         **options: Any,
     ) -> None:
         super().__init__(autocast=False, **options)
         self.n_hidden = check_count(n_hidden, "n_hidden")
         self.method = check_choice(method, "method", ("pcd", "cd"))
         self.sweeps = check_count(sweeps, "sweeps")
-        self.chains = check_count(chains, "chains")
+        self.chains = None if chains is None else check_count(chains, "chains")
         self.last_statistic = check_choice(last_statistic, "last_statistic", ("sampled", "mean_field"))
-        self.weight_decay = check_number(weight_decay, "weight_decay", low=0)
+        self.weight_decay = None if weight_decay is None else check_number(weight_decay, "weight_decay", low=0)
         self.binarize = check_choice(binarize, "binarize", ("threshold", "sample", "none"))
-        self.centred, self.monitors = bool(centred), bool(monitors)
+        self.centered, self.monitors = bool(centered), bool(monitors)
         self.seed = Key(seed).seed
         self.noise = Noise(self.seed)
         if self.monitors:
-            self.free_energy_monitor = keras.metrics.Mean("free_energy")
-            self.pseudo_log_likelihood_monitor = keras.metrics.Mean("pseudo_log_likelihood")
-            self.reconstruction_error_monitor = keras.metrics.Mean("reconstruction_error")
+            self.free_energy_monitor = epoch_mean("free_energy")
+            self.pseudo_log_likelihood_monitor = epoch_mean("pseudo_log_likelihood")
+            self.reconstruction_error_monitor = epoch_mean("reconstruction_error")
 
     # Construction ---------------------------------------------------------------------------------------------------
 
@@ -130,14 +134,17 @@ class RBM(keras.Model):  # type: ignore[misc]
         # The first weights and chains of `harmonium.train` with this seed, on every backend and every process.
         weights = 0.01 * key.derive("initial weights").normal(n, m)
         self.W = self._add("W", (n, m), weights)
-        self.b = self._add("b", (m,), 0.0)
-        self.c = self._add("c", (n,), 0.0)
-        self.chain_states = None
+        # Ordinary biases of 0, which are others at the offsets.
+        self.b = self._add("b", (m,), weights.sum(axis=0) / 2 if self.centered else 0.0)
+        self.c = self._add("c", (n,), weights.sum(axis=1) / 2 if self.centered else 0.0)
+        self.chain_states: Any = None
+        if self.chains is None:
+            self.chains = self._choices(1, m).n_chains
         if self.method == "pcd":
             first_chains = key.derive("first chains").uniform(self.chains, n) < 0.5
             # Each replica adds its rows to zeros elsewhere, so that the sum is the whole, everywhere.
             self.chain_states = self._add("chains", (self.chains, n), first_chains, trainable=False, aggregation="sum")
-        if self.centred:
+        if self.centered:
             self.v_offset = self._add("v_offset", (m,), 0.5, trainable=False)
             self.h_offset = self._add("h_offset", (n,), 0.5, trainable=False)
         self.built = True
@@ -163,18 +170,21 @@ class RBM(keras.Model):  # type: ignore[misc]
         InvalidData
             The data breaks the input contract.
         """
-        total, n_samples = np.zeros(()), 0
+        total, n_samples, highest = np.zeros(()), 0, 0.0
         for batch in checks.batches_of(data, self.n_visible):
             total, n_samples = total + batch.sum(axis=0, dtype=np.float64), n_samples + len(batch)
+            highest = max(highest, float(batch.max()))
         b = bias_of_means(total, n_samples)
         self.build((None, len(b)))
-        self.b.assign(b)
-        if self.centred:
+        c = ops.convert_to_numpy(self._tensors().c)
+        if self.centered:
             self.v_offset.assign(expit(b))
+        self._assign_biases(b, c)
+        self._see(n_samples, len(b), highest)
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` takes."""
-        names = ("n_hidden", "method", "sweeps", "chains", "last_statistic", "weight_decay", "binarize", "centred")
+        names = ("n_hidden", "method", "sweeps", "chains", "last_statistic", "weight_decay", "binarize", "centered")
         config = {name: getattr(self, name) for name in (*names, "monitors", "seed")}
         base = super().get_config()
         return config | {name: base[name] for name in ("name", "trainable", "dtype") if name in base}
@@ -186,11 +196,8 @@ class RBM(keras.Model):  # type: ignore[misc]
         """A Keras model with the parameters of `rbm`; `options` are those of the class."""
         model = cls(rbm.n_hidden, **options)
         model.build((None, rbm.n_visible))
-        b, c = rbm.b, rbm.c
-        if model.centred:
-            b, c = b + rbm.W.T @ np.full(rbm.n_hidden, 0.5), c + rbm.W @ np.full(rbm.n_visible, 0.5)
-        for variable, value in ((model.W, rbm.W), (model.b, b), (model.c, c)):
-            variable.assign(value)
+        model.W.assign(rbm.W)
+        model._assign_biases(rbm.b, rbm.c)
         return model
 
     def to_rbm(self) -> harmonium.RBM:
@@ -255,8 +262,9 @@ class RBM(keras.Model):  # type: ignore[misc]
         chain_energies = equations.free_energy(v_chain, equations.logits_h(v_chain, parameters), parameters)
         chain_weight = sample_weight if self.method == "cd" else None
         loss = self._mean(energies, sample_weight) - self._mean(chain_energies, chain_weight)
-        if self.weight_decay:
-            loss = loss + self.weight_decay / 2 * equations.squared_norm(parameters.W) / replicas.count()
+        decay = self._choices(None, v.shape[1]).decay if self.weight_decay is None else self.weight_decay
+        if decay:
+            loss = loss + decay / 2 * equations.squared_norm(parameters.W) / replicas.count()
         if self.monitors:
             constants = (ops.stop_gradient(logits), ops.stop_gradient(energies), parameters.constant())
             self._monitor(v, *constants, logits_v, training)
@@ -326,9 +334,30 @@ class RBM(keras.Model):  # type: ignore[misc]
 
     def _tensors(self) -> Parameters:
         W, b, c = (ops.convert_to_tensor(x) for x in (self.W, self.b, self.c))
-        if self.centred:
+        if self.centered:
             b, c = b - ops.matmul(self.h_offset, W), c - ops.matmul(W, self.v_offset)
         return Parameters(W, b, c, self.compute_dtype)
+
+    def _assign_biases(self, b: Any, c: Any) -> None:
+        """Make b and c the ordinary biases, whatever the offsets."""
+        if self.centered:
+            W, v_offset, h_offset = (
+                ops.convert_to_numpy(x).astype(np.float64) for x in (self.W, self.v_offset, self.h_offset)
+            )
+            b, c = b + h_offset @ W, c + W @ v_offset
+        self.b.assign(b)
+        self.c.assign(c)
+
+    def _choices(self, n_samples: int | None, n_visible: int) -> Config:
+        """What `Config` chooses for data of this size; of an unknown number of rows, for as many as weights."""
+        n_samples = n_samples or self.n_hidden * n_visible
+        return Config(self.n_hidden, method=self.method).for_data(n_samples, n_visible)
+
+    def _see(self, n_samples: int, n_visible: int, highest: float) -> None:
+        if self.binarize == "threshold":
+            checks.warn_if_blank(highest)
+        if self.weight_decay is None:
+            self.weight_decay = self._choices(n_samples, n_visible).decay
 
     def _bernoulli(self, logits: Any) -> Any:
         """States that are on with probability sigmoid(logits)."""
@@ -354,43 +383,12 @@ class RBM(keras.Model):  # type: ignore[misc]
         checks.check_width(x, n_units, name)
         return self._cast(ops.convert_to_tensor(x))
 
-    def _require_built(self) -> None:
-        if not self.built:
-            raise InvalidParameter(
-                "The model must be built. Got one that saw no data. Call fit, adapt(X) or build((None, n_visible))."
-            )
-
     def _check_chains(self) -> None:
-        if self.chains % replicas.count():
+        if self.chain_states.shape[0] % replicas.count():
             raise InvalidParameter(
                 f"chains must be a multiple of the {replicas.count()} replicas of the strategy. Got {self.chains}. "
                 "Choose another number of chains."
             )
-
-    # Keras' entrances, where the values of arrays can be looked at ---------------------------------------------------
-
-    def __call__(self, v: Any, *args: Any, **kwargs: Any) -> Any:
-        """As `call`, after a check of arrays."""
-        return super().__call__(checks.check_input(v, self.n_visible, "v"), *args, **kwargs)
-
-    def fit(self, x: Any = None, y: Any = None, **options: Any) -> Any:
-        """Keras' `fit`, after a check of `x` and `validation_data`. `y` is ignored."""
-        x = checks.check_input(x, self.n_visible)
-        checks.check_sample_weight(options.get("sample_weight"))
-        valid = options.get("validation_data")
-        if isinstance(valid, tuple):
-            options["validation_data"] = (checks.check_input(valid[0], self.n_visible, "validation_data"), *valid[1:])
-        elif valid is not None:
-            options["validation_data"] = checks.check_input(valid, self.n_visible, "validation_data")
-        return super().fit(x, y, **options)
-
-    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
-        """Keras' `evaluate`, after a check of `x`. `y` is ignored."""
-        return super().evaluate(checks.check_input(x, self.n_visible), y, **options)
-
-    def predict(self, x: Any, **options: Any) -> Any:
-        """Keras' `predict`, after a check of `x`: E[h | v]."""
-        return super().predict(checks.check_input(x, self.n_visible), **options)
 
 
 def _constant(value: Any) -> Any:

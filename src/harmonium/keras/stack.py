@@ -52,8 +52,8 @@ def classifier(
                 f"A machine must have as many visible units as the one below has hidden ones. Got {above.n_visible} "
                 f"above {below.n_hidden}. Pass the machines from the bottom to the top."
             )
-    # Without persistent chains, which a feature layer does not need.
-    options = {"method": "cd", "monitors": False}
+    # Without persistent chains, monitors and offsets, which a feature layer does not need.
+    options = {"method": "cd", "monitors": False, "centered": False}
     layers = [RBM.from_rbm(rbm, name=f"rbm_{k}", **options) for k, rbm in enumerate(machines)]
     head = keras.layers.Dense(
         check_count(n_classes, "n_classes", minimum=2),
