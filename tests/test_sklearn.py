@@ -220,7 +220,7 @@ TAKE_NAN = {"fit": "Got only NaN", "partial_fit": "Got only NaN", "transform": N
 def test_bad_data_are_refused_everywhere(name, case):
     X, message = BAD[case]
     message = TAKE_NAN.get(name, message) if "nan" in case else message
-    if message is None:
+    if message is None or (case == "1-D" and name == "gibbs"):  # one vector is one row
         return
     with pytest.raises(ValueError, match=message):
         getattr(model().fit(COINS), name)(X)
@@ -269,7 +269,9 @@ def test_image_bytes_are_warned_about():
         model(n_iter=1).fit((GREY * 255).astype(np.uint8))
 
 
-@pytest.mark.parametrize(("H", "message"), [(np.zeros((2, 7)), "8 columns"), (np.full((2, 8), 2.0), r"\[0, 1\]")])
+@pytest.mark.parametrize(
+    ("H", "message"), [(np.zeros((2, 7)), "n_components = 8"), (np.full((2, 8), 2.0), r"\[0, 1\]")]
+)
 def test_inverse_transform_is_strict(fitted, H, message):
     with pytest.raises(InvalidData, match=message):
         fitted.inverse_transform(H)
@@ -307,6 +309,7 @@ def test_bad_sample_counts_are_refused(fitted, arguments):
 @pytest.mark.parametrize("binarize", ["none", "threshold", "sample"])
 def test_fit_is_train_of_the_core(method, binarize, engine):
     parameters = {"method": method, "sweeps": 2, "momentum": 0.5, "weight_decay": 1e-3, "binarize": binarize}
+    parameters["centered"] = method == "cd"
     X = GREY[:200]
     ours = model(random_state=7, engine=engine, **parameters).fit(X)
     core = harmonium.train(
@@ -385,6 +388,7 @@ def test_fit_with_holes_and_weights_is_train_of_the_core(method, engine):
         "learning_rate": 0.1,
         "schedule": "constant",
         "momentum": 0.0,
+        "centered": False,
     }
     config = harmonium.Config(8, method=method, engine=engine, weight_decay=0.0, binarize="none", **options)
     run = harmonium.TrainingRun(HOLES[:200], config, sample_weight=weights)
@@ -582,7 +586,7 @@ def test_partial_fit_follows_changed_parameters():
     assert m.h_samples_.shape == (10, 8)
     m.set_params(batch_size=100).partial_fit(COINS)
     assert m.h_samples_.shape == (10, 8)
-    with pytest.raises(InvalidParameter, match="hidden units"):
+    with pytest.raises(InvalidParameter, match="n_components must stay 8"):
         m.set_params(n_components=9).partial_fit(COINS)
 
 

@@ -127,6 +127,16 @@ class Key:
         """Uniform numbers strictly inside (0, 1), shape (n_rows, n_columns): (bits + 1/2) / 2**32, exactly."""
         return (self.bits(n_rows, n_columns).astype(np.float64) + 0.5) * 2.0**-32
 
+    def uniform_at(self, rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """What `uniform` holds in some places, given by their rows and columns, shape (n_places,)."""
+        counter = np.empty((len(rows), 4), np.uint32)
+        counter[:, 0] = columns // 4
+        counter[:, 1] = rows + self.row
+        counter[:, 2] = self.step
+        counter[:, 3] = self.stream
+        bits = philox4x32(counter, self.seed)[np.arange(len(rows)), columns % 4]
+        return (bits.astype(np.float64) + 0.5) * 2.0**-32
+
     def normal(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
         """Standard normal numbers by inversion, shape (n_rows, n_columns)."""
         z: npt.NDArray[np.float64] = scipy.special.ndtri(self.uniform(n_rows, n_columns))
@@ -134,6 +144,8 @@ class Key:
 
     def permutation(self, n: int) -> npt.NDArray[np.intp]:
         """A uniformly random order of range(n): the ranks of n 64-bit numbers."""
+        if n == 1:
+            return np.zeros(1, np.intp)
         words = self.bits(2, n).astype(np.uint64)
         return np.argsort((words[0] << _SHIFT) | words[1], kind="stable")
 

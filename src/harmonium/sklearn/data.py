@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
+import sklearn
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from harmonium.inputs import check_weights
 
-# Rows that are dense at one time.
-_ROWS = 2000
+# Numbers that are dense at one time.
+_CELLS = 2**22
+# How far rounding may carry a scaled value past 0 or 1: units in the last place of single precision.
+_OVERSHOOT = 4 * float(np.finfo(np.float32).eps)
+# Frames of these packages are not where a user called from.
+_PACKAGES = tuple(f"{Path(str(file)).parent}{os.sep}" for file in (__file__, sklearn.__file__, joblib.__file__))
 
 
 class DataRangeWarning(UserWarning):
-    """Data lie outside [0, 1] and were clipped to it."""
+    """Data lie outside [0, 1] and were clipped to it, or all below 1/2 where they are to be thresholded."""
 
 
 def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool = False) -> Any:
@@ -29,7 +38,7 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool =
     estimator : estimator
         Whose `n_features_in_` and `feature_names_in_` are compared, or set if `reset`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Any finite real numbers.
+        Any finite real numbers. What is masked is missing.
     reset : bool
         Whether this is a first fit.
     allow_nan : bool
@@ -44,6 +53,10 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool =
     ValueError
         Not numeric, not 2-D, empty, NaN, infinite, or of another width than at the fit.
     """
+    if not reset and _is_plainly_sound(estimator, X):
+        return X
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)
     finite = "allow-nan" if allow_nan else True
     X = validate_data(estimator, X, accept_sparse="csr", dtype="numeric", reset=reset, ensure_all_finite=finite)
     is_sparse = scipy.sparse.issparse(X)
@@ -56,22 +69,54 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool =
     low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # which pass over NaN
     if not (low < 0 or high > 1):
         return X
-    warnings.warn(
-        f"X should lie in [0, 1]. Got values from {low:g} to {high:g}, which are clipped. "
-        "Scale them first, for example with sklearn.preprocessing.MinMaxScaler.",
-        DataRangeWarning,
-        stacklevel=3,
-    )
+    if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
+        if is_sparse and values.size < X.shape[0] * X.shape[1]:
+            low, high = np.fmin(low, 0), np.fmax(high, 0)
+        warn(
+            f"X should lie in [0, 1]. Got values from {low:.8g} to {high:.8g}, which are clipped. "
+            + _advice(low, is_sparse),
+            DataRangeWarning,
+        )
     clipped = np.clip(values, 0, 1)
     return type(X)((clipped, X.indices, X.indptr), shape=X.shape) if is_sparse else clipped
 
 
-def rows_that_count(X: npt.NDArray[Any], sample_weight: Any) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-    """The rows whose weight is not zero, and those weights as a keyword argument; none of it without weights.
+def _advice(low: float, is_sparse: bool) -> str:
+    if is_sparse and low >= 0:
+        return (
+            "Make counts 0 or 1 first, with CountVectorizer(binary=True) or sklearn.preprocessing.Binarizer, or scale "
+            "them with sklearn.preprocessing.MaxAbsScaler."
+        )
+    return "Scale them first, for example with sklearn.preprocessing.MinMaxScaler."
+
+
+def _is_plainly_sound(estimator: Any, X: Any) -> bool:
+    """Whether `X` is an array that all checks would return as it is; they would take longer than one row's product."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype.kind in "buif"
+        and X.size > 0
+        and X.shape[1] == getattr(estimator, "n_features_in_", None)
+        and not hasattr(estimator, "feature_names_in_")
+        and (X.dtype.kind == "b" or bool(X.min() >= 0 and X.max() <= 1))  # never so with NaN
+    )
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """A warning that points at the line that called scikit-learn or this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGES):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def rows_that_count(X: Any, sample_weight: Any) -> tuple[Any, npt.NDArray[np.float64] | None]:
+    """The rows whose weight is not zero, and those weights; None without weights.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,), number or None
 
     Raises
@@ -80,10 +125,10 @@ def rows_that_count(X: npt.NDArray[Any], sample_weight: Any) -> tuple[npt.NDArra
         Not one finite number for each row, negative, or all zero.
     """
     if sample_weight is None:
-        return X, {}
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    check_weights(weights, len(X))
-    return X[weights > 0], {"sample_weight": weights[weights > 0]}
+        return X, None
+    weights: npt.NDArray[np.float64] = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    check_weights(weights, X.shape[0])
+    return (X, weights) if weights.all() else (X[weights > 0], weights[weights > 0])
 
 
 def float_dtype(X: Any) -> np.dtype[Any]:
@@ -101,6 +146,7 @@ def as_dense(X: Any) -> npt.NDArray[Any]:
 
 def dense_chunks(X: Any) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
     """Blocks of dense rows, so that memory stays small next to the data."""
-    for first in range(0, X.shape[0], _ROWS):
-        rows = slice(first, min(first + _ROWS, X.shape[0]))
+    n_rows = max(1, _CELLS // X.shape[1])
+    for first in range(0, X.shape[0], n_rows):
+        rows = slice(first, min(first + n_rows, X.shape[0]))
         yield rows, as_dense(X[rows])

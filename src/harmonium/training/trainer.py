@@ -20,6 +20,7 @@ from harmonium.training.config import Config
 from harmonium.training.estimators import PERSISTENT, first_chains, make_estimator
 from harmonium.training.monitors import Monitor, Report
 from harmonium.training.optimizer import Optimizer
+from harmonium.training.step import advance
 
 
 @dataclass(frozen=True)
@@ -259,15 +260,7 @@ class TrainingRun:
         """One step: the statistics of a batch, those of the model, and one move along the difference."""
         engine, step = self.engine, self._step
         batch = self._batches.at(engine, step)
-        rate = self._learning_rate(step)
-        logits = engine.logits_h(batch.v)
-        negative = self._estimator.estimate(engine, logits, step)
-        if batch.weights is not None and self.config.method == "cd" and isinstance(negative.side, Phase):
-            # A chain that starts at a row counts as its row does.
-            negative = negative._replace(side=negative.side._replace(weights=batch.weights))
-        positive = Phase(batch.v, engine.mean(logits), batch.weights)
-        self._optimizer.ascend(engine, positive, negative.side, rate, step, batch.share)
-        self._estimator.learn(engine, positive, negative, batch.share * rate)
+        negative = advance(engine, batch, self._estimator, self._optimizer, self._learning_rate(step), step)
         self._step += 1
         side = negative.side if isinstance(negative.side, Phase) else None
         self._monitor.observe(self._step, engine, side, negative.logits, negative.swaps)

@@ -1,0 +1,98 @@
+"""Passes over data, for an engine that lives longer than the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from harmonium.engines import Engine, Velocity, make_engine
+from harmonium.random import Key
+from harmonium.rbm import RBM, bias_of_means
+from harmonium.training import Config
+from harmonium.training.batches import Batches
+from harmonium.training.estimators import first_chains, make_estimator
+from harmonium.training.optimizer import Optimizer
+from harmonium.training.sparse_batches import SparseBatches
+from harmonium.training.step import advance
+
+
+class Learning:
+    """A run of training without a monitor; its steps are those of `harmonium.TrainingRun` with the same choices.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_visible), values in [0, 1], NaN where missing
+        A sparse one is made dense by batch.
+    config : Config
+        With nothing left out; its seed is not used.
+    key : Key
+        Of all noise; ``Key(seed)`` gives the run of that seed.
+    sample_weight : array of shape (n_samples,), optional
+    engine : Engine, optional
+        Holds the machine to go on with; a new one if left out.
+    chains : uint8 array of shape (chains, n_hidden), optional
+        Where persistent chains stand; at random if left out.
+    completions : array, optional
+        Where missing entries stand, as the batches take them.
+    averages : mapping of arrays
+        What `averages` returned.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        config: Config,
+        key: Key,
+        sample_weight: npt.NDArray[np.float64] | None = None,
+        *,
+        engine: Engine | None = None,
+        chains: npt.NDArray[np.uint8] | None = None,
+        completions: npt.NDArray[np.uint8] | None = None,
+        averages: Any = None,
+    ) -> None:
+        make_batches = SparseBatches if scipy.sparse.issparse(X) else Batches
+        batches = self._batches = make_batches(X, config, key, sample_weight, completions)
+        self._config = config
+        if engine is None:
+            engine = make_engine(_first_machine(batches, config, key), config.engine)
+        self.engine = engine
+        arrays = dict(averages or {})
+        first = first_chains(config, key) if chains is None else chains
+        if first is not None:
+            arrays["chains"] = first
+        self._estimator = make_estimator(config, key, engine, batches.data_means, batches.n_samples, arrays)
+        self._optimizer = Optimizer(config, batches.data_means, arrays)
+        self._step = 0
+
+    def one_pass(self) -> None:
+        """Each row once."""
+        for step in range(self._step, self._step + self._batches.n_batches):
+            batch = self._batches.at(self.engine, step)
+            advance(self.engine, batch, self._estimator, self._optimizer, self._config.rate, step)
+        self._step += self._batches.n_batches
+
+    @property
+    def chains(self) -> npt.NDArray[np.uint8]:
+        """Where persistent chains stand, shape (chains, n_hidden); without rows where there are none."""
+        nothing = np.empty((0, self._config.n_hidden), np.uint8)
+        return self._estimator.arrays(self.engine).get("chains", nothing)
+
+    @property
+    def averages(self) -> Any:
+        """The moving averages that a run goes on from, besides its chains."""
+        return self._optimizer.arrays()
+
+
+def _first_machine(batches: Batches | SparseBatches, config: Config, key: Key) -> RBM:
+    if isinstance(batches, Batches):
+        return RBM.initialise(batches.X, config.n_hidden, key, sample_weight=batches.sample_weight)
+    nowhere = RBM.initialise(np.zeros((1, batches.n_visible), np.uint8), config.n_hidden, key)
+    return RBM(nowhere.W, bias_of_means(*batches.totals).astype(np.float32), nowhere.c)
+
+
+def with_velocity(engine: Engine, velocity: Velocity | None) -> Engine:
+    """The same machine with another momentum; none if it is None."""
+    return make_engine(engine.rbm, engine.name, velocity)

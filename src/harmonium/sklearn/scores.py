@@ -1,0 +1,93 @@
+"""How probable the machine finds data: free energies, and the pseudo-likelihood that selects among machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from harmonium.datasets import binarize
+from harmonium.inputs import check_weights
+from harmonium.sklearn.data import check_data, dense_chunks
+from harmonium.sklearn.fitted import Fitted, only
+
+Float64Array = npt.NDArray[np.float64]
+
+
+class Scores(Fitted):
+    """Free energy and pseudo-likelihood."""
+
+    def free_energy(self, v: Any) -> Float64Array:
+        """F(v) = -b'v - sum_i softplus(c_i + W_i v), so that log p(v) = -F(v) - log Z.
+
+        Parameters
+        ----------
+        v : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_features,)
+            Values in [0, 1].
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or a number
+            In nats.
+        """
+        check_is_fitted(self)
+        X, one = self._rows(v)
+        engine, b = self._engine(), np.asarray(self.intercept_visible_, np.float32)
+        energy = np.empty(X.shape[0])
+        for rows, chunk in dense_chunks(X):
+            states = engine.visible(chunk)
+            energy[rows] = -engine.dot(states, b) - engine.softplus_sum(engine.logits_h(states))
+        return only(energy, one)
+
+    def score_samples(self, X: Any) -> Float64Array:
+        """Exact pseudo-log-likelihood: the sum over features of log p(v_j | all other features).
+
+        Deterministic. On binary data it is the expectation of what scikit-learn's class estimates from one random
+        feature a sample. Grey levels are first thresholded at 0.5, since a grey level is not a state of the machine; a
+        `DataRangeWarning` says so where that leaves every row empty.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Values in [0, 1].
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats.
+        """
+        check_is_fitted(self)
+        return self._pseudo_log_likelihood(check_data(self, X))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:  # noqa: ARG002 - scikit-learn's
+        """The mean of `score_samples`, by which model selection such as `GridSearchCV` compares machines.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Values in [0, 1].
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts; not negative.
+
+        Returns
+        -------
+        float
+        """
+        scores = self.score_samples(X)
+        if sample_weight is None:
+            return float(scores.mean())
+        weights = _check_sample_weight(sample_weight, scores, dtype=np.float64)
+        check_weights(weights, len(scores))
+        return float(np.average(scores, weights=weights))
+
+    def _pseudo_log_likelihood(self, X: Any) -> Float64Array:
+        """`score_samples` of checked rows."""
+        engine = self._engine()
+        scores = np.empty(X.shape[0])
+        for rows, chunk in dense_chunks(X):
+            scores[rows] = engine.pseudo_log_likelihood(engine.encode(binarize(chunk, "threshold")))
+        return scores
