@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 
 from harmonium.containers import NUMERIC, as_plain_array
 from harmonium.errors import InvalidData, InvalidParameter
@@ -44,8 +44,8 @@ def check_matrix(
     InvalidData
         Not numeric, not 2-D, empty, wrong width, NaN, infinite, or outside [0, 1].
     """
-    is_sparse = scipy.sparse.issparse(X)
-    array: Any = _canonical(X) if is_sparse else as_plain_array(X, name)
+    sparse = is_sparse(X)
+    array: Any = _canonical(X) if sparse else as_plain_array(X, name)
     _check_shape(array, n_columns, name)
     if array.dtype.kind != "b":
         low, high = _range_of(array, allow_nan)
@@ -56,9 +56,9 @@ def check_matrix(
         overshoot = _OVERSHOOT * float(np.finfo(np.float16 if array.dtype == np.float16 else np.float32).eps)
         if low < -overshoot or high > 1 + overshoot:
             raise InvalidData(
-                f"{name} must lie in [0, 1]. Got values from {low:.8g} to {high:.8g}{_advice(low, high, is_sparse)}"
+                f"{name} must lie in [0, 1]. Got values from {low:.8g} to {high:.8g}{_advice(low, high, sparse)}"
             )
-    if is_sparse:
+    if sparse:
         array = array.toarray()
     if array.dtype.kind == "f" and (low < 0 or high > 1):
         array = np.clip(array, 0, 1)
@@ -99,7 +99,7 @@ def _check_shape(array: Any, n_columns: int | None, name: str) -> None:
 
 def _range_of(array: Any, allow_nan: bool) -> tuple[Any, Any]:
     """The smallest and the largest value; NaN counts where it is not allowed, and as 0 where there is nothing else."""
-    values, zeros = (array.data, array.nnz < math.prod(array.shape)) if scipy.sparse.issparse(array) else (array, False)
+    values, zeros = (array.data, array.nnz < math.prod(array.shape)) if is_sparse(array) else (array, False)
     if values.size == 0:
         return 0, 0
     # Unlike min and max, fmin and fmax pass over NaN, and return it only where there is nothing else.
@@ -110,11 +110,11 @@ def _range_of(array: Any, allow_nan: bool) -> tuple[Any, Any]:
     return (lowest(low, 0), highest(high, 0)) if zeros else (low, high)
 
 
-def _advice(low: float, high: float, is_sparse: bool) -> str:
+def _advice(low: float, high: float, sparse: bool) -> str:
     """What such values may be, and what to do with them."""
     if low == -1 and high == 1:
         return " (spins?). Pass (X + 1) / 2, or --spins to the command."
-    if low >= 0 and is_sparse:
+    if low >= 0 and sparse:
         return (
             " (counts?). Make them 0/1 (CountVectorizer(binary=True), sklearn.preprocessing.Binarizer), or divide "
             "columns by their largest value (MaxAbsScaler)."
@@ -122,6 +122,12 @@ def _advice(low: float, high: float, is_sparse: bool) -> str:
     if low >= 0 and high <= 255:
         return " (image bytes?). Divide by 255 (--divide-by 255) or threshold to 0/1."
     return ". Rescale the columns to [0, 1] or threshold to 0/1."
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether `X` is a sparse matrix of SciPy's; its package, slow to load, is loaded wherever there is one."""
+    package = sys.modules.get("scipy.sparse")
+    return package is not None and bool(package.issparse(X))
 
 
 def is_binary(X: npt.NDArray[Any]) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import time
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING
 
 from harmonium.cli.output import complain
 from harmonium.cli.working import REDRAW, WithBar
 from harmonium.training import EpochRecord, Scores, TrainingRun
+
+if TYPE_CHECKING:  # loaded where a bar is drawn, so that --help is quick
+    from rich.progress import Progress, ProgressColumn
 
 _WIDE = 72  # columns that the bar and all words need
 
@@ -82,6 +83,9 @@ class TrainingProgress(WithBar):
 
 
 def _make_bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns: list[ProgressColumn] = [TextColumn("{task.fields[epoch]}", justify="right")]
     if console.width >= _WIDE:

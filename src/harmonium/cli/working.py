@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:  # loaded where a bar is drawn, so that --help is quick
+    from rich.progress import Progress
 
 REDRAW = 0.1  # seconds between two looks; a step may take microseconds
 _PATIENCE = 1.0  # seconds of work that need no bar
@@ -46,6 +46,9 @@ class WorkProgress(WithBar):
             return
         self._drawn = now
         if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
             columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task(self._label)

@@ -9,15 +9,14 @@ from typing import Any
 
 import keras
 import numpy as np
-import scipy.sparse
 
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import check_matrix
+from harmonium.inputs import check_matrix, is_sparse
 
 
 def is_array(x: Any) -> bool:
     """Whether `x` holds its values here and now, so that looking at them costs no synchronisation with a device."""
-    return isinstance(x, (np.ndarray, list)) or scipy.sparse.issparse(x) or type(x).__module__.startswith("pandas")
+    return isinstance(x, (np.ndarray, list)) or is_sparse(x) or type(x).__module__.startswith("pandas")
 
 
 def check_input(x: Any, n_visible: int | None, name: str = "x", *, traced: bool = False) -> Any:

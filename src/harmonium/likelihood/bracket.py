@@ -19,7 +19,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 from harmonium.engines.arithmetic import logistic
@@ -122,6 +121,8 @@ def acceptance_ratio(forward: Float64Array, reverse: Float64Array) -> float:
     that tells the two directions apart; this is its maximum-likelihood value, and of all bridges the one of least
     asymptotic variance.
     """
+    from scipy.optimize import brentq  # slow to load, and needed by nobody else
+
     shift = math.log(len(reverse) / len(forward))
 
     def excess(log_z: float) -> float:

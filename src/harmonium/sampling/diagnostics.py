@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from harmonium.errors import InvalidData
 from harmonium.likelihood.starts import normal_scores, variance_ratio
@@ -100,6 +99,8 @@ def r_hat(x: npt.ArrayLike) -> float:
 
 def autocovariance(x: Float64Array) -> Float64Array:
     """Mean of (x_s - mean)(x_(s+t) - mean) at each lag t, with the divisor n at every lag, shape (chains, draws)."""
+    import scipy.fft  # slow to load
+
     n = x.shape[1]
     length = scipy.fft.next_fast_len(2 * n, real=True)  # room for all lags, so that none wraps around
     transform = scipy.fft.rfft(x - x.mean(axis=1, keepdims=True), length, axis=1)
