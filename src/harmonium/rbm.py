@@ -22,6 +22,7 @@ from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreadab
 from harmonium.inputs import check_count, check_matrix, check_number, check_weights, observed_totals
 from harmonium.io import read_tensors, write_tensors
 from harmonium.random import Key, as_key
+from harmonium.reprs import short_repr
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -45,6 +46,9 @@ class Statistics(NamedTuple):
     hv: Array
     v: Array
     h: Array
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __sub__(self, other: Statistics) -> Statistics:
         """The difference of two phases: a gradient."""
@@ -116,6 +120,9 @@ class RBM:
     W: Array
     b: Array
     c: Array
+
+    def __repr__(self) -> str:
+        return f"RBM(n_hidden={self.n_hidden}, n_visible={self.n_visible}, {self.W.dtype})"
 
     def __post_init__(self) -> None:
         try:

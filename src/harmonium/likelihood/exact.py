@@ -20,6 +20,7 @@ from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics, all_states
+from harmonium.reprs import short_repr
 
 Float64Array = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -49,6 +50,9 @@ class ProbabilityTable(NamedTuple):
     layer: str
     p: Float64Array
     log_p: Float64Array
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def exact_statistics(

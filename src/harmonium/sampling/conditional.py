@@ -21,6 +21,7 @@ from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.likelihood.missing import LIMITS, ROWS, blocks, enumerable, over_hidden, over_missing
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
+from harmonium.reprs import short_repr
 from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE
 
 Float64Array = npt.NDArray[np.float64]
@@ -54,6 +55,9 @@ class Imputation:
     mean_h: Float64Array
     r_hat: Float64Array
     exact: npt.NDArray[np.bool_]
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def n_doubtful(self) -> int:

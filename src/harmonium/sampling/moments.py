@@ -13,6 +13,7 @@ from harmonium.inputs import check_count, check_matrix
 from harmonium.likelihood.starts import leading_directions
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics
+from harmonium.reprs import short_repr
 from harmonium.sampling.diagnostics import Float64Array, r_hat
 from harmonium.sampling.gibbs import HIDDEN, VISIBLE, sample
 
@@ -37,6 +38,9 @@ class Moments(NamedTuple):
     mean: Statistics
     error: Statistics
     r_hat: float
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def running_moments(

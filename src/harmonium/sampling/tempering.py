@@ -40,6 +40,7 @@ from harmonium.engines.arithmetic import exp
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, bias_of_means
+from harmonium.reprs import short_repr
 from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE
 from harmonium.sampling.ladder import Float64Array, adapt, n_temperatures
 
@@ -112,6 +113,9 @@ class TemperedSamples(NamedTuple):
     acceptance: Float64Array
     round_trips: int
     betas: Float64Array
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def init(engine: Engine, ladder: FloatArray, base: FloatArray, chains: int, key: Key) -> TemperedState:

@@ -14,6 +14,7 @@ from harmonium.errors import Unreliable
 from harmonium.inputs import check_count
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
+from harmonium.reprs import short_repr
 from harmonium.sampling.diagnostics import Float64Array, autocorrelation_time, r_hat
 from harmonium.sampling.moments import Watch, walk
 
@@ -43,6 +44,9 @@ class ThinnedSamples(NamedTuple):
     tau: float
     every: int
     sweeps: int
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def thinned_sample(

@@ -18,6 +18,7 @@ from scipy.special import expit, logsumexp
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count
 from harmonium.rbm import RBM, all_states
+from harmonium.reprs import short_repr
 
 Float64Array = npt.NDArray[np.float64]
 Logits = Callable[[Any], npt.NDArray[np.floating[Any]]]
@@ -42,6 +43,9 @@ class Transition:
     layer: str
     matrix: Float64Array
     p: Float64Array
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @cached_property
     def eigenvalues(self) -> Float64Array:

@@ -20,6 +20,22 @@ class TrainingResult:
     history: tuple[EpochRecord, ...]
     config: Config
 
+    def __repr__(self) -> str:
+        words = [repr(self.rbm), f"method={self.config.method!r}", f"{len(self.history)} records"]
+        if self.history:
+            last = self.history[-1]
+            words.append(f"epoch {last.epoch}")
+            for name, scores in (("train", last.train), ("valid", last.valid)):
+                if scores is None:
+                    continue
+                kind, score = "log-likelihood", scores.log_likelihood
+                if score is None:
+                    kind, score = "pseudo-log-likelihood", scores.pseudo_log_likelihood
+                if score is not None:
+                    words.append(f"{name} {kind} {score:.2f}")
+            words.append(f"alarms: {'; '.join(last.alarms) or 'none'}")
+        return f"TrainingResult({', '.join(words)})"
+
 
 def train(
     X: Any,

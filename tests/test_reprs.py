@@ -1,0 +1,46 @@
+"""What records look like at a prompt: shape, method and verdict in a line, whatever their size."""
+
+import numpy as np
+import pytest
+
+import harmonium
+from harmonium import RBM
+
+X = harmonium.datasets.load("bars-and-stripes-3x3").train
+
+
+@pytest.fixture(scope="module")
+def result():
+    return harmonium.train(X, 8, valid=X, epochs=2, seed=1)
+
+
+def test_a_machine_shows_its_shape():
+    assert repr(RBM(np.zeros((500, 784)), np.zeros(784), np.zeros(500))) == "RBM(n_hidden=500, n_visible=784, float64)"
+    float32 = RBM(*(np.zeros(shape, np.float32) for shape in ((2, 3), 3, 2)))
+    assert repr(float32) == "RBM(n_hidden=2, n_visible=3, float32)"
+
+
+def test_a_result_shows_the_method_the_scores_and_the_alarms(result):
+    last = result.history[-1]
+    said = repr(result)
+    assert said.startswith(f"TrainingResult({result.rbm!r}, method={result.config.method!r}, ")
+    assert f"epoch {last.epoch}, train log-likelihood {last.train.log_likelihood:.2f}, valid log-likelihood " in said
+    assert said.endswith(f"alarms: {'; '.join(last.alarms) or 'none'})")
+    empty = harmonium.train(X, 8, epochs=0)
+    assert len(repr(empty)) < 200
+
+
+def test_every_record_with_arrays_is_one_short_line(result):
+    rbm = result.rbm
+    holes = np.where(np.arange(9) == 2, np.nan, X[:3].astype(float))
+    records = [
+        rbm, result, rbm.model_statistics(), harmonium.log_partition(rbm), harmonium.log_likelihood(rbm, X),
+        harmonium.impute(rbm, holes), harmonium.sample_tempered(rbm, 20, sweeps=20), harmonium.thinned_sample(rbm, 20),
+        harmonium.probability_table(rbm), harmonium.running_moments(rbm, sweeps=20), harmonium.Key(3),
+        harmonium.theory.transition_matrix(rbm),
+    ]  # fmt: skip
+    for record in records:
+        assert len(repr(record)) < 500, type(record)
+        assert "\n" not in repr(record)
+        assert repr(record).startswith(type(record).__name__)
+    assert repr(records[2]) == ("Statistics(hv=<float32 array (8, 9)>, v=<float32 array (9,)>, h=<float32 array (8,)>)")
