@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from harmonium.likelihood import exact_gradient, exact_statistics, log_partition, probability_table
+from harmonium.likelihood.marginal import marginal_free_energy
 from harmonium.rbm import RBM
-from harmonium.verify.check import DIFFERENCES, SINGLE, Check, compare
+from harmonium.verify.check import DIFFERENCES, EXACT, SINGLE, Check, compare
 from harmonium.verify.counting import Array, Counted, Parameters, number, slopes
 from harmonium.verify.machines import data, machine, parameters
 
@@ -18,6 +19,9 @@ def checks(engines: tuple[str, ...]) -> Iterator[Check]:
     rbm, counted = machine()
     X = data(rbm.n_visible)
     yield from _likelihoods(rbm, counted, X, engines)
+    for engine in engines:
+        yield _annealed(rbm, counted, engine)
+        yield _missing(rbm, counted, engine)
     yield from _gradients(rbm, counted, X, engines)
 
 
@@ -41,6 +45,27 @@ def _likelihoods(rbm: RBM, counted: Counted, X: Array, engines: tuple[str, ...])
     # The table counts units from the lowest bit, ours from the highest.
     order = (np.arange(len(table.p))[:, None] >> np.arange(rbm.n_hidden)) & 1
     yield compare("(18)", "probability_table", table.p, counted.p_h[number(order)])
+
+
+def _annealed(rbm: RBM, counted: Counted, engine: str) -> Check:
+    """How far log Z lies outside the bracket of annealing, which is narrow here."""
+    found, log_z = log_partition(rbm, "ais", engine=engine), np.log(counted.z)
+    outside = np.inf
+    if found.verdict == "ok" and found.lower is not None and found.upper is not None:
+        outside = max(0.0, found.lower - log_z, log_z - found.upper)
+    return Check("(36)", "log_partition, annealed", engine, float(outside), EXACT)
+
+
+def _missing(rbm: RBM, counted: Counted, engine: str) -> Check:
+    """Every way in which entries of a row can be missing, against sums over the table."""
+    rows, expected = [], []
+    for mask in counted.v.astype(bool):
+        row = np.where(mask, np.nan, counted.v[5])
+        agrees = (np.isnan(row) | (counted.v == row)).all(axis=1)
+        rows.append(row)
+        expected.append(-np.log(counted.p_v[agrees].sum()) - np.log(counted.z))
+    found = marginal_free_energy(rbm, np.array(rows), engine=engine)
+    return compare("(37)", "likelihood.marginal.marginal_free_energy", found, expected, engine=engine, tolerance=SINGLE)
 
 
 def _gradients(rbm: RBM, counted: Counted, X: Array, engines: tuple[str, ...]) -> Iterator[Check]:
