@@ -71,7 +71,9 @@ def by_hand(data, n_hidden, batch, rate=RATE, momentum=MOMENTUM, decay=DECAY):
 
 
 def by_fit(data, n_hidden, batch, **options):
-    model = harmonium.keras.RBM(n_hidden, method="cd", weight_decay=DECAY, monitors=options.pop("monitors", True))
+    model = harmonium.keras.RBM(
+        n_hidden, method="cd", weight_decay=DECAY, centered=False, monitors=options.pop("monitors", True)
+    )
     model.compile(keras.optimizers.SGD(RATE, momentum=MOMENTUM), **options)
     batches = tf.data.Dataset.from_tensor_slices(data).batch(batch).prefetch(tf.data.AUTOTUNE)
     return lambda: model.fit(batches, epochs=1, verbose=0)

@@ -61,6 +61,7 @@ def train_machine(X: FloatArray, machine: Machine, on_work: Progress) -> tuple[h
         last_statistic=config.last_statistic,
         weight_decay=config.weight_decay,
         binarize=config.binarize,
+        centered=config.centered,
         monitors=False,
         seed=config.seed,
     )
