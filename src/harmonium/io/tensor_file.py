@@ -63,25 +63,21 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt
         infinity.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataUnavailable(f"A {kind} file must exist at {path}. Got nothing there. Check the path.")
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
+            _check_names(path)
             header = file.metadata() or {}
+            _check_kind(header, path, kind)  # before any number is read
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except UnreadableFile:
+        raise
     except Exception as error:  # safetensors raises several unrelated types, all of which mean the same here
         raise UnreadableFile(
             f"{path} must be a Harmonium {kind} file in the safetensors format. Got: {error}. "
             "The file is damaged or of another kind; use a copy or make it again."
         ) from None
-    if header.get("format") != "harmonium" or header.get("kind") != kind:
-        got = f"a {header.get('format', 'foreign')} file of kind {header.get('kind', 'unknown')!r}"
-        raise UnreadableFile(f"{path} must be a Harmonium {kind} file. Got {got}. Check the path.")
-    if header.get("version") != str(FORMAT_VERSION):
-        raise UnreadableFile(
-            f"{path} must have format version {FORMAT_VERSION}. Got {header.get('version')!r}. "
-            "Install a newer Harmonium."
-        )
     try:
         attributes = json.loads(header["attributes"])
         attributes = dict(attributes)
@@ -97,13 +93,38 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt
     return tensors, attributes
 
 
+def _check_kind(header: dict[str, str], path: Path, kind: str) -> None:
+    if header.get("format") != "harmonium" or header.get("kind") != kind:
+        got = f"a {header.get('format', 'foreign')} file of kind {header.get('kind', 'unknown')!r}"
+        raise UnreadableFile(f"{path} must be a Harmonium {kind} file. Got {got}. Check the path.")
+    if header.get("version") != str(FORMAT_VERSION):
+        raise UnreadableFile(
+            f"{path} must have format version {FORMAT_VERSION}. Got {header.get('version')!r}. "
+            "Install a newer Harmonium."
+        )
+
+
+def _check_names(path: Path) -> None:
+    """Refuse a header in which a name stands twice: readers of JSON differ in which of the two they take."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = dict(pairs)
+        if len(names) < len(pairs):
+            raise ValueError("a name that stands twice")
+        return names
+
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        json.loads(file.read(length), object_pairs_hook=unique)
+
+
 def _digest(attributes: str, tensors: dict[str, npt.NDArray[Any]]) -> str:
     """A hash of all that a file says: the format by itself takes a flipped bit of a number for a number."""
     digest = hashlib.blake2b(attributes.encode(), digest_size=16)
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-        digest.update(array.tobytes())
+        digest.update(array.data)
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ from harmonium.inputs import check_count
 from harmonium.io import read_tensors, write_tensors
 from harmonium.rbm import RBM
 from harmonium.training.config import Config
+from harmonium.training.contents import check_contents
 from harmonium.training.estimators import PERSISTENT
 from harmonium.training.trainer import TrainingState
 
@@ -60,6 +61,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
         if not fits or rbm.n_hidden != config.n_hidden:
             raise ValueError("the machine or its chains do not fit the configuration")
         extras = {name.removeprefix("extras."): x for name, x in tensors.items() if name.startswith("extras.")}
+        check_contents(extras, config, rbm)
         state = TrainingState(rbm, velocity, chains, check_count(attributes.pop("step"), "step", minimum=0), extras)
     except (KeyError, TypeError, ValueError, InvalidParameter) as error:
         raise UnreadableFile(f"{path} must hold the state of a training run. Got: {error!r}. Use a copy.") from None

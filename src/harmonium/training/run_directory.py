@@ -20,7 +20,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +139,8 @@ class RunDirectory:
             No run there; or one with a damaged checkpoint, or with a ``config.toml`` that was changed.
         """
         path = Path(path)
-        if not (path / "checkpoint.safetensors").is_file():
-            got = "a directory without checkpoint.safetensors" if path.is_dir() else "no such directory"
+        if not os.path.isfile(path / "checkpoint.safetensors"):
+            got = "a directory without checkpoint.safetensors" if os.path.isdir(path) else "no such directory"
             raise DataUnavailable(f"{path} must be the directory of a run. Got {got}. Check the path.")
         state, config, attributes = load_checkpoint(path / "checkpoint.safetensors")
         data, fingerprint = attributes.get("data"), attributes.get("fingerprint")
@@ -207,6 +207,10 @@ class RunDirectory:
                 f"{self.config_file} must hold the choices of the run. Got: {error}. Use a copy."
             ) from None
         expected = tomllib.loads(_to_toml({"data": self.data} | asdict(self.config)).decode())
+        # A choice that an earlier version did not know has the value that it has where nobody chooses.
+        written = {
+            x.name: x.default for x in fields(Config) if x.name in expected and x.default is not MISSING
+        } | written
         changed = [name for name in sorted(expected | written) if expected.get(name) != written.get(name)]
         if changed:
             raise InvalidParameter(

@@ -1,0 +1,62 @@
+"""What the arrays of a checkpoint must look like, for the run that they are to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from harmonium.rbm import RBM
+from harmonium.training.config import Config
+
+Shape = tuple[int | None, ...]  # None is any length
+
+_TEMPERED = "tempered."
+
+
+def check_contents(extras: Mapping[str, npt.NDArray[Any]], config: Config, rbm: RBM) -> None:
+    """Refuse arrays that a run would stumble over; those of unknown names are left to who knows them.
+
+    Raises
+    ------
+    ValueError
+        An array is missing, or has another shape or type.
+    """
+    known = dict(_expected(config, rbm))
+    for name, (kind, shape) in known.items():
+        if name not in extras:
+            if name.startswith(_TEMPERED):
+                raise ValueError(f"{name} is missing")
+            continue
+        array = extras[name]
+        fits = array.ndim == len(shape) and all(n in (None, got) for n, got in zip(shape, array.shape, strict=True))
+        if not fits or array.dtype.kind != kind or (kind == "u" and array.dtype.itemsize != 1):
+            raise ValueError(f"{name} of type {array.dtype} and shape {array.shape} does not fit")
+    for name in ("best", "fast", "adam", "adam2"):
+        if 0 < sum(f"{name}.{part}" in extras for part in "Wbc") < 3:
+            raise ValueError(f"a part of {name} is missing")
+    if ("adam.W" in extras) != ("adam2.W" in extras):
+        raise ValueError("one of the moments of Adam is missing")
+
+
+def _expected(config: Config, rbm: RBM) -> Iterator[tuple[str, tuple[str, Shape]]]:
+    """Names, with the kind of the type (as NumPy calls it) and the shape."""
+    n, m = rbm.W.shape
+    packed = -(-m // 8)
+    for name in ("best", "fast", "adam", "adam2"):
+        yield from ((f"{name}.W", ("f", (n, m))), (f"{name}.b", ("f", (m,))), (f"{name}.c", ("f", (n,))))
+    for name in ("hidden_means", "activity"):
+        yield name, ("f", (n,))
+    yield "completions", ("u", (None, packed))
+    yield "stopped", ("u", (1,))
+    if config.method == "pt":
+        temperatures, chains = config.temperatures, config.n_chains
+        ladders = temperatures, chains
+        yield f"{_TEMPERED}v", ("u", (temperatures * chains, packed))
+        yield f"{_TEMPERED}sweep", ("i", (1,))
+        yield f"{_TEMPERED}replica", ("i", ladders)
+        yield f"{_TEMPERED}heading", ("i", ladders)
+        yield f"{_TEMPERED}round_trips", ("i", (chains,))
+        yield f"{_TEMPERED}ladder", ("f", (temperatures,))
+        yield f"{_TEMPERED}swaps", ("f", (2, temperatures - 1))

@@ -1,0 +1,439 @@
+"""Planted bugs: what each replaces in which file, and the tests that must fail with it.
+
+The old text must stand exactly once in its file; `test_table.py` fails as soon as one does not. When code that is named
+here changes, change its row with it: the bug stays a bug. Bugs in the kernels are in `native_table`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+ORACLE = "tests/test_rbm.py"
+RANDOM = "tests/test_random.py"
+CONFORMANCE = "tests/conformance/test_engines.py"
+GIBBS = "tests/test_gibbs.py"
+TEMPERING = "tests/test_tempering.py"
+ESTIMATORS = "tests/test_estimators.py"
+OPTIMIZER = "tests/test_optimizer.py"
+BATCHES = "tests/test_batches.py"
+MISSING = "tests/test_missing.py"
+TRAINING = "tests/test_training.py -k replay"
+STEPS = "tests/test_training.py -k expected_step"
+CHECKPOINTS = "tests/test_checkpoints.py"
+RESUME = "tests/test_resume.py -k early"
+IO = "tests/test_io.py"
+RUNS = "tests/test_run_directory.py"
+ANNEALED = "tests/test_annealed.py -k 'definition or exactly or errors or variance or Bennett or bennett'"
+EXACT = "tests/test_exact.py"
+DIAGNOSTICS = "tests/test_diagnostics.py"
+MONITORS = "tests/test_monitors.py"
+
+
+class Mutant(NamedTuple):
+    """One planted bug."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+def of(file: str, *rows: tuple[str, str, str, str]) -> list[Mutant]:
+    return [Mutant(what, file, old, new, tests) for what, old, new, tests in rows]
+
+
+PYTHON = [
+    *of(
+        "rbm.py",
+        (
+            "dropped hidden bias",
+            "return self._visible(v) @ self.W.T + self.c",
+            "return self._visible(v) @ self.W.T",
+            ORACLE,
+        ),
+        ("dropped visible bias", "return self._hidden(h) @ self.W + self.b", "return self._hidden(h) @ self.W", ORACLE),
+        ("energy of the wrong sign", "return -(np.einsum(", "return +(np.einsum(", ORACLE),
+        ("free energy without b", "return -(v @ self.b) - softplus(v @", "return -softplus(v @", ORACLE),
+        (
+            "likelihood without log Z",
+            "return -self.free_energy(X) - self.log_z()",
+            "return -self.free_energy(X)",
+            ORACLE,
+        ),
+        (
+            "gradient of the wrong sign",
+            "self.expected_statistics(X) - self.model_statistics()",
+            "self.model_statistics() - self.expected_statistics(X)",
+            ORACLE,
+        ),
+        (
+            "one pseudo-count missing",
+            "(np.asarray(total, np.float64) + 0.5) / (n_samples + 1)",
+            "(np.asarray(total, np.float64) + 0.5) / (n_samples + 0.5)",
+            ORACLE,
+        ),
+        (
+            "flipping forgets c",
+            "self.c + self.W @ s.astype(self.W.dtype)",
+            "self.c + 0 * self.W @ s.astype(self.W.dtype)",
+            ORACLE,
+        ),
+        ("weights of another scale", "W = scale * as_key(seed)", "W = scale**2 * as_key(seed)", ORACLE),
+    ),
+    *of(
+        "random.py",
+        ("nine rounds", "for _ in range(10):", "for _ in range(9):", RANDOM),
+        ("biased uniform", "np.float64) + 0.5) * 2.0**-32", "np.float64)) * 2.0**-32", RANDOM),
+        ("noise of one step for all", "counter[..., 2] = self.step", "counter[..., 2] = 0", RANDOM),
+        ("noise of one stream for all", "counter[..., 3] = self.stream", "counter[..., 3] = 0", RANDOM),
+        ("chunks draw the first rows' noise", "(np.arange(n_rows) + self.row)", "(np.arange(n_rows))", RANDOM),
+        (
+            "ranks of 32-bit words",
+            'np.argsort((words[0] << _SHIFT) | words[1], kind="stable")',
+            'np.argsort(words[0], kind="stable")',
+            RANDOM,
+        ),
+    ),
+    *of(
+        "engines/numpy.py",
+        (
+            "decision at the wrong end",
+            "return (key.uniform(*logits.shape) < p)",
+            "return (key.uniform(*logits.shape) > p)",
+            CONFORMANCE,
+        ),
+        ("temperature forgotten", "p = expit((beta * logits)", "p = expit((1 * logits)", CONFORMANCE),
+        (
+            "transposed W in logits of h",
+            "return v @ self.W.T + self.c",
+            "return v @ self.W.reshape(self.W.shape[::-1]) + self.c",
+            CONFORMANCE,
+        ),
+        ("logits of v without b", "return h @ self.W + self.b", "return h @ self.W", CONFORMANCE),
+        ("velocity without momentum", "velocity *= momentum", "velocity *= 0", CONFORMANCE),
+        (
+            "decay of the wrong sign",
+            "gradient.hv - weight_decay * self.W",
+            "gradient.hv + weight_decay * self.W",
+            CONFORMANCE,
+        ),
+        ("pseudo-likelihood flips the wrong way", "flip = 1 - 2 * v[:, j]", "flip = 2 * v[:, j] - 1", CONFORMANCE),
+        (
+            "centring leaves b",
+            "self.b -= offsets.h @ self._velocity[0]",
+            "self.b -= 0 * offsets.h @ self._velocity[0]",
+            CONFORMANCE,
+        ),
+        (
+            "overwriting overwrites all",
+            "return np.where(where > 0, values, states)",
+            "return np.where(where >= 0, values, states)",
+            CONFORMANCE,
+        ),
+        (
+            "negative phase added",
+            "gradient = self.moments(positive) - self.moments(negative)",
+            "gradient = self.moments(positive)",
+            CONFORMANCE,
+        ),
+    ),
+    *of(
+        "engines/native.py",
+        (
+            "stale dense weights",
+            "        self._dense_W = None\n        m = self._machine",
+            "        m = self._machine",
+            CONFORMANCE,
+        ),
+        (
+            "replaced machine with old weights",
+            "self._machine.replace(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))",
+            "self._machine.replace(*(_contiguous(x) for x in (self.rbm.W.T, rbm.b, rbm.c)))",
+            OPTIMIZER,
+        ),
+    ),
+    *of(
+        "engines/engine.py",
+        (
+            "centring of one layer",
+            "np.outer(gradient.h, self.v) + np.outer(self.h, gradient.v)",
+            "np.outer(gradient.h, self.v)",
+            OPTIMIZER,
+        ),
+    ),
+    *of(
+        "sampling/gibbs.py",
+        (
+            "held units move",
+            "    if held is not None:\n        v = engine.overwrite(v, *held)\n    return",
+            "    return",
+            GIBBS,
+        ),
+        (
+            "a sweep's number stands still",
+            "return GibbsState(v, state.sweep + 1)",
+            "return GibbsState(v, state.sweep)",
+            GIBBS,
+        ),
+    ),
+    *of(
+        "sampling/tempering.py",
+        (
+            "swaps of the wrong sign",
+            "return np.minimum(gain[low] + gain[low + 1], 0)",
+            "return np.minimum(-gain[low] - gain[low + 1], 0)",
+            TEMPERING,
+        ),
+        ("swaps without the visible bias", "engine.dot(v, b - base)", "engine.dot(v, b - b)", TEMPERING),
+        ("only even pairs swap", "np.arange(state.sweep % 2, n - 1, 2)", "np.arange(0, n - 1, 2)", TEMPERING),
+        ("rows draw at their old temperature", "betas[order].ravel()", "np.repeat(betas, chains)", TEMPERING),
+        ("one noise for all sweeps", "key = key.at(state.sweep)", "key = key.at(0)", TEMPERING),
+        (
+            "the hot end is taken for the cold",
+            "return np.arange((n - 1) * chains, n * chains)",
+            "return np.arange(chains)",
+            TEMPERING,
+        ),
+        ("the base does not wane", "mixed += (1 - betas)[:, None] * base", "mixed += base", TEMPERING),
+    ),
+    *of(
+        "sampling/ladder.py",
+        ("lengths in place of their sum", "np.cumsum(_lengths(acceptance))", "_lengths(acceptance)", TEMPERING),
+    ),
+    *of(
+        "sampling/diagnostics.py",
+        ("correlations wrap around", "scipy.fft.next_fast_len(2 * n, real=True)", "n", DIAGNOSTICS),
+        (
+            "chains that disagree count as one",
+            "total = within * (n - 1) / n + (float(x.mean(axis=1).var(ddof=1)) if len(x) > 1 else 0.0)",
+            "total = within * (n - 1) / n",
+            DIAGNOSTICS,
+        ),
+    ),
+    *of(
+        "training/negative.py",
+        (
+            "one sweep too few",
+            "range(step * sweeps, (step + 1) * sweeps - 1)",
+            "range(step * sweeps, (step + 1) * sweeps - 2)",
+            STEPS,
+        ),
+        (
+            "one sweep too many",
+            "range(step * sweeps, (step + 1) * sweeps - 1)",
+            "range(step * sweeps, (step + 1) * sweeps)",
+            STEPS,
+        ),
+        (
+            "a mean where a sample is due",
+            "return Phase(v, engine.mean(logits)), logits",
+            "return Phase(engine.mean(engine.logits_v(h)), engine.mean(logits)), logits",
+            STEPS,
+        ),
+        ("a sample where the mean is asked for", "    if mean_field:\n", "    if not mean_field:\n", STEPS),
+        ("chains do not persist", "self._h = engine.bernoulli(last,", "engine.bernoulli(last,", STEPS),
+        ("fast weights without the slow", "rbm.W + fast.hv", "fast.hv", ESTIMATORS),
+        ("fast weights never forget", "FORGET = 19 / 20", "FORGET = 20 / 20", ESTIMATORS),
+        (
+            "fast weights lost at a checkpoint",
+            "return {**self._chains.arrays(engine), **fast}",
+            "return {**self._chains.arrays(engine)}",
+            CHECKPOINTS,
+        ),
+        (
+            "every chain restarts",
+            "key.uniform(n, 1) < self._config.restarts",
+            "key.uniform(n, 1) > self._config.restarts",
+            ESTIMATORS,
+        ),
+    ),
+    *of(
+        "training/tempered.py",
+        ("a base of zeros", "self._base = bias_of_means(", "self._base = 0 * bias_of_means(", ESTIMATORS),
+        (
+            "the ladder is not restored",
+            'self._ladder, self._swaps = arrays["tempered.ladder"], arrays["tempered.swaps"].copy()',
+            'self._ladder, self._swaps = np.linspace(0, 1, config.temperatures), arrays["tempered.swaps"].copy()',
+            CHECKPOINTS,
+        ),
+        (
+            "acceptances are not restored",
+            'arrays["tempered.swaps"].copy()',
+            'np.zeros_like(arrays["tempered.swaps"])',
+            CHECKPOINTS,
+        ),
+        ("sweeps begin anew", 'int(arrays["tempered.sweep"][0])', "0", CHECKPOINTS),
+        ("the ladder never moves", "if self._state.sweep % _PATIENT == 0:", "if False:", CHECKPOINTS),
+    ),
+    *of(
+        "training/estimators.py",
+        ("fast weights not restored", "z if x is None else x for x, z", "z for x, z", CHECKPOINTS),
+    ),
+    *of(
+        "training/optimizer.py",
+        ("another constant in the sparsity average", "_KEPT = 0.95", "_KEPT = 0.9", OPTIMIZER),
+        (
+            "sparsity of the wrong sign",
+            "self._activity - np.float32(self._config.sparsity_target)",
+            "np.float32(self._config.sparsity_target) - self._activity",
+            OPTIMIZER,
+        ),
+        ("no L1", "np.float32(config.l1) * np.sign(engine.rbm.W)", "np.float32(config.l1) * engine.rbm.W", OPTIMIZER),
+        ("Adam without its correction", "np.float32(1 / (1 - _BETA_1 ** (step + 1)))", "np.float32(1)", OPTIMIZER),
+        (
+            "Adam's second moment is lost",
+            'zip(("adam", "adam2"), self._adam, strict=True)',
+            'zip(("adam", "adam2"), self._adam[:1] * 2, strict=True)',
+            CHECKPOINTS,
+        ),
+        (
+            "clipping stretches",
+            "return gradient if norm <= clip else",
+            "return gradient if norm == clip else",
+            OPTIMIZER,
+        ),
+        ("hidden means jump", "old + np.float32(_SLIDE) * (mean - old)", "mean", TRAINING),
+        (
+            "hidden means lost at a checkpoint",
+            'kept = {"hidden_means": self._hidden_means, "activity"',
+            'kept = {"activity"',
+            CHECKPOINTS,
+        ),
+        ("activity lost at a checkpoint", '"activity": self._activity}', "}", CHECKPOINTS),
+    ),
+    *of(
+        "training/batches.py",
+        ("one order for all epochs", 'self._key.derive("order", epoch)', 'self._key.derive("order", 0)', BATCHES),
+        ("the same draw each epoch", 'self._key.derive("data", epoch)', 'self._key.derive("data", 0)', BATCHES),
+        (
+            "the last row of a batch is lost",
+            "order[number * size : (number + 1) * size]",
+            "order[number * size : (number + 1) * size - 1]",
+            BATCHES,
+        ),
+        (
+            "a short batch by the size of a full one",
+            "float(weights.mean() / self.sample_weight.mean())",
+            "float(weights.sum() / size / self.sample_weight.mean())",
+            BATCHES,
+        ),
+        (
+            "missing entries are forgotten",
+            "self._completions[rows] = engine.decode(where)",
+            "_ = engine.decode(where)",
+            BATCHES,
+        ),
+        (
+            "the fill is not an integer",
+            "states = np.unpackbits(completions, axis=1, count=self.n_visible)",
+            "states = 1 - np.unpackbits(completions, axis=1, count=self.n_visible)",
+            BATCHES,
+        ),
+    ),
+    *of(
+        "training/trainer.py",
+        (
+            "the best machine is not saved",
+            'extras |= {f"best.{name}": getattr(self._best, name) for name in "Wbc"}',
+            "pass",
+            CHECKPOINTS,
+        ),
+        (
+            "the best machine is not restored",
+            'self._best = None if "best.W" not in arrays else',
+            "self._best = None if True else",
+            CHECKPOINTS,
+        ),
+        ("the end is not saved", 'extras["stopped"] = np.ones(1, np.uint8)', "pass", CHECKPOINTS),
+        ("missing entries are not saved", 'extras["completions"] = self._batches.completions', "pass", CHECKPOINTS),
+        (
+            "the schedule begins a step late",
+            "return self.config.learning_rate_at(step / self.n_steps)",
+            "return self.config.learning_rate_at((step + 1) / self.n_steps)",
+            TRAINING,
+        ),
+        (
+            "the best machine is not kept",
+            "self.engine.replace(self._best)",
+            "pass",
+            "tests/test_training.py -k patience",
+        ),
+    ),
+    *of(
+        "training/checkpoint.py",
+        ("chains are cut", "[:, : rbm.n_hidden]", "[:, : rbm.n_hidden - 1]", IO),
+        ("a velocity of another shape passes", "!= [rbm.W.shape, rbm.b.shape, rbm.c.shape]", "== []", IO),
+    ),
+    *of(
+        "training/run_directory.py",
+        ("history keeps what is done again", "self.history(before=record.step)", "self.history()", RUNS),
+        ("the new name is not on the disk", "fsync_directory(path.parent)", "pass", RUNS),
+        ("other data pass", "if fingerprint_of(X) != self.fingerprint:", "if False:", RUNS),
+        ("a fingerprint without the shape", "{X.dtype.str} {X.shape} ", "", RUNS),
+        ("two processes at a time", "if not lock(descriptor, wait=False):", "if False:", RUNS),
+    ),
+    *of(
+        "cli/running.py",
+        (
+            "the last record is lost",
+            "directory.history(before=state.step + 1)",
+            "directory.history(before=state.step)",
+            RESUME,
+        ),
+    ),
+    *of(
+        "io/atomic.py",
+        ("the file is not on the disk", "            os.fsync(file.fileno())\n", "", IO),
+        ("the name is not on the disk", "        fsync_directory(path.parent)\n", "", IO),
+        ("written in place", "os.replace(temporary, path)  #", "path.write_bytes(content)  #", IO),
+    ),
+    *of(
+        "io/temporary.py",
+        (
+            "those of living processes are removed",
+            "            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n            mode",
+            "            mode",
+            IO,
+        ),
+        ("nothing is removed", "if ours.fullmatch(entry.name)]", "if False]", IO),
+        ("those of other names are removed", 're.escape(f".{path.name}.") +', '".*" +', IO),
+    ),
+    *of(
+        "io/tensor_file.py",
+        ("a digest without shapes", r"\0{array.dtype.str}\0{array.shape}\0", r"\0{array.dtype.str}\0", IO),
+        ("a digest of the first array only", "digest.update(array.data)", "pass", IO),
+        ("NaN passes", 'if array.dtype.kind == "f" and not np.isfinite(array).all():', "if False:", IO),
+        ("any version passes", 'if header.get("version") != str(FORMAT_VERSION):', "if False:", IO),
+    ),
+    *of(
+        "likelihood/exact.py",
+        ("blocks of some mass are skipped", "_NEGLIGIBLE = 1e-30", "_NEGLIGIBLE = 1e-3", EXACT),
+    ),
+    *of(
+        "likelihood/annealed.py",
+        (
+            "weights of the wrong sign",
+            "self.log_f(seen, after, ahead) - self.log_f(seen, beta)",
+            "self.log_f(seen, beta) - self.log_f(seen, after, ahead)",
+            ANNEALED,
+        ),
+        (
+            "a stale temperature",
+            "v = self.sweep(v, after, key.at(k), ahead)",
+            "v = self.sweep(v, beta, key.at(k))",
+            ANNEALED,
+        ),
+        ("one noise for all temperatures", "key.at(k), ahead)", "key.at(0), ahead)", ANNEALED),
+        ("a mean of logarithms", "float(high + np.log(np.exp(log_w - high).mean()))", "float(log_w.mean())", ANNEALED),
+    ),
+    *of(
+        "likelihood/bracket.py",
+        (
+            "the sides lean inwards",
+            "max(low - errors[0], floor), high + errors[1]",
+            "max(low + errors[0], floor), high - errors[1]",
+            "tests/test_annealed.py -k 'verdicts or part_of_z'",
+        ),
+    ),
+]
