@@ -17,6 +17,7 @@ from harmonium import RBM, Clamp, Key
 from harmonium.engines import ENGINES, NumpyEngine
 
 FALSE_ALARM = 1e-9
+pytestmark = pytest.mark.false_alarm(2 * FALSE_ALARM)  # at most two comparisons a test
 CHAINS = 40_000
 
 

