@@ -31,8 +31,8 @@ def pytest_terminal_summary(terminalreporter, config):
     if rates:
         small, total = [rate for rate in rates if rate <= 1e-6], sum(rates)
         terminalreporter.write_line(
-            f"{len(rates)} statistical tests; at other seeds sound code fails one of them with a probability of at most "
-            f"{total:.1g}, the {len(small)} with rates below 1e-6 with one of {sum(small):.1g}"
+            f"{len(rates)} statistical tests; at other seeds sound code fails one of them with a probability of at "
+            f"most {total:.1g}, the {len(small)} with rates below 1e-6 with one of {sum(small):.1g}"
         )
 
 

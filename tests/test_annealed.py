@@ -404,6 +404,7 @@ def test_walkers_are_followed_between_the_ends(monkeypatch):
     assert whole.arrivals.sum() > n
 
 
+@pytest.mark.false_alarm(3e-4)
 def test_tempering_leaves_the_machine_invariant():
     """From exact samples on every rung, 20,000 ladders stay there.
 

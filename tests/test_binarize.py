@@ -56,10 +56,11 @@ def test_states_stay_states(policy, dtype):
     assert states.dtype == np.uint8
 
 
+@pytest.mark.false_alarm(5e-9)
 def test_sample_frequencies():
-    # Standard error of each mean 0.5/sqrt(20000) = 0.0035; five of them is a false alarm below 1e-5 for five columns.
+    # Standard error of each mean 0.5/sqrt(20000) = 0.0035; 6.1 of them for each of five columns.
     means = binarize(np.repeat(GREY, 20_000, axis=0), "sample", 11).mean(axis=0)
-    np.testing.assert_allclose(means, GREY[0], atol=0.0177)
+    np.testing.assert_allclose(means, GREY[0], atol=0.0216)
 
 
 def test_a_key_is_an_address_and_an_int_is_a_seed():

@@ -78,15 +78,16 @@ def test_a_larger_machine_may_be_enumerated_either_way(monkeypatch):
     np.testing.assert_allclose(both[0].mean_h, both[1].mean_h, rtol=1e-10)
 
 
+@pytest.mark.false_alarm(2e-8)
 def test_chains_agree_with_brute_force_within_their_errors(engine):
-    """Student's t of 39 degrees for 14 entries: all within 5 in all but 2e-4 of the runs; the errors average 0.003, so
-    that a bias of 0.02 would be seen."""
+    """Student's t of 39 degrees for 14 entries: all within 8; the errors average 0.003, so that a bias of 0.03 would be
+    seen."""
     found = impute(MACHINE, HOLES, method="gibbs", chains=40, sweeps=400, seed=5, engine=engine)
     mean, mean_h = expected(PARAMETERS, HOLES)
     missing = np.isnan(HOLES)
     assert (found.standard_error[missing] > 0).all()
     assert found.standard_error[missing].mean() < 0.004
-    assert np.abs((found.mean - mean)[missing] / found.standard_error[missing]).max() < 5
+    assert np.abs((found.mean - mean)[missing] / found.standard_error[missing]).max() < 8
     np.testing.assert_allclose(found.mean_h, mean_h, atol=0.02)
     np.testing.assert_array_equal(found.exact, ~missing.any(axis=1))
     np.testing.assert_array_equal(found.mean[~missing], HOLES[~missing])
@@ -94,6 +95,7 @@ def test_chains_agree_with_brute_force_within_their_errors(engine):
     assert found.n_doubtful == 0
 
 
+@pytest.mark.false_alarm(5e-4)
 def test_standard_errors_are_as_large_as_the_errors():
     """200 runs of each of 9 entries: the mean square of t with 19 degrees is 1.118, and that of 1800 (9 dependent) of
     them has a standard deviation of at most 0.12; a factor of 1.3 in the errors is seen."""
@@ -150,15 +152,16 @@ def test_bad_data_are_refused(function, bad):
 # Draws ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.false_alarm(1e-8)
 def test_completions_are_drawn_from_the_posterior(engine):
-    """4000 draws for each of two rows: frequencies of 8 and 4 completions within 5 standard deviations of at most
-    0.008; false alarm below 1e-5, and a shift of 0.05 of any probability is seen."""
+    """4000 draws for each of two rows: frequencies of 8 and 4 completions within 6.2 standard deviations of at
+    most 0.008; a shift of 0.1 of any probability is seen."""
     for row in (HOLES[0], HOLES[4]):
         ways, p = posterior(PARAMETERS, row)
         drawn = complete(MACHINE, np.repeat(row[None], 4000, axis=0), sweeps=60, seed=1, engine=engine)
         counts = (drawn[:, None] == ways.astype(np.float32)).all(axis=2).sum(axis=0)
         assert counts.sum() == 4000
-        assert np.abs(counts / 4000 - p).max() < 0.04
+        assert np.abs(counts / 4000 - p).max() < 0.05
 
 
 def test_completions_keep_what_is_observed(monkeypatch, engine):
@@ -219,6 +222,7 @@ def test_single_units_agree_with_imputation():
         assert math.exp(conditional_probability(MACHINE, A, HOLES[row]).value) == pytest.approx(mean[row, j], rel=1e-9)
 
 
+@pytest.mark.false_alarm(2e-3)
 def test_annealed_sides_cover_the_truth():
     """Each of two brackets misses in at most 5 % of runs: more than 4 misses of 10 have a probability below 0.2 %."""
     rbm = RBM(*random_parameters(8, 9, seed=1))

@@ -48,15 +48,16 @@ def test_chains_that_never_restart_or_always(engine):
         np.testing.assert_array_equal(start, np.broadcast_to(expected, (20, 5)))
 
 
+@pytest.mark.false_alarm(2e-9)
 def test_the_share_of_restarts_is_that_asked_for():
-    """4,000 chains, each restarted with probability 0.3: five standard deviations, a false alarm in 1.7 million."""
+    """4,000 chains, each restarted with probability 0.3: six standard deviations."""
     estimator, engine_ = make(Config(5, "pcd", chains=4000, restarts=0.3), "native")
     before = engine_.decode(estimator._h)
     always_on = np.full((2, 5), 30, np.float32)
     after = engine_.decode(estimator._restart(engine_, always_on, 7))
     restarted = (after == 1).all(axis=1) & ~(before == 1).all(axis=1)
     share = restarted.sum() / (~(before == 1).all(axis=1)).sum()
-    assert abs(share - 0.3) < 5 * np.sqrt(0.21 / 3800)
+    assert abs(share - 0.3) < 6 * np.sqrt(0.21 / 3800)
 
 
 def test_fast_weights_move_the_chains_by_the_sum_and_forget(engine):
@@ -81,6 +82,7 @@ def test_fast_weights_move_the_chains_by_the_sum_and_forget(engine):
             np.testing.assert_allclose(kept[f"fast.{name}"], f, atol=1e-6)
 
 
+@pytest.mark.false_alarm(2e-9)
 def test_tempered_chains_sample_the_machine(engine):
     """Two modes that Gibbs sampling does not cross: the mean of each visible unit, over many ladders.
 

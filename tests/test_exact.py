@@ -166,6 +166,7 @@ def distance(v, h, exact):
 
 @pytest.mark.parametrize(("n_hidden", "n_visible"), [(3, 4), (4, 3), (0, 4), (1, 1), (6, 1), (1, 6), (3, 3)])
 @pytest.mark.parametrize("scale", [1.0, 3.0])
+@pytest.mark.false_alarm(FALSE_ALARM)
 def test_samples_are_distributed_as_the_model(n_hidden, n_visible, scale):
     parameters = random_parameters(n_hidden, n_visible, scale=scale)
     exact = Exact(*parameters)
@@ -175,6 +176,7 @@ def test_samples_are_distributed_as_the_model(n_hidden, n_visible, scale):
     assert distance(v, h, exact) < bound(exact.joint.size)
 
 
+@pytest.mark.false_alarm(FALSE_ALARM)
 def test_samples_over_many_blocks_are_distributed_as_the_model(monkeypatch):
     monkeypatch.setattr(module, "_BLOCK_BITS", 2)
     parameters = random_parameters(5, 5, scale=1.5)
@@ -183,6 +185,7 @@ def test_samples_over_many_blocks_are_distributed_as_the_model(monkeypatch):
     assert distance(v, h, exact) < bound(1024, 4 * N)
 
 
+@pytest.mark.false_alarm(FALSE_ALARM)
 def test_neighbouring_samples_are_independent():
     parameters = random_parameters(2, 2)
     exact = Exact(*parameters)

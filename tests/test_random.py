@@ -165,6 +165,7 @@ def dkw(n, false_alarm):
 
 
 @pytest.mark.parametrize("order", ["columns", "rows", "steps", "streams", "seeds"])
+@pytest.mark.false_alarm(1e-9)
 def test_noise_is_uniform_in_the_orders_in_which_it_is_used(order):
     """False-alarm rate 1e-9 each; sees any distribution function that is off by more than 2 x 0.0103."""
     n = 100_000
@@ -178,6 +179,7 @@ def test_noise_is_uniform_in_the_orders_in_which_it_is_used(order):
 
 
 @pytest.mark.parametrize("lag", [(0, 1), (0, 4), (1, 0), (1, 1)])
+@pytest.mark.false_alarm(2e-9)
 def test_neighbours_are_uncorrelated(lag):
     """False-alarm rate 2e-9 each (6 standard errors); sees correlations above 0.02 in size."""
     u = Key(2).uniform(500, 400) - 0.5
@@ -186,6 +188,7 @@ def test_neighbours_are_uncorrelated(lag):
     assert abs(products.mean()) < 6 / math.sqrt(products.size)
 
 
+@pytest.mark.false_alarm(8e-9)
 def test_normal_is_normal():
     """False-alarm rate 4 x 2e-9 (6 standard errors); sees a mean off by 0.03 or a variance off by 0.04."""
     z = Key(4).normal(400, 250)
@@ -209,6 +212,7 @@ def test_a_permutation_ranks_by_both_words():
     assert (order != np.argsort(first, kind="stable")).any()
 
 
+@pytest.mark.false_alarm(1e-9)
 def test_permutations_are_uniform():
     """Bretagnolle-Huber-Carol bound, false-alarm rate 1e-9; sees a total variation distance above 0.13 of 24 orders."""
     draws = 5000

@@ -347,14 +347,15 @@ def test_attributes_set_by_hand_are_the_model():
         assert m.set_params(method=method, n_components=2).partial_fit(v).components_.shape == (2, 3)
 
 
+@pytest.mark.false_alarm(1e-9)
 def test_gibbs_is_one_sweep_of_the_core(fitted):
-    # Means over many chains against the exact two-step expectation; 5 standard errors of 4000 coins are 0.04.
+    # Means over many chains against the exact two-step expectation; 6.3 standard errors of 4000 coins are 0.05.
     rbm = model(n_components=3).fit(COINS).rbm_
     m = model(n_components=3).fit(COINS)
     v = np.tile(COINS[:1], (4000, 1))
     states = np.array([[i >> k & 1 for k in range(3)] for i in range(8)], float)
     p_h = np.exp(rbm.log_p_h_from_v(states, np.tile(COINS[:1], (8, 1))))
-    np.testing.assert_allclose(m.gibbs(v).mean(axis=0), p_h @ rbm.mean_v_from_h(states), atol=0.04)
+    np.testing.assert_allclose(m.gibbs(v).mean(axis=0), p_h @ rbm.mean_v_from_h(states), atol=0.05)
 
 
 def test_sample_draws_from_the_machine():

@@ -95,6 +95,7 @@ def test_margins_are_those_of_95_percent(machines, digits):
     assert misses <= 5  # what the docstring says is seen
 
 
+@pytest.mark.false_alarm(3e-4)
 def test_the_bracket_covers_at_its_stated_rate(machines, digits):
     """Half of the runs from exact samples, half from chains; some with data, some without."""
     outside, ok = [], 0
@@ -107,6 +108,7 @@ def test_the_bracket_covers_at_its_stated_rate(machines, digits):
     assert ok > 0.9 * RUNS
 
 
+@pytest.mark.false_alarm(4e-4)
 def test_the_level_road_covers_as_well(machines, digits, monkeypatch):
     """Of 40 runs more than 7 miss with probability below 7e-4; one that covers 60 % is caught with 0.998."""
     level = {}
@@ -130,6 +132,7 @@ def test_the_level_road_covers_as_well(machines, digits, monkeypatch):
 
 @pytest.mark.parametrize("temperatures", [2, 5])
 @pytest.mark.parametrize("start", ["exact", "chains"])
+@pytest.mark.false_alarm(5e-6)
 def test_too_few_temperatures_are_never_a_wrong_ok(machines, digits, temperatures, start):
     """The weights are beyond any standard error, and the verdict has to say so instead.
 
