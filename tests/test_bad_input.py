@@ -46,8 +46,9 @@ BAD_DATA = {
     "a structured array": np.zeros(3, [("x", "f8")]),
     "a sparse matrix of bytes": scipy.sparse.csr_matrix(GOOD * 255),
 }
-# What trains takes NaN for a missing entry.
+# What trains or evaluates takes NaN for a missing entry.
 MISSING = ("NaN", "a missing value")
+TAKE_MISSING = ("train, valid", "evaluate", "log_likelihood")
 WRONG_WIDTH = {"too narrow": GOOD[:, :3], "too wide": np.hstack([GOOD, GOOD]), "transposed": GOOD.T}
 GREY = {"grey levels": GOOD * 0.5}
 
@@ -87,8 +88,9 @@ CASES = [
         (entry, data)
         for entry in FITTING
         for data in BAD_DATA | WRONG_WIDTH
-        if not ("train" in entry and data in MISSING)
+        if not (entry in TAKE_MISSING and data in MISSING)
     ),
+    ("log_likelihood", "grey levels"),
     *((entry, data) for entry in BINARY for data in BAD_DATA | WRONG_WIDTH | GREY),
 ]
 # One row is a clamp for all chains; the text of digits is no number.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harmonium.datasets import POLICIES, binarize
+from harmonium.datasets import CONVENTIONS, binarize
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.random import Key
 
@@ -48,10 +48,10 @@ def test_sample_keeps_certain_values():
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
-@pytest.mark.parametrize("policy", ["threshold", "sample"])
-def test_states_stay_states(policy, dtype):
+@pytest.mark.parametrize("convention", ["threshold", "sample"])
+def test_states_stay_states(convention, dtype):
     X = np.array([[0, 1, 1], [1, 0, 0]], dtype)
-    states = binarize(X, policy, Key(0))
+    states = binarize(X, convention, Key(0))
     np.testing.assert_array_equal(states, X)
     assert states.dtype == np.uint8
 
@@ -75,15 +75,15 @@ def test_none_returns_the_very_array():
 
 def test_the_data_are_not_changed():
     X = GREY.copy()
-    for policy in POLICIES:
-        binarize(X, policy, Key(0))
+    for convention in CONVENTIONS:
+        binarize(X, convention, Key(0))
     np.testing.assert_array_equal(X, GREY)
 
 
-@pytest.mark.parametrize("policy", ["Threshold", "", None, 0.5])
-def test_unknown_policy(policy):
-    with pytest.raises(InvalidParameter, match="policy must be one of threshold, sample, none"):
-        binarize(GREY, policy, Key(0))
+@pytest.mark.parametrize("convention", ["Threshold", "", None, 0.5])
+def test_unknown_policy(convention):
+    with pytest.raises(InvalidParameter, match="convention must be one of threshold, sample, none"):
+        binarize(GREY, convention, Key(0))
 
 
 def test_sample_needs_a_key():
@@ -91,8 +91,8 @@ def test_sample_needs_a_key():
         binarize(GREY, "sample")
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("bad", [[[0.5, 2.0]], [[-0.1]], [[np.nan]], [[np.inf]], [0.5], [[]], [["a"]]])
-def test_bad_values(policy, bad):
+def test_bad_values(convention, bad):
     with pytest.raises(InvalidData):
-        binarize(bad, policy, Key(0))
+        binarize(bad, convention, Key(0))

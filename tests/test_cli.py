@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -137,6 +138,17 @@ def test_evaluate_prints_the_library_s_evaluation(run, capsys, of, splits):
     ]
     assert list(found["log_z"]) == ["value", "lower", "upper", "method", "verdict"]
     assert list(found["log_likelihood"]) == ["mean", "lower", "upper"]
+
+
+def test_evaluate_scores_what_is_observed(run, tmp_path, capsys, splits):
+    X = datasets.load(splits).test.astype(np.float32)
+    X[::2, 3] = np.nan
+    np.save(tmp_path / "holes.npy", X)
+    found = result_of(capsys, "evaluate", run, tmp_path / "holes.npy", "--split", "train")
+    assert found == json.loads(json.dumps(harmonium.evaluate(RBM.load(run / "model.safetensors"), X).as_dict()))
+    assert found["log_likelihood"]["of"] == "what is observed, missing entries being summed out"
+    assert main(["evaluate", str(run), str(tmp_path / "holes.npy"), "--split", "train"]) == 0
+    assert re.search(r"of +what is observed, missing entries being summed out: 8\n", capsys.readouterr().out)
 
 
 def test_evaluate_chooses_the_split(run, capsys, splits):

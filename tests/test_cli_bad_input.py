@@ -105,9 +105,9 @@ def refused(place, monkeypatch, capsys, *arguments):
 
 @pytest.mark.parametrize(
     ("command", "data"),
-    # Training takes NaN for a missing entry.
-    [("train", data) for data in BAD_DATA if data != "nan.npy"]
-    + [(command, data) for command in ("evaluate", "transform") for data in BAD_DATA],
+    # Training and evaluation take NaN for a missing entry.
+    [(command, data) for command in ("train", "evaluate") for data in BAD_DATA if data != "nan.npy"]
+    + [("transform", data) for data in BAD_DATA],
 )
 def test_bad_data(place, monkeypatch, capsys, command, data):
     arguments = {
@@ -241,7 +241,8 @@ def test_wrong_command_lines(capsys, arguments):
 
 
 def test_a_real_process_fails_as_it_should(place):
-    command = [sys.executable, "-m", "harmonium.cli", "evaluate", str(place / "run"), str(place / "nan.npy"), "--json"]
+    command = [sys.executable, "-m", "harmonium.cli", "transform", str(place / "run"), str(place / "nan.npy"), "--json"]
+    command += ["--out", str(place / "new.npy")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"error: .* must be finite\. Got NaN\. .*\n", done.stderr)

@@ -9,8 +9,8 @@ from oracles import Exact, dyadic_parameters, logistic, random_parameters, rando
 
 import harmonium
 from harmonium import RBM, Key, LogPartition
-from harmonium.errors import InvalidData, OutOfReach
-from harmonium.likelihood import partition, pseudo
+from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
+from harmonium.likelihood import missing, partition, pseudo
 
 SHAPES = [(0, 1), (0, 4), (1, 1), (1, 6), (6, 1), (3, 4), (4, 3), (7, 5), (5, 7)]
 
@@ -115,6 +115,55 @@ def test_bounds_of_log_z_become_bounds_of_the_likelihood():
     assert (unknown.mean, unknown.lower, unknown.upper) == (None, None, None)
 
 
+@pytest.mark.parametrize("convention", [None, "threshold", "sample"])
+def test_grey_levels_are_scored_under_no_name_of_another_convention(convention):
+    """They were: as if they were states, under whatever name the caller gave them."""
+    rbm, X = RBM(*random_parameters(2, 3)), np.random.default_rng(0).random((5, 3))
+    with pytest.raises(InvalidData, match=r"must hold only 0 and 1 .*Got grey levels\. Make them states with"):
+        harmonium.log_likelihood(rbm, X, convention=convention)
+    with pytest.raises(InvalidParameter, match="convention must be one of threshold, sample, none"):
+        harmonium.log_likelihood(rbm, X, convention="thresholded")
+    assert harmonium.log_likelihood(rbm, X, convention="none").mean == pytest.approx(rbm.log_likelihood(X).mean())
+
+
+HOLES = np.where(np.random.default_rng(2).random((30, 7)) < 0.3, np.nan, random_states(30, 7))
+
+
+def observed_log_likelihood(parameters, X):
+    """log p(observed entries) of each row, by summing over all completions."""
+    exact = Exact(*parameters)
+    agrees = [((exact.v == row) | np.isnan(row)).all(axis=1) for row in X]
+    return np.log([exact.p_v[rows].sum() for rows in agrees])
+
+
+def test_what_is_observed_is_scored(engine):
+    parameters = random_parameters(4, 7)
+    found = harmonium.evaluate(RBM(*parameters), HOLES, engine=engine)
+    expected = observed_log_likelihood(parameters, HOLES)
+    np.testing.assert_allclose(found.log_likelihood.per_sample, expected, atol=1e-5)
+    assert found.log_likelihood.mean == pytest.approx(expected.mean(), abs=1e-5)
+    assert found.log_likelihood.n_missing == np.isnan(HOLES).sum()
+    assert (found.pseudo_log_likelihood, found.reconstruction_error) == (None, None)
+    fields = json.loads(json.dumps(found.as_dict()))["log_likelihood"]
+    assert fields["of"] == "what is observed, missing entries being summed out"
+    grey = harmonium.evaluate(RBM(*parameters), np.where(HOLES == 1, 0.7, HOLES), engine=engine)
+    assert grey.log_likelihood == found.log_likelihood
+
+
+def test_annealed_sums_widen_the_likelihood(monkeypatch):
+    monkeypatch.setitem(missing.LIMITS, "auto", (-1, -1))
+    parameters = random_parameters(4, 7)
+    found = harmonium.log_likelihood(RBM(*parameters), HOLES)
+    assert 0 < found.upper - found.lower < 0.1
+    assert found.lower < observed_log_likelihood(parameters, HOLES).mean() < found.upper
+
+
+def test_a_bracket_takes_data_with_missing_entries():
+    rbm = RBM(*random_parameters(4, 7))
+    found = harmonium.evaluate(rbm, HOLES, log_z="ais", chains=50, temperatures=50)
+    assert found.log_z.lower <= rbm.log_z() <= found.log_z.upper
+
+
 # Pseudo-likelihood and reconstruction --------------------------------------------------------------------------------
 
 
@@ -173,7 +222,7 @@ def test_conventions_are_applied_and_named(engine):
     assert sampled == again
     assert sampled.log_likelihood != threshold.log_likelihood
     assert none.pseudo_log_likelihood is None
-    assert none.log_likelihood == harmonium.log_likelihood(rbm, X, engine=engine)
+    assert none.log_likelihood == harmonium.log_likelihood(rbm, X, convention="none", engine=engine)
     assert [x.convention for x in (threshold, sampled, none)] == ["threshold", "sample", "none"]
 
 

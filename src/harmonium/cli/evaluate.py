@@ -23,6 +23,7 @@ from harmonium.cli.options import (
 )
 from harmonium.cli.output import complain, emit
 from harmonium.cli.working import WorkProgress
+from harmonium.likelihood.evaluate import OBSERVED
 
 HELP = """Score a machine on data.
 
@@ -37,6 +38,7 @@ Examples:
 A likelihood under one convention of --binarize cannot be compared with one under another; the result names it.
 log Z is exact where that takes seconds, else a bracket of annealed importance sampling with a verdict: "ok", "wide"
 (more than 1 nat) or "unreliable". Where log Z is out of reach there is no likelihood, and the verdict says why.
+Rows with missing entries (NaN) are scored by the likelihood of what is observed in them.
 """
 
 LogZ = Annotated[
@@ -63,9 +65,9 @@ def command(
 ) -> None:
     """Evaluate, and print the scores."""
     rbm = load_model(model)
-    dataset, split, X = load_split(data, split)
+    dataset, split, X = load_split(data, split, allow_nan=True)
     names = {name: "--" + name.replace("_", "-") for name in ("log_z", "chains", "temperatures", "seed", "engine")}
-    with options_named(policy="--binarize", **names), WorkProgress("log Z") as progress:
+    with options_named(convention="--binarize", **names), WorkProgress("log Z") as progress:
         found = evaluate(
             rbm,
             X,
@@ -88,6 +90,7 @@ def command(
         ("log Z method", z.method if z.ess is None else f"{z.method}, ESS {z.ess:.0f}/{z.n_chains}, from {z.start}"),
         ("log Z verdict", f"{z.verdict}: {z.reason}" if z.reason else z.verdict),
         ("log-likelihood", _bracket(likelihood.mean, likelihood.lower, likelihood.upper)),
+        *([("of", f"{OBSERVED}: {likelihood.n_missing:,}")] if likelihood.n_missing else []),
         ("pseudo-log-likelihood", found.pseudo_log_likelihood),
         ("reconstruction error", found.reconstruction_error),
     ]

@@ -71,7 +71,7 @@ def command(
     rbm = load_model(model)
     dataset, split, X = load_split(data, split, allow_nan=True)
     names = {name: "--" + name.replace("_", "-") for name in _SETTINGS}
-    with options_named(policy="--binarize", **names):
+    with options_named(convention="--binarize", **names):
         X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
         X = datasets.binarize(X, binarize, Key(seed).derive("binarize"), allow_nan=True)
         found = impute(rbm, X, method=method, chains=chains, burn_in=burn_in, sweeps=sweeps, seed=seed, engine=engine)

@@ -59,7 +59,7 @@ def _parse_number(text: Any) -> float:
 Binarize = Annotated[
     str,
     typer.Option(
-        metavar="|".join(datasets.POLICIES),
+        metavar="|".join(datasets.CONVENTIONS),
         help="What grey levels become: on above 0.5, drawn with that probability, or left as they are.",
     ),
 ]

@@ -40,7 +40,7 @@ def command(
     check_output(out, (".npy",), model, data)
     rbm = load_model(model)
     dataset, split, X = load_split(data, split)
-    with options_named(policy="--binarize", seed="--seed", engine="--engine"):
+    with options_named(convention="--binarize", seed="--seed", engine="--engine"):
         X = datasets.binarize(check_matrix(X, n_columns=rbm.n_visible), binarize, Key(seed).derive("binarize"))
         features = Stack((rbm,)).transform(X, engine=engine)
     save_array(out, features)

@@ -11,29 +11,29 @@ from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
 from harmonium.random import Key, as_key
 
-POLICIES = ("threshold", "sample", "none")
+CONVENTIONS = ("threshold", "sample", "none")
 
 # Philox holds about a hundred bytes for each number it draws, so a block takes some 30 MB, whatever the data's size.
 _BLOCK = 2**18
 
 
-def binarize(X: Any, policy: str, key: Key | int | None = None, *, allow_nan: bool = False) -> npt.NDArray[Any]:
+def binarize(X: Any, convention: str, key: Key | int | None = None, *, allow_nan: bool = False) -> npt.NDArray[Any]:
     """Turn values in [0, 1] into states in {0, 1}.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_columns)
         Values in [0, 1].
-    policy : {"threshold", "sample", "none"}
+    convention : {"threshold", "sample", "none"}
         ``threshold``: on where X > 0.5, so a value of exactly 0.5 is off.
         ``sample``: on with probability X, independently; exact zeros and ones stay. For a new draw each epoch,
         pass another key each epoch.
         ``none``: `X` as it is, its grey levels standing for probabilities.
     key : Key or int, optional
-        The noise of ``sample`` (an int is a seed), which needs it; the other policies ignore it.
+        The noise of ``sample`` (an int is a seed), which needs it; the other conventions ignore it.
         A block of rows drawn with ``key.rows_from(first_row)`` is the same rows of the whole.
     allow_nan : bool
-        Whether `X` may hold NaN, which is missing under every policy.
+        Whether `X` may hold NaN, which is missing under every convention.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def binarize(X: Any, policy: str, key: Key | int | None = None, *, allow_nan: bo
     Raises
     ------
     InvalidParameter
-        Unknown policy, or ``sample`` without a key.
+        Unknown convention, or ``sample`` without a key.
     InvalidData
         `X` breaks the input contract.
 
@@ -53,17 +53,19 @@ def binarize(X: Any, policy: str, key: Key | int | None = None, *, allow_nan: bo
     >>> binarize([[0.0, 0.4, 0.5, 0.6, 1.0]], "threshold")
     array([[0, 0, 0, 1, 1]], dtype=uint8)
     """
-    check_choice(policy, "policy", POLICIES)
+    check_choice(convention, "convention", CONVENTIONS)
     values = check_matrix(X, allow_nan=allow_nan)
-    if policy == "none":
+    if convention == "none":
         return values
     missing = missing_entries(values) if allow_nan else None
     if missing is not None:
-        return np.where(missing, np.float32(np.nan), binarize(np.where(missing, 0, values), policy, key))
-    if policy == "threshold":
+        return np.where(missing, np.float32(np.nan), binarize(np.where(missing, 0, values), convention, key))
+    if convention == "threshold":
         return (values > 0.5).astype(np.uint8)
     if key is None:
-        raise InvalidParameter('policy "sample" must be given a key. Got None. Pass a Key or an integer seed as `key`.')
+        raise InvalidParameter(
+            'convention "sample" must be given a key. Got None. Pass a Key or an integer seed as `key`.'
+        )
     return _sample(values, as_key(key))
 
 

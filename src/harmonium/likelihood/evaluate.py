@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets import binarize
+from harmonium.datasets import CONVENTIONS, binarize
 from harmonium.engines.arithmetic import log_sum_exp
-from harmonium.errors import OutOfReach, Unreliable
-from harmonium.inputs import check_choice, check_matrix, is_binary
-from harmonium.likelihood.marginal import free_energy
+from harmonium.errors import InvalidData, OutOfReach, Unreliable
+from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
+from harmonium.likelihood.marginal import marginals
 from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.partition import LogPartition, log_partition
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
@@ -20,17 +20,22 @@ from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
+OBSERVED = "what is observed, missing entries being summed out"
+
 
 @dataclass(frozen=True)
 class LogLikelihood:
     """Mean log p(v) over samples, in nats, under both ends of log Z (None where log Z is unknown).
+
+    Where entries are missing, it is the mean of log p(observed entries): the others are summed out.
 
     ``float(record)`` is the mean, and raises `harmonium.errors.Unreliable` where that is no number to rely on.
 
     Attributes
     ----------
     mean, lower, upper : float or None
-        Under the value, the upper end and the lower end of log Z.
+        Under the value, the upper end and the lower end of log Z; the ends two standard errors further out where sums
+        over missing entries were annealed.
     verdict : str
         That of log Z.
     sanity : str
@@ -38,6 +43,8 @@ class LogLikelihood:
         which proves that end too low.
     convention : str, optional
         How grey levels had become states, where that is known.
+    n_missing : int
+        How many entries of the data were missing.
     per_sample : ndarray of shape (n_samples,), optional
         log p of each sample under the value of log Z.
     """
@@ -48,6 +55,7 @@ class LogLikelihood:
     verdict: str = "ok"
     sanity: str = "ok"
     convention: str | None = field(default=None, compare=False)
+    n_missing: int = 0
     per_sample: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
     def number(self, *, accept_unreliable: bool = False) -> float:
@@ -72,9 +80,14 @@ class LogLikelihood:
         return self.number()
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields ready for JSON, less the single samples; ``sanity`` only where it is violated."""
-        sanity = {} if self.sanity == "ok" else {"sanity": self.sanity}
-        return {"mean": self.mean, "lower": self.lower, "upper": self.upper, **sanity}
+        """The fields ready for JSON, less the single samples; ``sanity`` only where it is violated.
+
+        Where entries were missing, ``of`` and ``n_missing`` say so.
+        """
+        more: dict[str, Any] = {} if self.sanity == "ok" else {"sanity": self.sanity}
+        if self.n_missing:
+            more |= {"of": OBSERVED, "n_missing": self.n_missing}
+        return {"mean": self.mean, "lower": self.lower, "upper": self.upper, **more}
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ class Evaluation:
     log_z: LogPartition
     log_likelihood: LogLikelihood
     pseudo_log_likelihood: float | None
-    reconstruction_error: float
+    reconstruction_error: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionaries and numbers, ready for JSON."""
@@ -97,22 +110,34 @@ class Evaluation:
 
 
 def log_likelihood(
-    rbm: RBM, X: Any, log_z: LogPartition | None = None, *, convention: str | None = None, engine: str = "native"
+    rbm: RBM,
+    X: Any,
+    log_z: LogPartition | None = None,
+    *,
+    convention: str | None = None,
+    seed: int | Key = 0,
+    engine: str = "native",
 ) -> LogLikelihood:
-    """Mean log-likelihood of the rows of `X` in nats.
+    """Mean log-likelihood of the rows of `X` in nats; of what is observed, where entries are missing.
 
     Parameters
     ----------
     rbm : RBM
-    X : array-like of shape (n_samples, n_visible), values in [0, 1]
+    X : array-like of 0 and 1, shape (n_samples, n_visible)
+        NaN where an entry is missing.
     log_z : LogPartition, optional
         Computed exactly if left out.
-    convention : str, optional
-        How `X` was made binary, to be noted in the record.
+    convention : {"threshold", "sample", "none"}, optional
+        How `X` was made binary, to be noted in the record. Under "none" `X` may hold grey levels, which stand for
+        probabilities: -F(v) - log Z is no log-likelihood then, but extends it smoothly.
+    seed : int or Key
+        Of the annealing that `marginal_free_energy` does for some rows with missing entries.
     engine : {"native", "numpy"}
 
     Raises
     ------
+    InvalidData
+        `X` holds grey levels, and the convention is not "none".
     OutOfReach
         `log_z` is left out and too expensive to enumerate: pass ``log_partition(rbm, "ais")``.
 
@@ -121,24 +146,38 @@ def log_likelihood(
     The probabilities of distinct binary samples sum to at most 1, so log Z is at least the log of the sum of exp(-F)
     over them; `LogLikelihood.sanity` says so where even the upper end of `log_z` is less.
     """
+    if convention is not None:
+        check_choice(convention, "convention", CONVENTIONS)
+    X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    missing = missing_entries(X)
+    n_missing, grey = (0, not is_binary(X)) if missing is None else (int(missing.sum()), not is_binary(X[~missing]))
+    if grey and convention != "none":
+        raise InvalidData(
+            "X must hold only 0 and 1 for a likelihood of states. Got grey levels. Make them states with "
+            'datasets.binarize, or pass convention="none" to keep them as probabilities.'
+        )
     log_z = log_partition(rbm, engine=engine) if log_z is None else log_z
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
-        return LogLikelihood(None, None, None, log_z.verdict, convention=convention)
-    X = check_matrix(X, n_columns=rbm.n_visible)
-    minus_f = -free_energy(rbm, X, engine=engine)
-    mean = float(minus_f.mean())
+        return LogLikelihood(None, None, None, log_z.verdict, convention=convention, n_missing=n_missing)
+    found = marginals(rbm, X, seed=seed, engine=engine)
+    minus_f = -found.free_energy
+    complete = slice(None) if missing is None else ~missing.any(axis=1)
+    mean, error = float(minus_f.mean()), float(np.sqrt((found.standard_error**2).sum())) / len(X)
     return LogLikelihood(
         mean - log_z.value,
-        mean - log_z.upper,
-        mean - log_z.lower,
+        mean - log_z.upper - 2 * error,
+        mean - log_z.lower + 2 * error,
         log_z.verdict,
-        _sanity(X, minus_f, log_z.upper) if is_binary(X) else "ok",
+        "ok" if grey else _sanity(X[complete], minus_f[complete], log_z.upper),
         convention,
+        n_missing,
         minus_f - log_z.value,
     )
 
 
 def _sanity(X: npt.NDArray[Any], minus_f: npt.NDArray[np.float64], upper: float) -> str:
+    if len(X) == 0:
+        return "ok"
     _, rows = np.unique(np.packbits(X > 0, axis=1), axis=0, return_index=True)
     excess = log_sum_exp(minus_f[rows]) - upper
     if excess <= 1e-3 + 1e-6 * float(np.abs(minus_f).max()):  # float32 logits
@@ -163,7 +202,7 @@ def evaluate(
     Parameters
     ----------
     rbm : RBM
-    X : array-like of shape (n_samples, n_visible), values in [0, 1]
+    X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
     convention : {"threshold", "sample", "none"}
         How grey levels become states; likelihoods under different conventions cannot be compared.
     log_z : {"auto", "exact", "ais"} or LogPartition
@@ -177,21 +216,26 @@ def evaluate(
     -------
     Evaluation
         Without a likelihood where log Z is out of reach (the verdict says why), and without a pseudo-likelihood
-        where grey levels are left as they are.
+        where grey levels are left as they are. Where entries are missing, the likelihood is that of what is observed,
+        and there is neither pseudo-likelihood nor reconstruction error.
     """
     key = as_key(seed)
-    X = binarize(check_matrix(X, n_columns=rbm.n_visible), convention, key.derive("binarize"))
+    X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    X = binarize(X, convention, key.derive("binarize"), allow_nan=True)
     if not isinstance(log_z, LogPartition):
         log_z = _log_z(rbm, log_z, X, chains, temperatures, key, engine, progress)
+    complete = missing_entries(X) is None
     return Evaluation(
         n_visible=rbm.n_visible,
         n_hidden=rbm.n_hidden,
         n_samples=len(X),
         convention=convention,
         log_z=log_z,
-        log_likelihood=log_likelihood(rbm, X, log_z, convention=convention, engine=engine),
-        pseudo_log_likelihood=float(pseudo_log_likelihood(rbm, X, engine=engine).mean()) if is_binary(X) else None,
-        reconstruction_error=reconstruction_error(rbm, X, seed=key, engine=engine),
+        log_likelihood=log_likelihood(rbm, X, log_z, convention=convention, seed=key, engine=engine),
+        pseudo_log_likelihood=float(pseudo_log_likelihood(rbm, X, engine=engine).mean())
+        if complete and is_binary(X)
+        else None,
+        reconstruction_error=reconstruction_error(rbm, X, seed=key, engine=engine) if complete else None,
     )
 
 

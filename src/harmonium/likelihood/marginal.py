@@ -24,7 +24,7 @@ import numpy as np
 
 from harmonium.engines import make_engine
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
-from harmonium.inputs import check_count, check_matrix
+from harmonium.inputs import check_count, check_matrix, missing_entries
 from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
@@ -104,28 +104,32 @@ def marginals(
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_count(temperatures, "temperatures", minimum=2)
-    missing = np.isnan(X)
-    complete = ~missing.any(axis=1)
-    found, error = np.empty(len(X)), np.zeros(len(X))
-    if complete.any():
-        found[complete] = free_energy(rbm, X[complete], engine=engine)
-    v = np.where(missing, 0, X).astype(np.float64)
+    holes = missing_entries(X)
+    if holes is None:
+        return Marginals(free_energy(rbm, X, engine=engine), np.zeros(len(X)), np.ones(len(X), np.bool_))
+    whole = ~holes.any(axis=1)
+    found = Marginals(np.empty(len(X)), np.zeros(len(X)), np.ones(len(X), np.bool_))
+    if whole.any():
+        found.free_energy[whole] = free_energy(rbm, X[whole], engine=engine)
+    numbers, missing = np.flatnonzero(~whole), holes[~whole]
+    v = np.where(missing, 0, X[~whole]).astype(np.float64)
     by_missing, by_hidden = enumerable(missing.sum(axis=1), rbm.n_hidden)
-    exact = complete | by_missing | by_hidden
     machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
     for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
-        for rows in blocks(np.flatnonzero(few & ~complete), ROWS):
-            found[rows] = -sums(machine, v[rows], missing[rows]).log_mass
+        for rows in blocks(np.flatnonzero(few), ROWS):
+            found.free_energy[numbers[rows]] = -sums(machine, v[rows], missing[rows]).log_mass
     key, first = as_key(seed).derive("marginal free energy"), 0
-    for rows in blocks(np.flatnonzero(~exact), max(1, _CELLS // (chains * max(rbm.W.shape)))):
+    many = np.flatnonzero(~(by_missing | by_hidden))
+    found.exact[numbers[many]] = False
+    for rows in blocks(many, max(1, _CELLS // (chains * max(rbm.W.shape)))):
         log_w = _anneal(machine, v[rows], missing[rows], chains, temperatures, key.rows_from(first), engine)
         high = log_w.max(axis=1, keepdims=True)
         w = exp(log_w - high)
         mean = w.mean(axis=1)
-        found[rows] = -high[:, 0] - log(mean)
-        error[rows] = w.std(axis=1, ddof=1) / (mean * np.sqrt(chains))
+        found.free_energy[numbers[rows]] = -high[:, 0] - log(mean)
+        found.standard_error[numbers[rows]] = w.std(axis=1, ddof=1) / (mean * np.sqrt(chains))
         first += log_w.size
-    return Marginals(found, error, exact)
+    return found
 
 
 def _anneal(

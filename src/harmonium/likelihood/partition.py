@@ -119,7 +119,7 @@ def log_partition(
         "exact" sums over all states of the smaller layer, in blocks of bounded memory. "ais" brackets log Z between
         annealed importance sampling from independent units to the machine and from the machine back. "auto" is exact
         where that is predicted to take at most 20 seconds, else "ais".
-    data : array-like of shape (n_samples, n_visible), values in [0, 1], optional
+    data : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
         Samples of what the machine has learnt: the annealing starts from their means, and states near them are not
         missed. Used by "ais".
     chains : int
@@ -160,7 +160,7 @@ def log_partition(
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_temperatures(temperatures)
     key = as_key(seed)
-    X = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data")
+    X = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
     n_units = min(rbm.n_visible, rbm.n_hidden)
     seconds = _predicted_seconds(rbm, engine)
     if method == "exact" or (method == "auto" and n_units <= max_units and seconds <= _AUTO_SECONDS):

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from harmonium.engines import States
 from harmonium.errors import InvalidParameter
-from harmonium.inputs import check_count
+from harmonium.inputs import check_count, observed_totals
 from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, straight
 from harmonium.likelihood.level import N_SWEEPS, level
 from harmonium.likelihood.meter import Meter
@@ -115,7 +115,7 @@ def plan(
     """
     meter = Meter() if meter is None else meter
     given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
-    base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if X is None else bias_of_means(X.sum(axis=0), len(X))
+    base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if X is None else bias_of_means(*observed_totals(X))
     path, spacing, v = Path(rbm, straight(rbm, base), engine), _EVEN, None
     # The first and second fit the base, the second and third the spacing.
     for number in range(0 if X is None else _LAST if given else 1, _LAST if given else _LAST + 1):

@@ -158,7 +158,7 @@ def _scratch_scores(outcome: Outcome) -> Table:
     ]
     verdict = "" if log_z.verdict == "ok" else f" The estimate of log Z calls itself {log_z.verdict}: {log_z.reason}."
     caption = (
-        f"{found.n_samples:,} test images, grey levels as states by the policy \N{LEFT DOUBLE QUOTATION MARK}"
+        f"{found.n_samples:,} test images, grey levels as states by the convention \N{LEFT DOUBLE QUOTATION MARK}"
         f"{found.convention}\N{RIGHT DOUBLE QUOTATION MARK}; log Z by the method {log_z.method}.{verdict}"
     )
     return Table(caption, ("of the machine", "value"), rows)

@@ -37,7 +37,7 @@ import numpy.typing as npt
 
 from harmonium.engines import Engine, States, make_engine
 from harmonium.engines.arithmetic import exp
-from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.inputs import check_choice, check_count, check_matrix, observed_totals
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, bias_of_means
 from harmonium.reprs import short_repr
@@ -234,7 +234,7 @@ def sample_tempered(
         At every temperature; at least 2, as pairs take turns.
     temperatures : int or "adaptive"
         How many in a ladder, or as many as swap half of the time (at most 200).
-    data : array-like of shape (n_samples, n_visible), values in [0, 1], optional
+    data : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
         Samples of what the machine has learnt, whose means become those of the units at beta = 0; this brings the two
         ends of the ladder closer. Without, all states are equally likely there. The machine's bias b would be no
         substitute: it can be far from the means that the hidden units make of it, and so can the means of its own
@@ -263,9 +263,9 @@ def sample_tempered(
         count = _TEMPERATURES
     else:
         count = check_count(temperatures, "temperatures", minimum=2)
-    X = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data")
+    X = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
     key = as_key(seed).derive("tempered")
-    base = np.zeros(rbm.n_visible) if X is None else bias_of_means(X.sum(axis=0, dtype=np.float64), len(X))
+    base = np.zeros(rbm.n_visible) if X is None else bias_of_means(*observed_totals(X))
     engine_, ladder = make_engine(rbm, engine), np.linspace(0, 1, count)
     done = 0
 

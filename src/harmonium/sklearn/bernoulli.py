@@ -18,7 +18,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from harmonium.datasets import POLICIES
+from harmonium.datasets import CONVENTIONS
 from harmonium.engines import ENGINES, Engine, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import FloatArray, missing_entries
@@ -140,7 +140,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         "sweeps": [Interval(Integral, 1, None, closed="left")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "binarize": [StrOptions(set(POLICIES))],
+        "binarize": [StrOptions(set(CONVENTIONS))],
         "centered": ["boolean"],
         "missing_sweeps": [Interval(Integral, 2, None, closed="left")],
         "engine": [StrOptions(set(ENGINES))],

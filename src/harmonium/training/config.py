@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from harmonium.datasets import CONVENTIONS
 from harmonium.engines import ENGINES
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_number
@@ -163,7 +164,7 @@ class Config:
         check_choice(self.monitor, "monitor", ("pseudo", "likelihood"))
         check_choice(self.last_statistic, "last_statistic", ("sampled", "mean_field"))
         check_choice(self.schedule, "schedule", ("constant", "linear", "cosine"))
-        check_choice(self.binarize, "binarize", ("threshold", "sample", "none"))
+        check_choice(self.binarize, "binarize", CONVENTIONS)
         check_choice(self.engine, "engine", tuple(ENGINES))
 
     def _keep(self, name: str, number: int | float) -> None:
