@@ -126,6 +126,36 @@ def test_grey_levels_are_scored_under_no_name_of_another_convention(convention):
     assert harmonium.log_likelihood(rbm, X, convention="none").mean == pytest.approx(rbm.log_likelihood(X).mean())
 
 
+@pytest.mark.parametrize("size", [1e38, 1e39, 1e300])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_parameters_beyond_float32_are_refused_by_everything_that_computes_in_it(engine, size, dtype):
+    """They gave NaN, or infinity, and the verdict "ok"; what computes in float64 gives the right values."""
+    if size > 1e38 and dtype == np.float32:
+        return
+    signs = [np.sign(x) * 1.0 for x in random_parameters(4, 5)]
+    rbm, X = RBM(*((size * x).astype(dtype) for x in signs)), random_states(3, 5)
+    how = {"engine": engine}
+    for function in (
+        lambda: harmonium.free_energy(rbm, X, **how),
+        lambda: harmonium.marginal_free_energy(rbm, X, **how),
+        lambda: harmonium.log_likelihood(rbm, X, **how),
+        lambda: harmonium.evaluate(rbm, X, **how),
+        lambda: harmonium.pseudo_log_likelihood(rbm, X, **how),
+        lambda: harmonium.reconstruction_error(rbm, X, **how),
+        lambda: harmonium.log_partition(rbm, "ais", **how),
+        lambda: harmonium.sample(rbm, 3, **how),
+        lambda: harmonium.sample(rbm, start=X, **how),
+        lambda: harmonium.sample_tempered(rbm, 3, **how),
+        lambda: next(harmonium.gibbs_chain(rbm, X, **how)),
+    ):
+        with pytest.raises(InvalidParameter, match=r"must add up to log-odds of at most 1e\+38, .*Scale the machine"):
+            function()
+    exact = harmonium.log_partition(rbm, engine=engine)
+    assert exact.value == pytest.approx(size / 1e6 * RBM(*(1e6 * x for x in signs)).log_z(), rel=1e-5)
+    large = RBM(*(1e36 * x for x in signs))
+    np.testing.assert_allclose(harmonium.free_energy(large, X, **how), large.free_energy(X), rtol=1e-5)
+
+
 HOLES = np.where(np.random.default_rng(2).random((30, 7)) < 0.3, np.nan, random_states(30, 7))
 
 

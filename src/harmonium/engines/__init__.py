@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harmonium.engines.engine import Engine, Offsets, Phase, Rates, States, Velocity
 from harmonium.engines.native import NativeEngine
 from harmonium.engines.numpy import NumpyEngine
+from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice
 from harmonium.rbm import RBM
 
 ENGINES: dict[str, type[Engine]] = {"native": NativeEngine, "numpy": NumpyEngine}
+
+_LARGEST = 1e38  # log-odds; those of an engine are float32
 
 __all__ = [
     "ENGINES",
@@ -30,6 +35,16 @@ def make_engine(rbm: RBM, name: str = "native", velocity: Velocity | None = None
     Raises
     ------
     InvalidParameter
-        There is no engine of that name.
+        There is no engine of that name, or log-odds of the machine could be beyond float32.
     """
+    largest = max((max(float(x.max()), -float(x.min())) for x in (rbm.W, rbm.b, rbm.c) if x.size), default=0.0)
+    if largest * (1 + max(rbm.W.shape)) > _LARGEST:  # a bound for all sums, which is quick to see
+        with np.errstate(over="ignore"):
+            sums = (np.abs(x) + np.abs(rbm.W).sum(axis=axis) for axis, x in ((0, rbm.b), (1, rbm.c)))
+            largest = max(float(x.max(initial=0)) for x in sums)
+        if not largest <= _LARGEST:
+            raise InvalidParameter(
+                f"W, b and c must add up to log-odds of at most {_LARGEST:g}, as engines compute in float32. Got "
+                f"{largest:.3g}. Scale the machine down; beyond 1000 it makes no difference to any probability."
+            )
     return ENGINES[check_choice(name, "engine", tuple(ENGINES))](rbm, velocity)
