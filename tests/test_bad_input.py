@@ -176,7 +176,7 @@ CALLS = {
     "beta of a chain": (lambda x: harmonium.gibbs_chain(MACHINE, GOOD, beta=x), (-1, np.nan, [1, 2])),
     "engine of log_partition": (lambda x: harmonium.log_partition(MACHINE, engine=x), NOT_CHOICES),
     "method of log_partition": (lambda x: harmonium.log_partition(MACHINE, x), NOT_CHOICES),
-    "max_units": (lambda x: harmonium.log_partition(MACHINE, max_units=x), NOT_COUNTS),
+    "max_units": (lambda x: harmonium.log_partition(MACHINE, max_units=x), [x for x in NOT_COUNTS if x is not None]),
     "engine of free_energy": (lambda x: harmonium.free_energy(MACHINE, GOOD, engine=x), NOT_CHOICES),
     "convention": (lambda x: harmonium.evaluate(MACHINE, GOOD, convention=x), NOT_CHOICES),
     "seed of evaluate": (lambda x: harmonium.evaluate(MACHINE, GOOD, seed=x), NOT_SEEDS),

@@ -52,9 +52,33 @@ def test_engines_agree_on_log_z_of_a_trained_like_machine():
 @pytest.mark.parametrize("shape", [(5, 9), (9, 5), (5, 5)])
 def test_the_limit_is_on_the_smaller_layer(shape):
     rbm = RBM(*random_parameters(*shape))
-    assert harmonium.log_partition(rbm, max_units=5).value == pytest.approx(rbm.log_z(), rel=1e-12)
+    assert harmonium.log_partition(rbm, "exact", max_units=5).value == pytest.approx(rbm.log_z(), rel=1e-12)
     with pytest.raises(OutOfReach, match=r"must have at most 4 units .* Got 5 .*\. Raise max_units "):
-        harmonium.log_partition(rbm, max_units=4)
+        harmonium.log_partition(rbm, "exact", max_units=4)
+    assert harmonium.log_partition(rbm, max_units=4, chains=10).method == "ais"
+
+
+def test_auto_is_exact_wherever_that_is_quick_here(monkeypatch):
+    """27 x 35 was annealed, though its sum takes seconds: here a short block decides, not a number of units."""
+    rbm = RBM(*(0.1 * x for x in random_parameters(27, 35)))
+    seconds, sums = {}, []
+    monkeypatch.setattr(partition, "_sum_exactly", lambda *arguments: sums.append(arguments) or 1.0)
+    for pace in (1e-9, 1e-6):  # seconds for a state
+        clock, states = [0.0], []
+
+        def block(machine, first, count, clock=clock, states=states, pace=pace):
+            clock[0] += pace * count
+            states.append(count)
+            return 0.0
+
+        monkeypatch.setattr(partition.time, "perf_counter", lambda clock=clock: clock[0])
+        monkeypatch.setattr(partition.ENGINES["native"], "log_partition_block", staticmethod(block))
+        seconds[pace] = partition._measured_seconds(rbm, "native", 1.0)
+        assert seconds[pace] == pytest.approx(pace * 2**27)
+        assert sum(states) <= 3 * 2**22
+        found = harmonium.log_partition(rbm, chains=10, temperatures=10)
+        assert found.method == ("exact" if seconds[pace] <= 20 else "ais")
+    assert (seconds[1e-9] < 20 < seconds[1e-6], len(sums)) == (True, 1)
 
 
 def test_log_partition_reads_as_a_sentence():

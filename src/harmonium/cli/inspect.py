@@ -74,7 +74,7 @@ def _parameters(rbm: RBM) -> dict[str, Any]:
     # The logit of a hidden unit over all v lies between these two, and reaches both.
     lowest, highest = c + np.minimum(W, 0).sum(axis=1), c + np.maximum(W, 0).sum(axis=1)
     try:
-        log_z = log_partition(rbm, max_units=_ENUMERABLE_UNITS).value
+        log_z = log_partition(rbm, "exact", max_units=_ENUMERABLE_UNITS).value
     except OutOfReach:
         log_z = None
     return {

@@ -83,7 +83,7 @@ def conditional_probability(
     method: str = "auto",
     chains: int = 100,
     temperatures: Temperatures = ADAPTIVE,
-    max_units: int = 25,
+    max_units: int | None = None,
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,

@@ -156,7 +156,7 @@ def log_likelihood(
             "X must hold only 0 and 1 for a likelihood of states. Got grey levels. Make them states with "
             'datasets.binarize, or pass convention="none" to keep them as probabilities.'
         )
-    log_z = log_partition(rbm, engine=engine) if log_z is None else log_z
+    log_z = log_partition(rbm, "exact", engine=engine) if log_z is None else log_z
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
         return LogLikelihood(None, None, None, log_z.verdict, convention=convention, n_missing=n_missing)
     found = marginals(rbm, X, seed=seed, engine=engine)

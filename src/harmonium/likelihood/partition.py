@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,11 @@ _BLOCK = 1 << 20  # states between two looks at the clock or at Ctrl-C, at most
 _BLOCK_SECONDS = 0.1
 # Measured on two cores, for one state and one unit of the larger layer; other engines are taken to be as slow as NumPy.
 _SECONDS = {"native": 1e-10, "numpy": 5e-8}
+_UNITS = 25  # of an exact sum that was asked for, unless said otherwise
 _AUTO_SECONDS = 20.0  # an exact sum that takes longer than an annealed estimate
+# Where the prediction by `_SECONDS` cannot tell on which side of that a machine is, a short block of the sum is timed.
+_UNCERTAIN = 0.1, 400.0
+_TRIAL_SECONDS, _TRIALS = 0.005, 3
 _EXACT_STARTS = 20, 5.0  # units, and seconds of one exact sum
 
 
@@ -99,13 +104,13 @@ class LogPartition:
 
 def log_partition(
     rbm: RBM,
-    method: str = "exact",
+    method: str = "auto",
     *,
     data: Any = None,
     chains: int = 500,
     temperatures: Temperatures = ADAPTIVE,
     start: str = "auto",
-    max_units: int = 25,
+    max_units: int | None = None,
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,
@@ -115,10 +120,10 @@ def log_partition(
     Parameters
     ----------
     rbm : RBM
-    method : {"exact", "ais", "auto"}
+    method : {"auto", "exact", "ais"}
         "exact" sums over all states of the smaller layer, in blocks of bounded memory. "ais" brackets log Z between
         annealed importance sampling from independent units to the machine and from the machine back. "auto" is exact
-        where that is predicted to take at most 20 seconds, else "ais".
+        where that takes at most 20 seconds, by the time that a short block of the sum takes here, else "ais".
     data : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
         Samples of what the machine has learnt: the annealing starts from their means, and states near them are not
         missed. Used by "ais".
@@ -130,8 +135,9 @@ def log_partition(
     start : {"auto", "exact", "chains"}
         What the reverse chains start from: exact samples, or chains whose equilibrium is checked. "auto" is exact
         where both layers' smaller one has at most 20 units.
-    max_units : int
-        The largest smaller layer that is summed over exactly; each further unit doubles the time.
+    max_units : int, optional
+        The largest smaller layer that is summed over exactly; each further unit doubles the time. If left out, 25
+        for what is asked to be exact, and no limit but the time for "auto".
     seed : int or Key
     engine : {"native", "numpy"}
     progress : callable, optional
@@ -156,15 +162,20 @@ def log_partition(
     check_choice(method, "method", ("exact", "ais", "auto"))
     check_choice(engine, "engine", tuple(ENGINES))
     check_choice(start, "start", ("auto", "exact", "chains"))
-    max_units = check_count(max_units, "max_units", minimum=0)
+    most_auto = math.inf if max_units is None else max_units
+    max_units = check_count(_UNITS if max_units is None else max_units, "max_units", minimum=0)
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_temperatures(temperatures)
     key = as_key(seed)
     X = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
     n_units = min(rbm.n_visible, rbm.n_hidden)
     seconds = _predicted_seconds(rbm, engine)
-    if method == "exact" or (method == "auto" and n_units <= max_units and seconds <= _AUTO_SECONDS):
-        log_z = _sum_exactly(rbm, max_units, engine, seconds, progress)
+    if method == "exact":
+        _check_units(rbm, max_units, seconds)
+    elif method == "auto" and n_units <= most_auto and _UNCERTAIN[0] < seconds < _UNCERTAIN[1]:
+        seconds = _measured_seconds(rbm, engine, seconds)
+    if method == "exact" or (method == "auto" and n_units <= most_auto and seconds <= _AUTO_SECONDS):
+        log_z = _sum_exactly(rbm, engine, seconds, progress)
         return LogPartition(log_z, log_z, log_z, "exact", "ok")
     if start == "exact":
         _check_units(rbm, max_units, seconds)
@@ -178,10 +189,8 @@ def log_partition(
     return LogPartition(value, lower, upper, "ais", found.verdict, found.ess, chains, origin, found.reason)
 
 
-def _sum_exactly(rbm: RBM, max_units: int, engine: str, seconds: float, progress: Progress | None) -> float:
-    _check_units(rbm, max_units, seconds)
-    # The engines enumerate hidden states, so the smaller layer is made the hidden one.
-    smaller = rbm.mirror() if rbm.n_visible < rbm.n_hidden else rbm
+def _sum_exactly(rbm: RBM, engine: str, seconds: float, progress: Progress | None) -> float:
+    smaller = _with_smaller_hidden(rbm)
     log_block, n_states = ENGINES[engine].log_partition_block, 2**smaller.n_hidden
     # Short enough to be interrupted, and for engines that hold a block's logits to hold little.
     length = max(1, min(_BLOCK, 2 ** int(math.log2(max(1.0, n_states * _BLOCK_SECONDS / seconds)))))
@@ -191,6 +200,24 @@ def _sum_exactly(rbm: RBM, max_units: int, engine: str, seconds: float, progress
         if progress is not None:
             progress(min(first + length, n_states), n_states)
     return log_sum_exp(np.array(blocks))
+
+
+def _with_smaller_hidden(rbm: RBM) -> RBM:
+    """The machine turned so that its smaller layer is the hidden one, whose states the engines enumerate."""
+    return rbm.mirror() if rbm.n_visible < rbm.n_hidden else rbm
+
+
+def _measured_seconds(rbm: RBM, engine: str, seconds: float) -> float:
+    """The time of the exact sum by that of a short block of it, the quickest of three; `seconds` as predicted."""
+    smaller = _with_smaller_hidden(rbm)
+    n_states = 2**smaller.n_hidden
+    length = max(1, min(_BLOCK, n_states, 2 ** int(math.log2(max(1.0, n_states * _TRIAL_SECONDS / seconds)))))
+    times = []
+    for _ in range(_TRIALS):
+        start = time.perf_counter()
+        ENGINES[engine].log_partition_block(smaller, 0, length)
+        times.append(time.perf_counter() - start)
+    return min(times) * n_states / length
 
 
 def _predicted_seconds(rbm: RBM, engine: str) -> float:

@@ -147,7 +147,7 @@ def data_model_distance(rbm: RBM, X: Any, *, log_z: float | None = None) -> floa
             "X must hold only 0 and 1 to have a distance from the model. Got values between. Binarise it."
         )
     if log_z is None:
-        log_z = log_partition(rbm).value
+        log_z = log_partition(rbm, "exact").value
         assert log_z is not None  # an exact result has a value
     rows, counts = np.unique(X, axis=0, return_counts=True)
     p = np.exp(-float64(rbm).free_energy(rows) - log_z)
