@@ -151,6 +151,17 @@ def test_evaluate_scores_what_is_observed(run, tmp_path, capsys, splits):
     assert re.search(r"of +what is observed, missing entries being summed out: 8\n", capsys.readouterr().out)
 
 
+def test_evaluate_adds_the_conservative_bound(run, capsys, splits):
+    how = ["--conservative", "--chains", 10, "--temperatures", 20]
+    found = result_of(capsys, "evaluate", run, splits, *how)
+    rbm, X = RBM.load(run / "model.safetensors"), datasets.load(splits).test
+    expected = harmonium.evaluate(rbm, X, conservative=True, chains=10, temperatures=20).as_dict()
+    assert found == json.loads(json.dumps(expected))
+    assert found["conservative"]["n_samples"] == 10
+    assert main(["evaluate", str(run), str(splits), *map(str, how)]) == 0
+    assert re.search(r"conservative bound +-\d+\.\d+ ± \d+\.\d+, of 10 samples", capsys.readouterr().out)
+
+
 def test_evaluate_chooses_the_split(run, capsys, splits):
     assert result_of(capsys, "evaluate", run, splits)["n_samples"] == 15
     assert result_of(capsys, "evaluate", run, splits, "--split", "valid")["n_samples"] == 5

@@ -11,7 +11,7 @@ from harmonium import RBM
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliable
 from harmonium.likelihood import log_partition
 from harmonium.likelihood import missing as missing_sums
-from harmonium.likelihood.conditional import LogProbability, clamped, conditional_probability
+from harmonium.likelihood.conditional import LogProbability, clamped, log_conditional_probability
 from harmonium.sampling import conditional
 from harmonium.sampling.conditional import complete, impute
 
@@ -152,10 +152,13 @@ def test_bad_data_are_refused(function, bad):
 # Draws ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.false_alarm(1e-8)
-def test_completions_are_drawn_from_the_posterior(engine):
+@pytest.mark.false_alarm(6e-8)
+@pytest.mark.parametrize("limits", [(16, -1), (-1, 10), (-1, -1)], ids=["hidden states", "missing units", "chains"])
+def test_completions_are_drawn_from_the_posterior(monkeypatch, engine, limits):
     """4000 draws for each of two rows: frequencies of 8 and 4 completions within 6.2 standard deviations of at
     most 0.008; a shift of 0.1 of any probability is seen."""
+    monkeypatch.setitem(missing_sums.LIMITS, "auto", limits)
+    monkeypatch.setattr(missing_sums, "_STATES", 3)
     for row in (HOLES[0], HOLES[4]):
         ways, p = posterior(PARAMETERS, row)
         drawn = complete(MACHINE, np.repeat(row[None], 4000, axis=0), sweeps=60, seed=1, engine=engine)
@@ -164,13 +167,23 @@ def test_completions_are_drawn_from_the_posterior(engine):
         assert np.abs(counts / 4000 - p).max() < 0.05
 
 
-def test_completions_keep_what_is_observed(monkeypatch, engine):
-    drawn = complete(MACHINE, HOLES, sweeps=2, engine=engine)
+@pytest.mark.parametrize("method", ["auto", "gibbs"])
+def test_completions_keep_what_is_observed(monkeypatch, engine, method):
+    drawn = complete(MACHINE, HOLES, method=method, sweeps=2, engine=engine)
     observed = ~np.isnan(HOLES)
     np.testing.assert_array_equal(drawn[observed], HOLES[observed].astype(np.float32))
     assert np.isin(drawn[~observed], (0, 1)).all()
     monkeypatch.setattr(conditional, "ROWS", 2)
-    np.testing.assert_array_equal(complete(MACHINE, HOLES, sweeps=2, engine=engine), drawn)
+    np.testing.assert_array_equal(complete(MACHINE, HOLES, method=method, sweeps=2, engine=engine), drawn)
+
+
+def test_completions_weigh_modes_that_chains_do_not_join():
+    """Two modes, all on or all off, equally probable: every chain stays where it started; exact draws take both."""
+    rbm = RBM(np.full((1, 30), 12.0), np.full(30, -6.4), [-168.0])
+    for X in (np.full((400, 30), NAN), np.array([[1.0] + [NAN] * 29])):
+        p = impute(rbm, X[:1]).mean[0, -1]
+        drawn = complete(rbm, np.repeat(X[:1], 400, axis=0))[:, -1].mean()
+        assert abs(drawn - p) < 5 * math.sqrt(p * (1 - p) / 400) + 1e-9
 
 
 # Conditional probabilities --------------------------------------------------------------------------------------------
@@ -190,15 +203,17 @@ def test_conditional_probabilities_equal_brute_force(engine):
     for A, B in itertools.product(ASSIGNMENTS, ASSIGNMENTS):
         both = ~np.isnan(A) & ~np.isnan(B)
         if (A[both] != B[both]).any():
-            assert float(conditional_probability(MACHINE, A, B)) == -math.inf
+            assert float(log_conditional_probability(MACHINE, A, B)) == -math.inf
         else:
-            found = conditional_probability(MACHINE, A, B, engine=engine)
+            found = log_conditional_probability(MACHINE, A, B, engine=engine)
             assert found.value == pytest.approx(brute_force(A, B), abs=1e-10)
             assert (found.lower, found.upper, found.method, found.verdict) == (found.value, found.value, "exact", "ok")
             checked += 1
     assert checked > 100
     for A in ASSIGNMENTS:
-        assert float(conditional_probability(MACHINE, A)) == pytest.approx(brute_force(A, np.full(5, NAN)), abs=1e-10)
+        assert float(log_conditional_probability(MACHINE, A)) == pytest.approx(
+            brute_force(A, np.full(5, NAN)), abs=1e-10
+        )
 
 
 def test_the_clamped_machine_has_the_conditional_distribution():
@@ -219,7 +234,9 @@ def test_single_units_agree_with_imputation():
     for row, j in ((0, 1), (0, 4), (1, 2)):
         A = np.full(5, NAN)
         A[j] = 1
-        assert math.exp(conditional_probability(MACHINE, A, HOLES[row]).value) == pytest.approx(mean[row, j], rel=1e-9)
+        assert math.exp(log_conditional_probability(MACHINE, A, HOLES[row]).value) == pytest.approx(
+            mean[row, j], rel=1e-9
+        )
 
 
 @pytest.mark.false_alarm(2e-3)
@@ -228,10 +245,10 @@ def test_annealed_sides_cover_the_truth():
     rbm = RBM(*random_parameters(8, 9, seed=1))
     A, B = np.full(9, NAN), np.full(9, NAN)
     A[:3], B[3:5] = 1, 0
-    truth = conditional_probability(rbm, A, B).value
+    truth = log_conditional_probability(rbm, A, B).value
     misses = 0
     for seed in range(10):
-        found = conditional_probability(rbm, A, B, method="ais", temperatures=20, chains=20, seed=seed)
+        found = log_conditional_probability(rbm, A, B, method="ais", temperatures=20, chains=20, seed=seed)
         assert found.method == "ais"
         assert found.lower <= found.value <= found.upper <= 0
         misses += not found.lower <= truth <= found.upper
@@ -243,7 +260,7 @@ def test_an_unreliable_sum_makes_an_unreliable_probability():
     rbm = RBM(*(6 * x for x in random_parameters(30, 40, seed=2)))
     A = np.full(40, NAN)
     A[0] = 1
-    found = conditional_probability(rbm, A, method="ais", temperatures=3, chains=5)
+    found = log_conditional_probability(rbm, A, method="ais", temperatures=3, chains=5)
     assert found.verdict == "unreliable"
     assert found.reason
     with pytest.raises(Unreliable, match=r"must be reliable .* Got .*\. Take"):
@@ -258,13 +275,13 @@ def test_exactness_beyond_reach_is_refused_but_held_units_bring_it_back():
     A, B = np.full(30, NAN), np.full(30, NAN)
     A[0], B[1:12] = 1, 0
     with pytest.raises(OutOfReach):
-        conditional_probability(rbm, A, method="exact")
-    found = conditional_probability(rbm, A, B, method="exact")  # 18 and 19 free units
+        log_conditional_probability(rbm, A, method="exact")
+    found = log_conditional_probability(rbm, A, B, method="exact")  # 18 and 19 free units
     one, two = (clamped(rbm, ~np.isnan(x), np.nan_to_num(x)) for x in (np.where(np.isnan(A), B, A), B))
     expected = one[1] + float(log_partition(one[0])) - two[1] - float(log_partition(two[0]))
     assert found.value == pytest.approx(expected, abs=1e-9)
     A[0] = 0
-    other = conditional_probability(rbm, A, B, method="exact")
+    other = log_conditional_probability(rbm, A, B, method="exact")
     assert math.exp(found.value) + math.exp(other.value) == pytest.approx(1, abs=1e-9)
 
 
@@ -273,7 +290,7 @@ def test_exactness_beyond_reach_is_refused_but_held_units_bring_it_back():
 )
 def test_bad_assignments_are_refused(bad):
     with pytest.raises(InvalidData, match=r"^A must .* Got .*\. [A-Z]"):
-        conditional_probability(MACHINE, bad)
+        log_conditional_probability(MACHINE, bad)
     if bad is not None:
         with pytest.raises(InvalidData, match=r"^given must .* Got .*\. [A-Z]"):
-            conditional_probability(MACHINE, HOLES[0], bad)
+            log_conditional_probability(MACHINE, HOLES[0], bad)

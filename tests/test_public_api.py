@@ -12,7 +12,7 @@ from harmonium import errors
 
 FUNCTIONS = {
     "complete",
-    "conditional_probability",
+    "log_conditional_probability",
     "evaluate",
     "exact_gradient",
     "exact_sample",

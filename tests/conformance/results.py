@@ -63,10 +63,14 @@ def chain():
 # name of the result: (what makes it). The part before ":" is the public name.
 CALLS = {
     "complete": lambda: harmonium.complete(WIDE, HOLES, sweeps=3, seed=1),
-    "conditional_probability": lambda: harmonium.conditional_probability(
+    "complete:exact": lambda: harmonium.complete(SMALL, HOLED, seed=1),
+    "complete:few missing": lambda: harmonium.complete(WIDE, np.where(np.arange(130) < 5, np.nan, X), seed=1),
+    "log_conditional_probability": lambda: harmonium.log_conditional_probability(
         SMALL, np.r_[[1, 0], np.full(68, np.nan)], given=np.r_[[np.nan, np.nan, 1], np.full(67, np.nan)]
     ),
     "evaluate": lambda: harmonium.evaluate(SMALL, XS),
+    "evaluate:holes": lambda: harmonium.evaluate(SMALL, HOLED),
+    "evaluate:conservative": lambda: harmonium.evaluate(SMALL, XS, conservative=True, chains=20, temperatures=10),
     "evaluate:annealed": lambda: harmonium.evaluate(WIDE, X, log_z="ais", chains=30, temperatures=10),
     "exact_gradient": lambda: harmonium.exact_gradient(SMALL, XS),
     "exact_gradient:grey": lambda: harmonium.exact_gradient(SMALL, GREYS),
@@ -83,9 +87,12 @@ CALLS = {
     "log_partition": lambda: harmonium.log_partition(machine(13, 70)),
     "log_partition:ais": lambda: harmonium.log_partition(WIDE, "ais", data=X, chains=30, temperatures=10),
     "log_partition:adaptive": lambda: harmonium.log_partition(machine(20, 30), "ais", chains=20),
+    "marginal_free_energy": lambda: harmonium.marginal_free_energy(WIDE, HOLES[:30], chains=5, temperatures=5),
+    "marginal_free_energy:exact": lambda: harmonium.marginal_free_energy(SMALL, HOLED),
     "probability_table": lambda: harmonium.probability_table(SMALL),
     "pseudo_log_likelihood": lambda: harmonium.pseudo_log_likelihood(WIDE, X),
     "reconstruction_error": lambda: harmonium.reconstruction_error(WIDE, X),
+    "running_moments:exact": lambda: harmonium.running_moments(SMALL),
     "running_moments": lambda: harmonium.running_moments(WIDE, chains=60, sweeps=20, burn_in=5),
     "sample": lambda: harmonium.sample(WIDE, 300, sweeps=5, seed=1),
     "sample:clamped": lambda: harmonium.sample(WIDE, sweeps=5, start=START, seed=1, clamp=CLAMP, beta=0.7),
@@ -93,6 +100,7 @@ CALLS = {
     "sample_tempered:adaptive": lambda: harmonium.sample_tempered(
         WIDE, 20, sweeps=60, temperatures="adaptive", data=X, seed=1
     ),
+    "thinned_sample:exact": lambda: harmonium.thinned_sample(SMALL, 20, seed=1),
     "thinned_sample": lambda: harmonium.thinned_sample(WIDE, 20, seed=1, max_sweeps=2000),
     "train": lambda: trained(valid=X[:50]),
     "train:one step": lambda: trained(epochs=1, batch_size=300),

@@ -23,6 +23,7 @@ from harmonium.cli.options import (
 )
 from harmonium.cli.output import complain, emit
 from harmonium.cli.working import WorkProgress
+from harmonium.likelihood.conservative import ConservativeLogLikelihood
 from harmonium.likelihood.evaluate import OBSERVED
 
 HELP = """Score a machine on data.
@@ -50,6 +51,10 @@ Temperatures = Annotated[
     str, typer.Option(metavar="INTEGER|adaptive|salakhutdinov", help="How many, or as many as are needed, or 14,503.")
 ]
 
+Conservative = Annotated[
+    bool, typer.Option("--conservative", help="Add the reverse annealed bound, which errs downwards, of --chains rows.")
+]
+
 
 def command(
     model: Model,
@@ -59,6 +64,7 @@ def command(
     log_z: LogZ = "auto",
     chains: Chains = 500,
     temperatures: Temperatures = "adaptive",
+    conservative: Conservative = False,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
     as_json: Json = False,
@@ -75,6 +81,7 @@ def command(
             log_z=log_z,
             chains=chains,
             temperatures=int(temperatures) if temperatures.lstrip("+-").isdecimal() else temperatures,
+            conservative=conservative,
             seed=seed,
             engine=engine,
             progress=progress,
@@ -91,10 +98,15 @@ def command(
         ("log Z verdict", f"{z.verdict}: {z.reason}" if z.reason else z.verdict),
         ("log-likelihood", _bracket(likelihood.mean, likelihood.lower, likelihood.upper)),
         *([("of", f"{OBSERVED}: {likelihood.n_missing:,}")] if likelihood.n_missing else []),
+        *([("conservative bound", _bound(found.conservative))] if found.conservative else []),
         ("pseudo-log-likelihood", found.pseudo_log_likelihood),
         ("reconstruction error", found.reconstruction_error),
     ]
     emit(found.as_dict(), rows, as_json=as_json)
+
+
+def _bound(found: ConservativeLogLikelihood) -> str:
+    return f"{found.mean:.4f} \N{PLUS-MINUS SIGN} {found.standard_error:.4f}, of {found.n_samples:,} samples"
 
 
 def _bracket(value: float | None, lower: float | None, upper: float | None) -> str | None:

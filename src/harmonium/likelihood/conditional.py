@@ -75,7 +75,7 @@ class LogProbability:
         return asdict(self)
 
 
-def conditional_probability(
+def log_conditional_probability(
     rbm: RBM,
     A: Any,
     given: Any = None,
@@ -118,7 +118,7 @@ def conditional_probability(
     --------
     >>> nan = float("nan")
     >>> rbm = RBM(W=[[4.0, 4.0]], b=[-2.0, -2.0], c=[-2.0])
-    >>> round(float(conditional_probability(rbm, [nan, 1], given=[1, nan])), 4)
+    >>> round(float(log_conditional_probability(rbm, [nan, 1], given=[1, nan])), 4)
     -0.1426
     """
     a = _assignment(A, rbm.n_visible, "A")

@@ -12,6 +12,7 @@ from harmonium.datasets import CONVENTIONS, binarize
 from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import InvalidData, OutOfReach, Unreliable
 from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
+from harmonium.likelihood.conservative import ConservativeLogLikelihood, conservative_log_likelihood
 from harmonium.likelihood.marginal import marginals
 from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.partition import LogPartition, log_partition
@@ -102,11 +103,15 @@ class Evaluation:
     log_likelihood: LogLikelihood
     pseudo_log_likelihood: float | None
     reconstruction_error: float | None
+    conservative: ConservativeLogLikelihood | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dictionaries and numbers, ready for JSON."""
+        """Plain dictionaries and numbers, ready for JSON; ``conservative`` only where it was asked for."""
         items = {x.name: getattr(self, x.name) for x in fields(self)}
-        return {name: x.as_dict() if isinstance(x, LogPartition | LogLikelihood) else x for name, x in items.items()}
+        if self.conservative is None:
+            del items["conservative"]
+        records = LogPartition | LogLikelihood | ConservativeLogLikelihood
+        return {name: x.as_dict() if isinstance(x, records) else x for name, x in items.items()}
 
 
 def log_likelihood(
@@ -193,6 +198,7 @@ def evaluate(
     log_z: str | LogPartition = "auto",
     chains: int = 500,
     temperatures: Temperatures = ADAPTIVE,
+    conservative: bool = False,
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,
@@ -209,6 +215,9 @@ def evaluate(
         How log Z is to be found, or what it is known to be. An annealed estimate uses `X` as its data.
     chains, temperatures, progress
         As in `log_partition`.
+    conservative : bool
+        Whether to add the reverse annealed bound (`harmonium.likelihood.conservative`), which errs downwards, for as
+        many complete rows as there are `chains`.
     seed : int or Key
     engine : {"native", "numpy"}
 
@@ -225,6 +234,10 @@ def evaluate(
     if not isinstance(log_z, LogPartition):
         log_z = _log_z(rbm, log_z, X, chains, temperatures, key, engine, progress)
     complete = missing_entries(X) is None
+    bound = None
+    if conservative:
+        how: dict[str, Any] = {"n_samples": chains, "data": X, "temperatures": temperatures, "progress": progress}
+        bound = conservative_log_likelihood(rbm, _complete_states(X), seed=key, engine=engine, **how)
     return Evaluation(
         n_visible=rbm.n_visible,
         n_hidden=rbm.n_hidden,
@@ -236,7 +249,19 @@ def evaluate(
         if complete and is_binary(X)
         else None,
         reconstruction_error=reconstruction_error(rbm, X, seed=key, engine=engine) if complete else None,
+        conservative=bound,
     )
+
+
+def _complete_states(X: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    missing = missing_entries(X)
+    rows = X if missing is None else X[~missing.any(axis=1)]
+    if len(rows) == 0 or not is_binary(rows):
+        raise InvalidData(
+            "X must hold complete rows of 0 and 1 for conservative=True. Got none. Leave it out, or make states "
+            "of grey levels by another convention."
+        )
+    return rows
 
 
 def _log_z(

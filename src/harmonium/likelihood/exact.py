@@ -8,6 +8,7 @@ few MB for any n. A first pass by the engine finds the mass of each block of 409
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ _NEGLIGIBLE = 1e-30
 _COLUMNS = 1000  # factors in (1, 2] whose product cannot overflow
 _ROWS = 2000  # data or samples at a time
 _NANOSECONDS = 8  # for one state and one unit of the larger layer, on one core of 2025
+_QUICK = 1.0  # seconds
 STATE, UNITS = 0, 1  # noise streams of exact samples
 
 
@@ -214,6 +216,12 @@ def probability_table(rbm: RBM, *, max_units: int = 20) -> ProbabilityTable:
     minus_f = np.concatenate([x for block in range(walk.n_blocks) for _, x in walk.runs(block)])
     log_p = minus_f - log_sum_exp(minus_f)
     return ProbabilityTable("visible" if walk.mirrored else "hidden", exp(log_p), log_p)
+
+
+def is_quick(rbm: RBM) -> bool:
+    """Whether walking through all states of the smaller layer takes about a second, and so less than chains would."""
+    small, large = sorted((rbm.n_visible, rbm.n_hidden))
+    return math.ldexp(large * _NANOSECONDS * 1e-9, min(small, 900)) <= _QUICK
 
 
 class _Walk:

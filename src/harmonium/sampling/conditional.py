@@ -18,16 +18,26 @@ from harmonium.engines import Engine, States, make_engine
 from harmonium.engines.engine import Beta, FloatArray
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
-from harmonium.likelihood.missing import LIMITS, ROWS, blocks, enumerable, over_hidden, over_missing
+from harmonium.likelihood.missing import (
+    LIMITS,
+    ROWS,
+    BoolArray,
+    blocks,
+    draw_over_hidden,
+    draw_over_missing,
+    enumerable,
+    over_hidden,
+    over_missing,
+)
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
+from harmonium.sampling.diagnostics import APART
 from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE
 
 Float64Array = npt.NDArray[np.float64]
 
 _CELLS = 2**22  # logits of all chains at a time
-_APART = 1.1  # R-hat above which chains have not forgotten their starts
 _AGREED = 1e-3  # standard deviation of chains that differ by nothing that matters
 
 
@@ -62,7 +72,7 @@ class Imputation:
     @property
     def n_doubtful(self) -> int:
         """The number of rows whose chains have not come together."""
-        return int((self.r_hat > _APART).sum())
+        return int((self.r_hat > APART).sum())
 
 
 def impute(
@@ -123,15 +133,9 @@ def impute(
     burn_in, sweeps = check_count(burn_in, "burn_in", minimum=0), check_count(sweeps, "sweeps", minimum=2)
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     missing = np.isnan(X)
-    v, n_missing = np.where(missing, 0, X).astype(np.float64), missing.sum(axis=1)
-    by_missing, by_hidden = enumerable(n_missing, rbm.n_hidden, method)
+    v = np.where(missing, 0, X).astype(np.float64)
+    by_missing, by_hidden = _enumerable(rbm, missing, method)
     exact = by_missing | by_hidden
-    if method == "exact" and not exact.all():
-        most_hidden, most_missing = LIMITS[method]
-        raise OutOfReach(
-            f"The machine must have at most {most_hidden} hidden units, or a row at most {most_missing} missing ones, "
-            f'to enumerate them. Got {rbm.n_hidden} and {n_missing.max()}. Use method="gibbs".'
-        )
     found = Imputation(v.copy(), np.zeros(X.shape), np.empty((len(X), rbm.n_hidden)), np.ones(len(X)), exact)
     machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
     for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
@@ -151,7 +155,7 @@ def impute(
 
 
 def complete(
-    rbm: RBM, X: Any, *, sweeps: int = 100, seed: int | Key = 0, engine: str = "native"
+    rbm: RBM, X: Any, *, method: str = "auto", sweeps: int = 100, seed: int | Key = 0, engine: str = "native"
 ) -> npt.NDArray[np.float32]:
     """`X` with its missing entries drawn from p(missing | observed): multiple imputation, one draw a call.
 
@@ -159,8 +163,12 @@ def complete(
     ----------
     rbm : RBM
     X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
+    method : {"auto", "exact", "gibbs"}
+        As in `impute`: "auto" draws exactly where the hidden layer has at most 16 units or at most 10 entries of a row
+        are missing, and from Gibbs chains elsewhere. Whether those forget their starts is said by `impute` (`r_hat`).
     sweeps : int
-        Gibbs sweeps of each row's chain, which starts from noise with the machine's visible biases.
+        Gibbs sweeps of each such row's chain; every other one starts from noise with the machine's visible biases, the
+        rest from fair coins.
     seed : int or Key
     engine : {"native", "numpy"}
 
@@ -171,19 +179,53 @@ def complete(
 
     Raises
     ------
+    OutOfReach
+        As in `impute`.
     InvalidData, InvalidParameter
     """
+    check_choice(method, "method", ("auto", "exact", "gibbs"))
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     sweeps, key, engine_ = check_count(sweeps, "sweeps", minimum=0), as_key(seed), make_engine(rbm, engine)
-    drawn = np.empty(X.shape, np.float32)
-    for start in range(0, len(X), ROWS):
-        chunk, noise = X[start : start + ROWS], key.rows_from(start)
-        missing = np.isnan(chunk)
-        v, where = _start(engine_, np.where(missing, 0, chunk), missing, noise)
+    missing = np.isnan(X)
+    drawn, observed = np.asarray(X, np.float32).copy(), np.where(missing, 0, X).astype(np.float64)
+    by_missing, by_hidden = _enumerable(rbm, missing, method)
+    machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+    for few, draw, name in ((by_missing, draw_over_missing, "missing"), (by_hidden, draw_over_hidden, "hidden")):
+        exact, first = key.derive("exact", name), 0
+        for rows in blocks(np.flatnonzero(few), ROWS):
+            states = draw(machine, observed[rows], missing[rows], exact.rows_from(first))
+            drawn[rows] = np.where(missing[rows], states, drawn[rows])
+            first += len(rows)
+    first = 0
+    for rows in blocks(np.flatnonzero(~(by_missing | by_hidden)), ROWS):
+        noise, beta = key.rows_from(first), _alternating(first, len(rows))
+        v, where = _start(engine_, observed[rows], missing[rows], noise, beta)
         for sweep in range(sweeps):
             v = clamped_sweep(engine_, v, where, noise.at(sweep))
-        drawn[start : start + ROWS] = as_array(engine_, v)
+        drawn[rows] = as_array(engine_, v)
+        first += len(rows)
     return drawn
+
+
+def _enumerable(rbm: RBM, missing: BoolArray, method: str) -> tuple[BoolArray, BoolArray]:
+    """`enumerable`, or a refusal where the method is "exact" and some row is neither."""
+    n_missing = missing.sum(axis=1)
+    by_missing, by_hidden = enumerable(n_missing, rbm.n_hidden, method)
+    if method == "exact" and not (by_missing | by_hidden).all():
+        most_hidden, most_missing = LIMITS[method]
+        raise OutOfReach(
+            f"The machine must have at most {most_hidden} hidden units, or a row at most {most_missing} missing ones, "
+            f'to enumerate them. Got {rbm.n_hidden} and {n_missing.max()}. Use method="gibbs".'
+        )
+    return by_missing, by_hidden
+
+
+def _alternating(first: int, n: int) -> npt.NDArray[np.float32]:
+    """An inverse temperature for each start: 1, the visible biases, and 0, fair coins, in turn.
+
+    Chains that start alike would agree also where none has seen the rest.
+    """
+    return ((first + np.arange(n) + 1) % 2).astype(np.float32)
 
 
 def clamped_sweep(engine: Engine, v: States | FloatArray, where: States, key: Key) -> States | FloatArray:
@@ -219,8 +261,7 @@ def _over_chains(
 ) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array]:
     """E[v], its standard error, E[h] and the worst R-hat of each row, by `chains` Gibbs chains a row."""
     n_rows, n_visible = v.shape
-    # Every other chain starts from fair coins: chains that start alike would agree also where none has seen the rest.
-    beta = np.tile(np.arange(chains) % 2, n_rows).astype(np.float32)
+    beta = np.tile(_alternating(0, chains), n_rows)
     states, where = _start(engine, np.repeat(v, chains, axis=0), np.repeat(missing, chains, axis=0), key, beta)
     total, squares, total_h = np.zeros((n_rows * chains, n_visible)), np.zeros(v.shape), np.zeros(())
     for sweep in range(burn_in + sweeps):

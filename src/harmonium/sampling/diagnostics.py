@@ -22,6 +22,7 @@ from harmonium.likelihood.starts import normal_scores, variance_ratio
 
 Float64Array = npt.NDArray[np.float64]
 
+APART = 1.1  # R-hat above which chains have not forgotten their starts
 _FEWEST = 4  # draws
 
 

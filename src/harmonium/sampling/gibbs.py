@@ -120,7 +120,8 @@ def sample(
     sweeps : int
         Full v -> h -> v sweeps for each chain. Zero returns the start.
     start : array of 0 and 1, shape (n, n_visible), optional
-        Initial states; independent noise with the machine's visible biases if left out.
+        Initial states. If left out, every other chain starts from independent noise with the machine's visible biases,
+        the rest from fair coins: chains that start alike may all miss the same mode.
     seed, clamp, beta, engine
         As in `gibbs_chain`.
 
@@ -138,7 +139,8 @@ def sample(
     if start is None:
         n = check_count(n, "n")
         engine_ = make_engine(rbm, engine)
-        start = engine_.decode(engine_.bernoulli(np.tile(rbm.b.astype(np.float32), (n, 1)), key.on(START)))
+        betas = ((np.arange(n) + 1) % 2).astype(np.float32)
+        start = engine_.decode(engine_.bernoulli(np.tile(rbm.b.astype(np.float32), (n, 1)), key.on(START), betas))
     start = check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True)
     if n is not None and n != len(start):
         raise InvalidData(f"n and start must agree. Got n={n} and {len(start)} rows. Leave n out, or pass n rows.")

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, Phase, States, make_engine
-from harmonium.inputs import check_count, check_matrix
-from harmonium.likelihood.starts import leading_directions
+from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.likelihood.exact import exact_statistics, is_quick
+from harmonium.likelihood.starts import leading_directions, spread_out
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics
 from harmonium.reprs import short_repr
-from harmonium.sampling.diagnostics import Float64Array, r_hat
+from harmonium.sampling.diagnostics import APART, Float64Array, r_hat
 from harmonium.sampling.gibbs import HIDDEN, VISIBLE, sample
 
 _GROUPS = 10
@@ -22,7 +23,7 @@ _DIRECTIONS = 2
 
 
 class Moments(NamedTuple):
-    """Expectations under the model as chains see them.
+    """Expectations under the model, exact or as chains see them.
 
     Attributes
     ----------
@@ -31,13 +32,21 @@ class Moments(NamedTuple):
     error : Statistics
         Their standard errors, from groups of chains that know nothing of each other (9 degrees of freedom).
     r_hat : float
-        The largest of the free energy and of the two leading directions of W. Well above 1 the chains have not
-        converged, and the errors mean nothing.
+        The largest of the free energy and of the two leading directions of W; 1 where the moments are exact. Well
+        above 1 the chains have not converged, and the errors mean nothing.
+    exact : bool
+        Whether all states of the smaller layer were enumerated.
     """
 
     mean: Statistics
     error: Statistics
     r_hat: float
+    exact: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Whether to rely on them: "ok", or "unreliable" where R-hat is above 1.1."""
+        return "ok" if self.r_hat <= APART else "unreliable"
 
     def __repr__(self) -> str:
         return short_repr(self)
@@ -46,6 +55,7 @@ class Moments(NamedTuple):
 def running_moments(
     rbm: RBM,
     *,
+    method: str = "auto",
     chains: int = 100,
     sweeps: int = 1000,
     burn_in: int = 1000,
@@ -53,13 +63,17 @@ def running_moments(
     seed: int | Key = 0,
     engine: str = "native",
 ) -> Moments:
-    """E[h v'], E[v] and E[h] under the model by Gibbs sampling; the states are never stored.
+    """E[h v'], E[v] and E[h] under the model: exactly, or by Gibbs sampling whose states are never stored.
 
     Parameters
     ----------
     rbm : RBM
+    method : {"auto", "exact", "gibbs"}
+        "exact" is `exact_statistics`, "gibbs" averages over chains. "auto" is exact where that takes about a second and
+        no `start` is given.
     chains : int
-        At least 2; 10 or more make 10 groups. Rows of `start`, if that is given, and otherwise as in `sample`.
+        At least 2; 10 or more make 10 groups. Rows of `start`, if that is given. Otherwise one of two chains starts as
+        in `sample`, the others as far apart as the directions of W reach, so that R-hat sees modes that do not mix.
     sweeps : int
         That count, for each chain; at least 4.
     burn_in : int
@@ -67,7 +81,6 @@ def running_moments(
     start : array of 0 and 1, shape (chains, n_visible), optional
         Such as the samples of `sample_tempered`, which need no burn-in.
     seed : int or Key
-        The chains are those of `sample` with this seed.
     engine : {"native", "numpy"}
 
     Returns
@@ -76,14 +89,21 @@ def running_moments(
 
     Raises
     ------
+    OutOfReach
+        The method is "exact", and the smaller layer has more than 25 units.
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
     """
+    check_choice(method, "method", ("auto", "exact", "gibbs"))
     sweeps, burn_in = check_count(sweeps, "sweeps", minimum=4), check_count(burn_in, "burn_in", minimum=0)
     if start is not None:
         chains = len(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
     chains = check_count(chains, "chains", minimum=2)
-    watch, run = Watch(rbm), walk(rbm, chains, start, as_key(seed), engine)
+    key = as_key(seed)
+    if method == "exact" or (method == "auto" and start is None and is_quick(rbm)):
+        mean = exact_statistics(rbm, engine=engine)
+        return Moments(mean, Statistics(*(np.zeros_like(x) for x in mean)), 1.0, True)
+    watch, run = Watch(rbm), walk(rbm, chains, start, key, engine)
     groups = np.array_split(np.arange(chains), min(_GROUPS, chains))
     totals: list[list[Float64Array]] = [[] for _ in groups]
     traces = np.empty((sweeps, watch.n_features, chains))
@@ -128,12 +148,15 @@ class Watch:
 def walk(
     rbm: RBM, chains: int, start: npt.NDArray[Any] | None, key: Key, name: str
 ) -> Iterator[tuple[Engine, States, npt.NDArray[Any]]]:
-    """The chains of `sample` with this key: engine, v and Wv + c at the start, then after every sweep, endlessly.
+    """Chains from `start`, or from dispersed states: engine, v and Wv + c, then after every sweep, endlessly.
 
     The activations serve whoever looks at the state, and then the next sweep.
     """
     engine = make_engine(rbm, name)
-    v = engine.encode(sample(rbm, chains, sweeps=0, start=start, seed=key, engine=name))
+    states = sample(rbm, chains, sweeps=0, start=start, seed=key, engine=name)
+    if start is None:
+        states[1::2] = spread_out(rbm, leading_directions(rbm), None, chains // 2, key.derive("spread"))
+    v = engine.encode(states)
     sweep = 0
     while True:
         logits = engine.logits_h(v)

@@ -1,4 +1,4 @@
-"""Many nearly independent states out of a few long chains: the chains say themselves how far apart to take them."""
+"""Many independent states: exactly, or out of a few long chains that say themselves how far apart to take them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.errors import Unreliable
-from harmonium.inputs import check_count
+from harmonium.inputs import check_choice, check_count
+from harmonium.likelihood.exact import exact_sample, is_quick
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
-from harmonium.sampling.diagnostics import Float64Array, autocorrelation_time, r_hat
+from harmonium.sampling.diagnostics import APART, Float64Array, autocorrelation_time, r_hat
 from harmonium.sampling.moments import Watch, walk
 
 Progress = Callable[[int, int], None]
@@ -25,7 +26,7 @@ _ENOUGH = 50  # autocorrelation times in the draws that measure them
 
 
 class ThinnedSamples(NamedTuple):
-    """States of a few chains, taken far apart.
+    """Exact samples, or states of a few chains, taken far apart.
 
     Attributes
     ----------
@@ -38,12 +39,18 @@ class ThinnedSamples(NamedTuple):
         Sweeps between two states of a chain: ceil(2 tau), at which an exponential memory has fallen to 2 %.
     sweeps : int
         Sweeps of each chain in all, with those that measured tau and were dropped.
+    r_hat : float
+        The largest of the same three numbers, at most 1.1; 1 where the samples are exact.
+    exact : bool
+        Whether they were drawn by enumeration; then tau and every are 1 and sweeps 0.
     """
 
     samples: npt.NDArray[np.uint8]
     tau: float
     every: int
     sweeps: int
+    r_hat: float = 1.0
+    exact: bool = False
 
     def __repr__(self) -> str:
         return short_repr(self)
@@ -53,6 +60,7 @@ def thinned_sample(
     rbm: RBM,
     n: int,
     *,
+    method: str = "auto",
     chains: int = 10,
     max_sweeps: int = 50_000,
     start: npt.NDArray[Any] | None = None,
@@ -60,16 +68,19 @@ def thinned_sample(
     engine: str = "native",
     progress: Progress | None = None,
 ) -> ThinnedSamples:
-    """`n` nearly independent samples from few Gibbs chains, thinned by their measured autocorrelation.
+    """`n` nearly independent samples: exact ones, or from few Gibbs chains, thinned by their measured autocorrelation.
 
-    The chains run, twice as long each time, until their second half covers 50 of its own autocorrelation times. All of
-    that is dropped; from there on a state is kept every two autocorrelation times.
+    The chains start as those of `running_moments`. They run, twice as long each time, until their second half covers 50
+    of its own autocorrelation times and they agree. All of that is dropped; from there on a state is kept every two
+    autocorrelation times.
 
     Parameters
     ----------
     rbm : RBM
     n : int
         Number of samples.
+    method : {"auto", "exact", "gibbs"}
+        "exact" is `exact_sample`. "auto" is exact where that takes about a second and no `start` is given.
     chains : int
         How many run side by side.
     max_sweeps : int
@@ -77,7 +88,6 @@ def thinned_sample(
     start : array of 0 and 1, shape (chains, n_visible), optional
         As in `sample`.
     seed : int or Key
-        The chains are those of `sample` with this seed.
     engine : {"native", "numpy"}
     progress : callable, optional
         Called as ``progress(done, total)`` after every sweep; the total grows. May raise, to stop.
@@ -88,14 +98,20 @@ def thinned_sample(
 
     Raises
     ------
+    OutOfReach
+        The method is "exact", and the smaller layer has more than 25 units.
     Unreliable
         The chains remember too long, or disagree, for `max_sweeps`.
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
     """
+    check_choice(method, "method", ("auto", "exact", "gibbs"))
     n, chains = check_count(n, "n"), check_count(chains, "chains")
     max_sweeps = check_count(max_sweeps, "max_sweeps", minimum=_FIRST)
-    watch, run = Watch(rbm), walk(rbm, chains, start, as_key(seed), engine)
+    key = as_key(seed)
+    if method == "exact" or (method == "auto" and start is None and is_quick(rbm)):
+        return ThinnedSamples(exact_sample(rbm, n, seed=key, engine=engine)[0], 1.0, 1, 0, 1.0, True)
+    watch, run = Watch(rbm), walk(rbm, chains, start, key, engine)
     features: list[Float64Array] = []
     length = _FIRST
     while True:
@@ -105,10 +121,10 @@ def thinned_sample(
                 progress(len(features), length)
         traces = np.stack(features[length // 2 :]).transpose(1, 2, 0)
         tau = max(autocorrelation_time(x) for x in traces)
-        if traces.shape[2] >= _ENOUGH * tau:
+        agreement = max(r_hat(x) for x in traces)
+        if traces.shape[2] >= _ENOUGH * tau and agreement <= APART:
             break
         if 2 * length > max_sweeps:
-            agreement = max(r_hat(x) for x in traces)
             raise Unreliable(
                 f"Chains must cover {_ENOUGH} autocorrelation times to be thinned by them. Got {length} sweeps, of "
                 f"which one such time may take {tau:.0f} (R-hat {agreement:.2f}). Raise max_sweeps, or use "
@@ -121,4 +137,4 @@ def thinned_sample(
             kept.append(engine_.decode(v))
         if progress is not None:
             progress(length + sweep, length + every * draws)
-    return ThinnedSamples(np.concatenate(kept)[:n], tau, every, length - 1 + every * draws)
+    return ThinnedSamples(np.concatenate(kept)[:n], tau, every, length - 1 + every * draws, agreement)
