@@ -281,6 +281,7 @@ def test_ends_that_contradict_each_other_give_their_union():
         assert found.upper >= sides[0] + margin(forward)
 
 
+@pytest.mark.false_alarm(2e-3)
 @pytest.mark.parametrize("deviation", [0.1, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("bias", [0.0, 0.1])
 def test_a_bracket_that_is_ok_covers_though_the_starts_are_biased(deviation, bias):

@@ -177,6 +177,7 @@ def test_completions_keep_what_is_observed(monkeypatch, engine, method):
     np.testing.assert_array_equal(complete(MACHINE, HOLES, method=method, sweeps=2, engine=engine), drawn)
 
 
+@pytest.mark.false_alarm(1e-6)
 def test_completions_weigh_modes_that_chains_do_not_join():
     """Two modes, all on or all off, equally probable: every chain stays where it started; exact draws take both."""
     rbm = RBM(np.full((1, 30), 12.0), np.full(30, -6.4), [-168.0])

@@ -4,7 +4,7 @@ Its stated coverage is at least 95 %, each side missing in at most 2.5 %. That i
 
 * the bracket itself, on 1,000 pairs of runs from exact starts (`test_margins_are_those_of_95_percent`). If it covered
   exactly 95 %, more than 75 would miss with probability 3e-4; if 90 %, at most 75 with probability 4e-3. As few as are
-  seen (none to five) put the coverage above 98.8 % with 95 % confidence (Clopper and Pearson). It is that high because
+  seen (none to eight) put the coverage above 98.4 % with 95 % confidence (Clopper and Pearson). It is that high because
   sides that cross are widened, so each side is tested alone too: one that misses in exactly 2.5 % fails with
   probability 3e-3, and both sides of a 90 % bracket, which miss in 5 % each, pass with 4e-3;
 * the whole procedure, on 60 calls: one that covers exactly 95 % fails with probability 7e-4, one that covers 70 %
@@ -67,11 +67,12 @@ def test_the_thresholds_are_what_the_docstring_says():
     assert binom.cdf(PAIR_MISSES, PAIRS, 0.1) < 5e-3
     assert binom.sf(SIDE_MISSES, PAIRS, (1 - COVERAGE) / 2) < 4e-3
     assert binom.cdf(SIDE_MISSES, PAIRS, 0.05) ** 2 < 4e-3
-    assert binomtest(5, PAIRS).proportion_ci(method="exact").high < 0.012
+    assert binomtest(8, PAIRS).proportion_ci(method="exact").high < 0.016
     assert binom.sf(MISSES, RUNS, 1 - COVERAGE) < 8e-4
     assert binom.cdf(MISSES, RUNS, 0.3) < 7e-3
 
 
+@pytest.mark.false_alarm(7e-3)
 def test_margins_are_those_of_95_percent(machines, digits):
     """Runs of 50 chains with 60 temperatures, a fifth of them on each machine; chains are independent, so one call
     makes the chains of all brackets."""
@@ -92,10 +93,10 @@ def test_margins_are_those_of_95_percent(machines, digits):
             )
     assert misses <= PAIR_MISSES
     assert side_misses.max() <= SIDE_MISSES
-    assert misses <= 5  # what the docstring says is seen
+    assert misses <= 8  # what the docstring says is seen
 
 
-@pytest.mark.false_alarm(3e-4)
+@pytest.mark.false_alarm(8e-4)
 def test_the_bracket_covers_at_its_stated_rate(machines, digits):
     """Half of the runs from exact samples, half from chains; some with data, some without."""
     outside, ok = [], 0
@@ -108,7 +109,7 @@ def test_the_bracket_covers_at_its_stated_rate(machines, digits):
     assert ok > 0.9 * RUNS
 
 
-@pytest.mark.false_alarm(4e-4)
+@pytest.mark.false_alarm(8e-4)
 def test_the_level_road_covers_as_well(machines, digits, monkeypatch):
     """Of 40 runs more than 7 miss with probability below 7e-4; one that covers 60 % is caught with 0.998."""
     level = {}
