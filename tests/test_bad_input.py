@@ -204,6 +204,8 @@ def test_bad_arguments_are_refused(name, value):
         Clamp(None, np.ones(4)),
         Clamp(np.ones(4), None),
         Clamp(["a", "b", "c", "d"], np.ones(4)),
+        (np.ones(4), np.ones(4)),
+        np.ones(4),
     ],
     ids=str,
 )

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from harmonium.datasets import CONVENTIONS, binarize
+import harmonium
+from harmonium.datasets import CONVENTIONS, DataWarning, binarize
+from harmonium.datasets.binarize import describe_blank
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.random import Key
 
@@ -96,3 +98,36 @@ def test_sample_needs_a_key():
 def test_bad_values(convention, bad):
     with pytest.raises(InvalidData):
         binarize(bad, convention, Key(0))
+
+
+SHADES = np.random.default_rng(5).random((20, 4))
+
+
+@pytest.mark.parametrize(
+    ("X", "convention", "word"),
+    [
+        (SHADES / 255, "threshold", "divided by 255 twice"),
+        (SHADES / 255, "sample", "divided by 255 twice"),
+        (SHADES / 255, "none", "divided by 255 twice"),
+        (SHADES / 2, "threshold", "thresholded at 0.5"),
+        (np.where(SHADES > 0.3, np.nan, SHADES), "threshold", "thresholded at 0.5"),
+        (np.zeros((3, 2)), "threshold", "one value only"),
+        (np.tile([0.0, 1.0, np.nan], (3, 1)), "none", "one value only"),
+        (np.tile([0.6, 0.1], (3, 1)), "threshold", "one value only"),
+        (0.5 + SHADES / 2.1, "threshold", "one value only"),
+        (SHADES, "threshold", None),
+        (SHADES / 2, "sample", None),
+        (np.tile([0.6, 0.1], (3, 1)), "sample", None),
+        (np.ones((1, 4)), "threshold", None),
+        (np.array([[0, 1], [1, 1]], np.uint8), "threshold", None),
+    ],
+)
+def test_blank_data_are_noticed(X, convention, word):
+    found = describe_blank(X, convention)
+    assert found is None if word is None else word in found
+
+
+def test_training_on_blank_images_warns_and_points_at_the_caller():
+    with pytest.warns(DataWarning, match="divided by 255 twice") as caught:
+        harmonium.train(SHADES / 255, 2, epochs=1)
+    assert caught[0].filename == __file__

@@ -96,7 +96,7 @@ def test_grey_values_are_kept_as_float32(dtype):
         ({"train": GREY * 2}, r"x\[train\] must lie in"),
         ({"train": GREY, "valid": -GREY}, r"x\[valid\] must lie in"),
         ({"train": GREY, "test": GREY[:0]}, r"x\[test\] must hold at least one sample"),
-        ({"train": None}, r"x\[train\] must be a 2-D array"),
+        ({"train": None}, r"x must have a split\. Got none of train, valid, test"),
         ({"train": GREY, "y_train": np.arange(5)}, r"y_train\] must hold one integer label for each of 6"),
         ({"train": GREY, "y_train": np.arange(6) / 2}, "integer label"),
         ({"train": GREY, "y_train": np.full(6, np.inf)}, "integer label"),
@@ -494,11 +494,11 @@ def test_packed_bits_that_are_not(tmp_path, packed):
 
 
 def test_npz_without_a_known_name(tmp_path):
-    np.savez(tmp_path / "x.npz", images=GREY, labels=GREY)
-    with pytest.raises(UnreadableFile, match=r"called train or X\. Got: images, labels"):
+    np.savez(tmp_path / "x.npz", left=GREY, right=GREY)
+    with pytest.raises(UnreadableFile, match=r"called train, valid and test, or X.* Got left \(6, 4\), right \(6, 4\)"):
         load(tmp_path / "x.npz")
     np.savez(tmp_path / "none.npz")
-    with pytest.raises(UnreadableFile, match="Got: no arrays"):
+    with pytest.raises(UnreadableFile, match="Got no arrays"):
         load(tmp_path / "none.npz")
 
 
@@ -531,8 +531,6 @@ def test_csv_of_one_column(tmp_path):
         b"0,o\n1,1\n",
         b"a,b\n0,x\n",
         b"0,1\n0\n",
-        b"0,,1\n0,1,1\n",
-        b"0;1\n1;1\n",
         b"\xff\xfe\0",
         b"\0",
     ],
@@ -602,7 +600,7 @@ def test_bad_values_are_refused_by_the_file_s_name(tmp_path, kind, bad, message)
     assert path.name in str(caught.value)
 
 
-@pytest.mark.parametrize("bad", [GREY[0], GREY[:0], GREY[None], GREY.astype(str), GREY.astype(complex)])
+@pytest.mark.parametrize("bad", [GREY[0], GREY[:0], GREY.astype(str), GREY.astype(complex)])
 def test_arrays_that_are_no_table_of_numbers(tmp_path, bad):
     np.save(tmp_path / "x.npy", bad)
     with pytest.raises(InvalidData, match=r"x\.npy"):
@@ -651,7 +649,7 @@ def test_idx_longer_than_its_header_says(tmp_path, save):
 )
 def test_idx_with_absurd_sizes(tmp_path, sizes, content):
     (tmp_path / "x.idx").write_bytes(struct.pack(f">BBBB{len(sizes)}I", 0, 0, 8, len(sizes), *sizes) + content)
-    with pytest.raises(UnreadableFile, match=r"must hold|must be an idx file"):
+    with pytest.raises(UnreadableFile, match=r"must hold|must be an idx file|must unpack to at most"):
         load(tmp_path / "x.idx")
 
 
@@ -670,9 +668,9 @@ def test_pickles_are_refused(tmp_path):
 
 
 def test_other_endings_and_folders(tmp_path):
-    (tmp_path / "x.mat").write_bytes(b"MATLAB")
+    (tmp_path / "x.xls").write_bytes(b"Excel")
     with pytest.raises(UnreadableFile, match=r"must end in \.npy"):
-        load(tmp_path / "x.mat")
+        load(tmp_path / "x.xls")
     with pytest.raises(UnreadableFile, match=r"must be a file\. Got a folder"):
         load(tmp_path)
 

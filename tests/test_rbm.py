@@ -195,6 +195,29 @@ def decimal_free_energy(rbm, v):
         return float(total)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 4), (4, 2)])
+def test_spins_have_the_distribution_of_states_and_the_log_z_that_the_shift_says(shape):
+    parameters = random_parameters(*shape, 3, 1.5)
+    rbm, exact = RBM(*parameters), Exact(*parameters)
+    ising, shift = rbm.to_ising()
+    s, t = 2 * exact.v - 1, 2 * exact.h - 1
+    energy = -(np.einsum("hi,ij,vj->vh", t, ising.J, s) + (s @ ising.field_v)[:, None] + t @ ising.field_h)
+    log_z = log_sum_exp(-energy.ravel())
+    np.testing.assert_allclose(np.exp(-energy - log_z), exact.joint, **TIGHT)
+    assert exact.log_z - log_z == pytest.approx(shift, rel=1e-12)
+    again, back = RBM.from_ising(*ising)
+    for x, y in zip((again.W, again.b, again.c), parameters, strict=True):
+        np.testing.assert_allclose(x, y, **TIGHT)
+    assert log_z - again.log_z() == pytest.approx(back, rel=1e-12)
+
+
+def test_an_ising_model_without_fields_is_even():
+    rbm, shift = RBM.from_ising([[0.5, -1.0]], [0.0, 0.0], [0.0])
+    np.testing.assert_allclose(rbm.log_likelihood([[0, 1]]), rbm.log_likelihood([[1, 0]]), rtol=1e-12)
+    # Z = sum over s of 2 cosh(J's)
+    assert rbm.log_z() + shift == pytest.approx(math.log(4 * math.cosh(0.5) + 4 * math.cosh(1.5)), rel=1e-12)
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 30.0, 1e3, 1e5])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-14), (np.float32, 2e-6)])
 def test_free_energy_is_accurate_to_the_last_digits(scale, dtype, tolerance):

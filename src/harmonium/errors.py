@@ -21,7 +21,7 @@ class DataUnavailable(HarmoniumError, LookupError):
 
 
 class UnreadableFile(HarmoniumError, ValueError):
-    """A file exists but is truncated, of the wrong kind, or malformed."""
+    """A file exists but is truncated, of the wrong kind, malformed, or larger than allowed."""
 
 
 class UnwritableOutput(HarmoniumError, OSError):

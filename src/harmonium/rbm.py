@@ -55,6 +55,21 @@ class Statistics(NamedTuple):
         return Statistics(self.hv - other.hv, self.v - other.v, self.h - other.h)
 
 
+class Ising(NamedTuple):
+    """The parameters of E(s, t) = -(t'Js + field_v's + field_h't) over spins s and t of -1 and +1.
+
+    Attributes
+    ----------
+    J : ndarray of shape (n_hidden, n_visible)
+    field_v : ndarray of shape (n_visible,)
+    field_h : ndarray of shape (n_hidden,)
+    """
+
+    J: Array
+    field_v: Array
+    field_h: Array
+
+
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)), finite for every finite x."""
     return np.logaddexp(x, np.zeros((), x.dtype))
@@ -306,6 +321,46 @@ class RBM:
         s = np.asarray(flipped, dtype=bool)
         sign = np.where(s, -1, 1).astype(self.W.dtype)
         return RBM(self.W * sign, self.b * sign, self.c + self.W @ s.astype(self.W.dtype)), float(self.b @ s)
+
+    def to_ising(self) -> tuple[Ising, float]:
+        """The same distribution over spins s = 2v - 1 and t = 2h - 1, and the shift of log Z.
+
+        Returns
+        -------
+        ising : Ising
+        shift : float
+            log Z of this machine minus log Z of the Ising model.
+        """
+        J = self.W / 4
+        ising = Ising(J, self.b / 2 + J.sum(axis=0), self.c / 2 + J.sum(axis=1))
+        return ising, float(J.sum() + self.b.sum() / 2 + self.c.sum() / 2)
+
+    @classmethod
+    def from_ising(cls, J: Any, field_v: Any, field_h: Any) -> tuple[RBM, float]:
+        """The machine of v = (s + 1) / 2 and h = (t + 1) / 2 for an Ising model, and the shift of log Z.
+
+        Parameters
+        ----------
+        J : array-like of shape (n_hidden, n_visible)
+        field_v : array-like of shape (n_visible,)
+        field_h : array-like of shape (n_hidden,)
+            As in `Ising`.
+
+        Returns
+        -------
+        rbm : RBM
+        shift : float
+            log Z of the Ising model minus log Z of the machine.
+
+        Raises
+        ------
+        InvalidParameter
+            As for `RBM`.
+        """
+        given = cls(J, field_v, field_h)  # for its checks
+        J, field_v, field_h = given.W, given.b, given.c
+        rbm = cls(4 * J, 2 * (field_v - J.sum(axis=0)), 2 * (field_h - J.sum(axis=1)))
+        return rbm, -rbm.to_ising()[1]
 
     # Files ------------------------------------------------------------------------------------------------------------
 

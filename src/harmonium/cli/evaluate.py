@@ -22,6 +22,7 @@ from harmonium.cli.options import (
     load_split,
 )
 from harmonium.cli.output import complain, emit
+from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.cli.working import WorkProgress
 from harmonium.likelihood.conservative import ConservativeLogLikelihood
 from harmonium.likelihood.evaluate import OBSERVED
@@ -56,6 +57,7 @@ Conservative = Annotated[
 ]
 
 
+@reads_data
 def command(
     model: Model,
     data: Data,
@@ -65,13 +67,14 @@ def command(
     chains: Chains = 500,
     temperatures: Temperatures = "adaptive",
     conservative: Conservative = False,
+    reading: Reading = NOTHING_SAID,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
     as_json: Json = False,
 ) -> None:
     """Evaluate, and print the scores."""
     rbm = load_model(model)
-    dataset, split, X = load_split(data, split, allow_nan=True)
+    dataset, split, X = load_split(data, split, reading)
     names = {name: "--" + name.replace("_", "-") for name in ("log_z", "chains", "temperatures", "seed", "engine")}
     with options_named(convention="--binarize", **names), WorkProgress("log Z") as progress:
         found = evaluate(

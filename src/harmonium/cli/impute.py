@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import io
 from pathlib import Path
 from typing import Annotated
 
@@ -25,9 +24,10 @@ from harmonium.cli.options import (
     load_model,
     load_split,
 )
-from harmonium.cli.output import check_output, complain, emit, save_array
+from harmonium.cli.output import check_output, complain, emit
+from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
+from harmonium.datasets.writing import OUTPUTS, write_array
 from harmonium.inputs import check_matrix
-from harmonium.io import atomic_write
 from harmonium.sampling.conditional import impute
 
 HELP = """Fill in what is missing.
@@ -41,19 +41,19 @@ Examples:
 
 Small machines and few holes are summed up exactly; else chains of Gibbs sampling are averaged. Rows whose chains have
 not come together (R-hat above 1.1) are counted as doubtful: raise --sweeps.
-The result is an array (float32) of the shape of the data. A .npz file holds it as X, and beside it standard_error,
-which is zero where nothing was missing or the sum is exact. "harmonium train" learns from data with holes.
+The result is an array (float32) of the shape of the data, in a file that ends in .npy, .npz, .csv, .csv.gz, .tsv,
+.mat, .h5, .parquet or .feather. In .npz, .mat and .h5 it is called X, and beside it is standard_error, which is zero
+where nothing was missing or the sum is exact. "harmonium train" learns from data with holes.
 """
 
 _SETTINGS = {name: x.default for name, x in inspect.signature(impute).parameters.items()}
 
 
+@reads_data
 def command(
     model: Model,
     data: Data,
-    out: Annotated[
-        Path, typer.Option(metavar="FILE", show_default=False, help="Where the result goes: .npy, or .npz.")
-    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="Where the result goes; see above.")],
     split: Split = None,
     binarize: Binarize = DEFAULTS["binarize"],
     method: Annotated[
@@ -62,14 +62,15 @@ def command(
     chains: Annotated[int, integer("Chains a row.")] = _SETTINGS["chains"],
     burn_in: Annotated[int, integer("Sweeps of a chain before it counts.")] = _SETTINGS["burn_in"],
     sweeps: Annotated[int, integer("Sweeps of a chain that count.")] = _SETTINGS["sweeps"],
+    reading: Reading = NOTHING_SAID,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
     as_json: Json = False,
 ) -> None:
     """Impute, and write the result."""
-    check_output(out, (".npy", ".npz"), model, data)
+    check_output(out, OUTPUTS, model, data)
     rbm = load_model(model)
-    dataset, split, X = load_split(data, split, allow_nan=True)
+    dataset, split, X = load_split(data, split, reading)
     names = {name: "--" + name.replace("_", "-") for name in _SETTINGS}
     with options_named(convention="--binarize", **names):
         X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
@@ -78,12 +79,7 @@ def command(
     if found.n_doubtful:
         complain("warning", f"the chains of {found.n_doubtful} rows have not come together. Raise --sweeps.")
     mean, standard_error = (x.astype(np.float32) for x in (found.mean, found.standard_error))
-    if out.suffix.lower() == ".npy":
-        save_array(out, mean)
-    else:
-        buffer = io.BytesIO()
-        np.savez(buffer, X=mean, standard_error=standard_error)
-        atomic_write(out, buffer.getvalue())
+    write_array(out, mean, standard_error=standard_error)
     result = {
         "out": str(out),
         "n_samples": len(X),

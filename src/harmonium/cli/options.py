@@ -7,20 +7,24 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import numpy.typing as npt
 import typer
 
 from harmonium import RBM, Config, datasets
+from harmonium.cli.errors import options_named
 from harmonium.cli.output import complain
 from harmonium.datasets import Dataset
+from harmonium.datasets.files import read_rows
 from harmonium.engines import ENGINES
 from harmonium.errors import DataUnavailable
+from harmonium.inputs import check_matrix
 
 # Every default has one home, the record of a run's choices.
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Config)}
 
 _NAMES = ", ".join(name for name in datasets.names() if "/" not in name)
-DATA_HELP = f"A data set ({_NAMES}, ...) or a file (.npy, .npz, .csv, idx)."
+DATA_HELP = f"A data set ({_NAMES}, ...) or a file (.npy, .npz, .csv, idx, .mat, .h5, .parquet, ...)."
 
 Data = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=DATA_HELP)]
 Model = Annotated[
@@ -28,7 +32,7 @@ Model = Annotated[
 ]
 Split = Annotated[
     str | None,
-    typer.Option(metavar="train|valid|test", help="Which part of DATA. [default: test, or train if that is all]"),
+    typer.Option(metavar="train|valid|test", help="Which part of DATA. [default: test, else train]"),
 ]
 
 
@@ -79,17 +83,35 @@ def load_model(path: Path) -> RBM:
     return RBM.load(path / "model.safetensors")
 
 
-def load_split(data: str, split: str | None, *, allow_nan: bool = False) -> tuple[Dataset, str, npt.NDArray[Any]]:
-    """The data set, the name of the split that was chosen, and its samples.
+def load_data(data: str, reading: dict[str, Any]) -> Dataset:
+    """The data set, NaN where an entry is missing, after notes about how it was read."""
+    with options_named(**{name: "--" + name.replace("_", "-") for name in reading}):
+        dataset = datasets.load(data, allow_nan=True, **reading)
+    for note in dataset.notes:
+        complain("note", f"{note}.")
+    return dataset
+
+
+def load_split(data: str, split: str | None, reading: dict[str, Any]) -> tuple[Dataset, str, npt.NDArray[Any]]:
+    """The data set, the name of the split that was chosen, and its samples, NaN where an entry is missing.
 
     Without a choice it is test, and train for data that come as one piece, as files often do.
     """
-    dataset = datasets.load(data, allow_nan=allow_nan)
+    dataset = load_data(data, reading)
     if split is None and dataset.test is None:
-        complain("note", f"{dataset.name} has no test split; all numbers are for its train split.")
-        split = "train"
+        split = dataset.splits[0]
+        complain("note", f"{dataset.name} has no test split; all numbers are for its {split} split.")
     split = split or "test"
     return dataset, split, dataset.split(split)[0]
+
+
+def load_rows(path: Path, n_visible: int, reading: dict[str, Any]) -> npt.NDArray[Any]:
+    """The rows of a file of states, NaN where a unit is free; a vector is one row."""
+    if not os.path.exists(path):
+        raise DataUnavailable(f"A file must exist at {path}. Got nothing there. Check the path.")
+    return check_matrix(
+        np.atleast_2d(read_rows(path, datasets.Reading(**reading))), n_columns=n_visible, name=str(path), allow_nan=True
+    )
 
 
 def data_reference(data: str, dataset: Dataset) -> str:

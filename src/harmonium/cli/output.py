@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
@@ -13,11 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from harmonium.datasets.writing import check_writer
 from harmonium.errors import InvalidParameter, UnwritableOutput
-from harmonium.io import atomic_write
 
 _NARROW = 60  # columns
 
@@ -72,21 +68,17 @@ def check_output(path: Path, endings: tuple[str, ...], *inputs: Path | str | Non
         Another ending, or an input.
     UnwritableOutput
         There is no such directory, or it cannot be written.
+    MissingExtra
+        A package that writes such files is not installed.
     """
-    if path.suffix.lower() not in endings:
+    if not path.name.lower().endswith(endings):
         raise InvalidParameter(f"--out must end in {' or '.join(endings)}. Got {str(path)!r}. Choose such a name.")
+    check_writer(path)
     if any(source and os.path.exists(source) and path.exists() and path.samefile(source) for source in inputs):
         raise InvalidParameter(f"--out must not be a file that is read. Got {str(path)!r}. Choose another name.")
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         got = "a directory" if path.is_dir() else "a place that is not there or not writable"
         raise UnwritableOutput(f"{path} must be a file in a directory that can be written. Got {got}. Choose another.")
-
-
-def save_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write a ``.npy`` file, in one step."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    atomic_write(path, buffer.getvalue())
 
 
 def _finite(value: Any) -> Any:

@@ -8,44 +8,52 @@ import signal
 import time
 from pathlib import Path
 
-from harmonium import Config, TrainingRun, datasets
+from harmonium import Config, TrainingRun
 from harmonium.cli.errors import Stopped
-from harmonium.cli.options import data_reference
+from harmonium.cli.options import data_reference, load_data
 from harmonium.cli.output import complain
 from harmonium.cli.progress import TrainingProgress
+from harmonium.cli.reading import NOTHING_SAID, Reading
 from harmonium.cli.stopping import StopWish, deferred_signals
 from harmonium.datasets import Dataset
+from harmonium.datasets.binarize import describe_blank
 from harmonium.training import EpochRecord, RunDirectory
 from harmonium.training.run_directory import check_new
 
 _CHECKPOINT_SECONDS = 300.0  # the most that a crash within a long epoch may cost
 
 
-def begin(data: str, config: Config, out: Path | None) -> tuple[RunDirectory, TrainingRun, Dataset]:
+def begin(
+    data: str, config: Config, out: Path | None, reading: Reading = NOTHING_SAID
+) -> tuple[RunDirectory, TrainingRun, Dataset]:
     """A fresh run in a new directory."""
     name = re.sub(r"[^\w.]+", "-", Path(data).stem if Path(data).suffix else data).strip("-.")
     if out is not None:
         check_new(out)
-    dataset = datasets.load(data, allow_nan=True)
-    config = config.for_data(*dataset.train.shape)
+    dataset = load_data(data, reading)
+    X = dataset.split("train")[0]
+    config = config.for_data(*X.shape)
     path = out or Path("runs") / f"{name}-{config.method}-{config.n_hidden}-{config.seed}"
     check_new(path)
-    run = TrainingRun(dataset.train, config, valid=dataset.valid)
+    if (blank := describe_blank(X, config.binarize)) is not None:
+        complain("warning", blank)
+    run = TrainingRun(X, config, valid=dataset.valid)
     reference = data_reference(data, dataset)
-    directory = RunDirectory.create(path, run.config, data=reference, X=dataset.train, state=run.state)
+    directory = RunDirectory.create(path, run.config, data=reference, reading=reading, X=X, state=run.state)
     valid = "" if dataset.valid is None else f", {len(dataset.valid)} held out"
     size = f"{run.rbm.n_visible} visible and {config.n_hidden} hidden units"
-    complain("train", f"{dataset.name} ({len(dataset.train)} samples{valid}), {size}, into {path}")
+    complain("train", f"{dataset.name} ({len(X)} samples{valid}), {size}, into {path}")
     return directory, run, dataset
 
 
 def reopen(path: Path) -> tuple[RunDirectory, TrainingRun, Dataset]:
     """A run as its last checkpoint left it."""
     directory, state = RunDirectory.open(path)
-    dataset = datasets.load(directory.data, allow_nan=True)
-    directory.check_data(dataset.train)
+    dataset = load_data(directory.data, directory.reading)
+    X = dataset.split("train")[0]
+    directory.check_data(X)
     history = directory.history(before=state.step + 1)
-    run = TrainingRun(dataset.train, directory.config, valid=dataset.valid, state=state, history=history)
+    run = TrainingRun(X, directory.config, valid=dataset.valid, state=state, history=history)
     rest = "which is complete" if run.finished else f"from step {run.step} of {run.n_steps}"
     complain("resume", f"{path} on {dataset.name}, {rest}")
     return directory, run, dataset
@@ -64,7 +72,7 @@ def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> Epoc
 
 def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, stop: StopWish) -> EpochRecord | None:
     record, saved = None, time.monotonic()
-    with TrainingProgress(run, len(dataset.train)) as progress:
+    with TrainingProgress(run, len(dataset.split("train")[0])) as progress:
 
         def after_step(step: int) -> None:
             nonlocal saved

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from harmonium import RBM, Clamp, datasets, sample
+from harmonium import RBM, Clamp, sample
 from harmonium.cli.errors import options_named
-from harmonium.cli.options import DEFAULTS, Engine, Json, Model, Seed, integer, load_model
-from harmonium.cli.output import check_output, complain, emit, save_array
+from harmonium.cli.options import DEFAULTS, Engine, Json, Model, Seed, integer, load_data, load_model, load_rows
+from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.pictures import parse_shape, save_picture
+from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.cli.working import WorkProgress
-from harmonium.datasets.arrays import read_arrays
-from harmonium.errors import DataUnavailable, InvalidData, InvalidParameter
+from harmonium.datasets.writing import OUTPUTS, write_array
+from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.sampling import TemperedSamples, sample_tempered
 
 HELP = """Draw samples from a machine.
@@ -31,14 +32,16 @@ Examples:
   harmonium sample runs/digits --clamp half.npy --out completed.npy
   harmonium sample runs/digits --tempered --data digits --out samples.npy
 
---clamp holds visible units fixed and draws the others given them. Its file is an array of 0, 1 and NaN with one
-column per visible unit: 0 or 1 where a unit is held, NaN where it is free. One row holds for all chains; several
-rows make one chain each. --start gives the first states, an array of 0 and 1 with a row a chain.
+--clamp holds visible units fixed and draws the others given them. Its file holds 0, 1 and NaN (an empty field in a
+table) with one column per visible unit: 0 or 1 where a unit is held, NaN where it is free. One row holds for all
+chains; several rows make one chain each. --start gives the first states, 0 and 1 with a row a chain. Both may be files
+of all kinds that DATA may be.
 --tempered runs every chain at several temperatures that exchange their states, which reaches modes that Gibbs
 sampling does not. Half of the sweeps places the temperatures; then the acceptance of the swaps and the round trips
 through all temperatures are counted. Without round trips the samples are not to be trusted. --data brings the
 temperatures closer: the means of the data a machine has learnt are where the hottest chains begin.
-The .npy result is an array of 0 and 1 (uint8) of shape (n, n_visible).
+The result is an array of 0 and 1 of shape (n, n_visible), in a file that ends in .npy, .npz, .csv, .csv.gz, .tsv, .mat,
+.h5, .parquet or .feather; .png is a picture.
 """
 
 _CHAINS = 100  # a picture of 10 by 10
@@ -46,19 +49,20 @@ _SWEEPS: int = inspect.signature(sample).parameters["sweeps"].default
 _COUNT: int = inspect.signature(sample_tempered).parameters["temperatures"].default
 
 
+@reads_data
 def command(
     model: Model,
     out: Annotated[
         Path,
-        typer.Option(metavar="FILE", show_default=False, help="Where the samples go: .npy, or .png for a picture."),
+        typer.Option(metavar="FILE", show_default=False, help="Where the samples go; see above."),
     ],
     n: Annotated[
         int | None,
         integer(f"Chains. [default: rows of --start or --clamp, or {_CHAINS}]", "-n"),
     ] = None,
     sweeps: Annotated[int, integer("Gibbs sweeps of each chain.")] = _SWEEPS,
-    clamp: Annotated[Path | None, typer.Option(metavar="FILE.npy", help="Units to hold fixed; see above.")] = None,
-    start: Annotated[Path | None, typer.Option(metavar="FILE.npy", help="First states. [default: noise]")] = None,
+    clamp: Annotated[Path | None, typer.Option(metavar="FILE", help="Units to hold fixed; see above.")] = None,
+    start: Annotated[Path | None, typer.Option(metavar="FILE", help="First states. [default: noise]")] = None,
     tempered: Annotated[bool, typer.Option("--tempered", help="Parallel tempering.")] = False,
     temperatures: Annotated[
         str | None,
@@ -70,19 +74,20 @@ def command(
     shape: Annotated[
         str | None, typer.Option(metavar="ROWSxCOLUMNS", help="Of one image in a .png. [default: square]")
     ] = None,
+    reading: Reading = NOTHING_SAID,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
     as_json: Json = False,
 ) -> None:
     """Sample, and write the states."""
-    check_output(out, (".npy", ".png"), model, clamp, start)
+    check_output(out, (*OUTPUTS, ".png"), model, clamp, start)
     _check_tempering(tempered, {"--clamp": clamp, "--start": start}, {"--temperatures": temperatures, "--data": data})
     rbm = load_model(model)
     image_shape = parse_shape(shape, rbm.n_visible) if out.suffix.lower() == ".png" else None
     result: dict[str, Any] = {"out": str(out), "n": n, "n_visible": rbm.n_visible, "sweeps": sweeps, "seed": seed}
     shown: dict[str, Any] = {}
     if tempered:
-        found = _sample_tempered(rbm, n, sweeps, temperatures, data, seed, engine)
+        found = _sample_tempered(rbm, n, sweeps, temperatures, data, reading, seed, engine)
         samples = found.samples
         acceptance = [float(x) for x in found.acceptance]
         result |= {"betas": found.betas.tolist(), "acceptance": acceptance, "round_trips": found.round_trips}
@@ -94,9 +99,9 @@ def command(
         if found.round_trips == 0:
             complain("warning", "no state has been through all temperatures and back. Raise --sweeps.")
     else:
-        samples = _sample(rbm, n, sweeps, start, clamp, seed, engine)
+        samples = _sample(rbm, n, sweeps, start, clamp, reading, seed, engine)
     if image_shape is None:
-        save_array(out, samples)
+        write_array(out, samples)
     else:
         save_picture(out, samples, image_shape)
     result["n"] = len(samples)
@@ -113,10 +118,17 @@ def _check_tempering(tempered: bool, gibbs_only: dict[str, Any], tempered_only: 
 
 
 def _sample(
-    rbm: RBM, n: int | None, sweeps: int, start: Path | None, clamp: Path | None, seed: int, engine: str
+    rbm: RBM,
+    n: int | None,
+    sweeps: int,
+    start: Path | None,
+    clamp: Path | None,
+    reading: Reading,
+    seed: int,
+    engine: str,
 ) -> npt.NDArray[np.uint8]:
-    first = None if start is None else _read(start)
-    held = None if clamp is None else _read_clamp(clamp, rbm.n_visible)
+    first = None if start is None else load_rows(start, rbm.n_visible, reading)
+    held = None if clamp is None else _read_clamp(clamp, rbm.n_visible, reading)
     if n is None and first is None:
         n = len(held.where) if held is not None and len(held.where) > 1 else _CHAINS
     with options_named(n="-n", sweeps="--sweeps", seed="--seed", engine="--engine"):
@@ -124,10 +136,17 @@ def _sample(
 
 
 def _sample_tempered(
-    rbm: RBM, n: int | None, sweeps: int, temperatures: str | None, data: str | None, seed: int, engine: str
+    rbm: RBM,
+    n: int | None,
+    sweeps: int,
+    temperatures: str | None,
+    data: str | None,
+    reading: Reading,
+    seed: int,
+    engine: str,
 ) -> TemperedSamples:
     text = str(_COUNT) if temperatures is None else temperatures
-    X = None if data is None else datasets.load(data).train
+    X = None if data is None else load_data(data, reading).split("train")[0]
     names = {name: f"--{name}" for name in ("sweeps", "temperatures", "data", "seed", "engine")}
     with options_named(n="-n", **names), WorkProgress("sampling") as progress:
         return sample_tempered(
@@ -142,29 +161,9 @@ def _sample_tempered(
         )
 
 
-def _read(path: Path) -> npt.NDArray[Any]:
-    """The single array of a ``.npy`` file; a vector is one row."""
-    if not path.is_file():
-        raise DataUnavailable(f"A .npy file must exist at {path}. Got nothing there. Check the path.")
-    arrays = read_arrays(path)
-    if list(arrays) != ["X"]:
-        raise InvalidData(f"{path} must hold a single array. Got {', '.join(arrays)}. Write it with numpy.save.")
-    array = np.atleast_2d(arrays["X"])
-    if array.ndim != 2 or array.dtype.kind not in "buif":
-        raise InvalidData(
-            f"{path} must be an array of numbers with a row a chain. Got {array.dtype} {array.shape}. Mend it."
-        )
-    return array
-
-
-def _read_clamp(path: Path, n_visible: int) -> Clamp:
-    array = _read(path)
+def _read_clamp(path: Path, n_visible: int, reading: Reading) -> Clamp:
+    array = load_rows(path, n_visible, reading)
     free = np.isnan(array)
-    if array.shape[1] != n_visible or len(array) == 0:
-        raise InvalidData(
-            f"{path} must have rows of {n_visible} columns, as many as the machine has visible units. "
-            f"Got shape {array.shape}. Use the layout of the training data."
-        )
     if not np.isin(array[~free], (0, 1)).all():
         raise InvalidData(f"{path} must hold only 0, 1 and NaN (free). Got other values. Binarise it first.")
     if not free.any():

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from harmonium import Config, TrainingRun, datasets
+from harmonium import Config, TrainingRun
 from harmonium.cli.errors import options_named
-from harmonium.cli.options import DATA_HELP, DEFAULTS, Binarize, Engine, Json, Seed, integer, number
+from harmonium.cli.options import DATA_HELP, DEFAULTS, Binarize, Engine, Json, Seed, integer, load_data, number
 from harmonium.cli.output import emit
+from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data, words_of
 from harmonium.cli.running import advance, begin, reopen
 from harmonium.errors import InvalidParameter
 from harmonium.training import EpochRecord, RunDirectory
@@ -38,7 +39,8 @@ Examples:
 A run that was stopped (Ctrl-C, SIGTERM, a crash) goes on with --resume from its last checkpoint, and ends with the
 very bits that it would have ended with. A checkpoint is made after each epoch, every few minutes within one, and when
 the run is stopped. Scores are shown for the valid split of DATA where there is one; they steer only with --patience.
-A DATA file may hold NaN where entries are missing.
+A DATA file may hold NaN, NA or empty fields where entries are missing. Files of many kinds are read; where the ending
+of the name does not tell which it is, --format does.
 """
 
 _NAMES = {name: "--" + name.replace("_", "-") for name in DEFAULTS}
@@ -46,6 +48,7 @@ _NARROWEST = 30  # columns for a reason
 _NAMES |= {"n_hidden": "--hidden", "last_statistic": "--statistic"}
 
 
+@reads_data
 def command(
     context: typer.Context,
     data: Annotated[
@@ -113,6 +116,7 @@ def command(
     patience: Annotated[
         int, integer("Stop after so many records without a better held-out score, and keep the best; 0 for never.")
     ] = DEFAULTS["patience"],
+    reading: Reading = NOTHING_SAID,
     engine: Engine = DEFAULTS["engine"],
     seed: Seed = DEFAULTS["seed"],
     out: Annotated[
@@ -167,10 +171,10 @@ def command(
                 seed=seed,
             )
         if explaining:
-            choices = explain(config, *datasets.load(data).train.shape)
+            choices = explain(config, *load_data(data, reading).split("train")[0].shape)
             _print_choices(choices, as_json)
             return
-        directory, run, dataset = begin(data, config, out)
+        directory, run, dataset = begin(data, config, out, reading)
         with advancing(directory.path):
             record = advance(run, directory, dataset)
     _report(run, directory, record, as_json)
@@ -183,7 +187,8 @@ def _report(run: TrainingRun, directory: RunDirectory, record: EpochRecord | Non
     scores = {split: last.get(split) for split in ("train", "valid")}
     rows: list[tuple[str, Any]] = [("run", directory.path), ("model", directory.model_file), ("epochs", run.epoch)]
     rows += [(f"pseudo-log-likelihood, {split}", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
-    rows += [("next", shlex.join(["harmonium", "evaluate", str(directory.path), directory.data]))]
+    words = ["harmonium", "evaluate", str(directory.path), directory.data, *words_of(directory.reading)]
+    rows += [("next", shlex.join(words))]
     emit(result | counts | scores, rows, as_json=as_json)
 
 

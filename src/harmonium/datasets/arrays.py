@@ -1,26 +1,29 @@
-"""NumPy files as data: one ``.npy`` array, or an ``.npz`` of plain or bit-packed splits."""
+"""NumPy files: one ``.npy`` array, or an ``.npz`` archive of several, a SciPy sparse matrix among them."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets.dataset import SPLITS
+from harmonium.datasets.reading import Reading
 from harmonium.errors import UnreadableFile
 
 _MAGICS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # .npy, .npz, an empty .npz
 
 
-def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_arrays(path: Path, reading: Reading | None = None) -> dict[str, npt.NDArray[Any]]:
     """Read every array of a NumPy file; pickled objects are refused, so no code runs.
 
     Parameters
     ----------
     path : Path
         Which of the two kinds it is, is told by content.
+    reading : Reading, optional
+        For its limits, which hold for all arrays together.
 
     Returns
     -------
@@ -30,8 +33,9 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     Raises
     ------
     UnreadableFile
-        Not a NumPy file, truncated, damaged, or holding Python objects.
+        Not a NumPy file, truncated, damaged, holding Python objects, or larger than allowed.
     """
+    reading = reading or Reading()
     try:
         with open(path, "rb") as file:
             start = file.read(6)
@@ -40,6 +44,8 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
                     f"{path} must be a NumPy file (.npy or .npz). Got {start!r} at its start. "
                     "Check that it is the file you meant, or write it again with numpy.save or numpy.savez."
                 )
+            file.seek(0)
+            _check_sizes(path, file, reading)
             file.seek(0)
             content = np.load(file, allow_pickle=False)
             return {"X": content} if isinstance(content, np.ndarray) else {name: content[name] for name in content}
@@ -53,54 +59,53 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         ) from error
 
 
-def read_splits(path: Path) -> dict[str, Any]:
-    """Read a NumPy file as the split fields of a `Dataset`; their values are not checked here.
-
-    Parameters
-    ----------
-    path : Path
-        One of: a single array; ``X`` and optionally ``y``; ``train`` and optionally ``valid``, ``test`` and labels
-        (``y_train`` or ``train_labels``, and so on); the same with ``n_visible``, the number of columns, which says
-        that the splits are packed eight columns to a byte by ``numpy.packbits(..., axis=1)``.
-
-    Returns
-    -------
-    dict
-        ``train`` and whatever is there of ``valid``, ``test``, ``y_train``, ``y_valid`` and ``y_test``.
+def sparse_matrix(path: Path, arrays: dict[str, npt.NDArray[Any]], reading: Reading) -> Any:
+    """The matrix that ``scipy.sparse.save_npz`` has written as these arrays, of bytes or float32; None if it has not.
 
     Raises
     ------
     UnreadableFile
-        As `read_arrays`; no array by those names, or packed arrays that do not fit ``n_visible``.
+        Its parts do not fit together, or it is too large to be an array, which training needs.
     """
-    arrays = read_arrays(path)
-    if "train" not in arrays:
-        only = "X" if "X" in arrays else "arr_0"  # arr_0: numpy.savez(path, X)
-        if only not in arrays:
-            raise UnreadableFile(
-                f"{path} must hold an array called train or X. Got: {', '.join(arrays) or 'no arrays'}. "
-                "Write it with numpy.savez(path, train=..., valid=..., test=...) or numpy.savez(path, X=...)."
-            )
-        return {"train": arrays[only]} | ({"y_train": arrays["y"]} if "y" in arrays else {})
-    fields = {split: arrays[split] for split in SPLITS if split in arrays}
-    if "n_visible" in arrays:
-        fields = {split: _unpack(X, arrays["n_visible"], f"{path}[{split}]") for split, X in fields.items()}
-    for split in SPLITS:
-        for name in (f"{split}_labels", f"y_{split}"):
-            if name in arrays:
-                fields[f"y_{split}"] = arrays[name]
-    return fields
+    if not {"format", "shape", "data"} <= arrays.keys():
+        return None
+    import scipy.sparse  # slow to load, and seldom needed
 
-
-def _unpack(packed: npt.NDArray[Any], n_visible: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
-    if n_visible.shape != () or n_visible.dtype.kind not in "iu" or n_visible < 1:
-        raise UnreadableFile(f"{name}: n_visible must be a positive integer. Got {n_visible!r}. Write it again.")
-    n_columns = int(n_visible)
-    n_bytes = -(-n_columns // 8)
-    if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != n_bytes:
+    try:
+        X = scipy.sparse.load_npz(path)
+        if hasattr(X, "check_format"):
+            X.check_format(full_check=True)
+        X = X.tocsr()
+    except Exception as error:  # as above
         raise UnreadableFile(
-            f"{name} must be uint8 of shape (n_samples, {n_bytes}), {n_columns} columns packed into bits. "
-            f"Got {packed.dtype} of shape {packed.shape}. Write it with numpy.packbits(X, axis=1), "
-            "or leave n_visible out if it is not packed."
-        )
-    return np.unpackbits(packed, axis=1, count=n_columns)
+            f"{path} must be a sound sparse matrix. Got {type(error).__name__}: {error}. "
+            "Write it again with scipy.sparse.save_npz."
+        ) from error
+    if X.dtype.kind in "buif":
+        X = X.astype(np.uint8 if X.dtype.kind != "f" and np.isin(X.data, (0, 1)).all() else np.float32)
+    reading.check_size(path, X.shape, X.dtype.itemsize)
+    return X
+
+
+def _check_sizes(path: Path, file: IO[bytes], reading: Reading) -> None:
+    """Refuse what the headers declare, if that is too much."""
+    if not zipfile.is_zipfile(file):
+        file.seek(0)
+        _check_header(path, file, reading, 0)
+        return
+    total = 0
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                total = _check_header(path, stream, reading, total)
+
+
+def _check_header(path: Path, stream: IO[bytes], reading: Reading, total: int) -> int:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    else:
+        raise ValueError("an array of records")  # what NumPy uses later versions for
+    return reading.check_size(path, shape, dtype.itemsize, total)

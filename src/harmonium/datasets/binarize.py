@@ -13,6 +13,13 @@ from harmonium.random import Key, as_key
 
 CONVENTIONS = ("threshold", "sample", "none")
 
+
+class DataWarning(UserWarning):
+    """Data keep the contract, and nothing can be learnt from them."""
+
+
+_BLANK = 1.01 / 255
+
 # Philox holds about a hundred bytes for each number it draws, so a block takes some 30 MB, whatever the data's size.
 _BLOCK = 2**18
 
@@ -67,6 +74,38 @@ def binarize(X: Any, convention: str, key: Key | int | None = None, *, allow_nan
             'convention "sample" must be given a key. Got None. Pass a Key or an integer seed as `key`.'
         )
     return _sample(values, as_key(key))
+
+
+def describe_blank(X: npt.NDArray[Any], convention: str) -> str | None:
+    """Why nothing can be learnt from the rows of `X`; None where something can.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns)
+        Values in [0, 1], NaN where missing.
+    convention : str
+        As in `binarize`.
+
+    Returns
+    -------
+    str or None
+        One sentence and what to do: images that were divided by 255 twice are blank; so is any set that thresholding
+        empties, and one whose columns all have one value.
+    """
+    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)  # which pass over NaN
+    highest = np.fmax.reduce(high)
+    if 0 < highest <= _BLANK:
+        twice = "as if bytes were divided by 255 twice"
+        return f"The largest value is {highest:.3g}, {twice}. Scale the data to [0, 1], once."
+    if convention == "threshold" and 0 < highest <= 0.5:
+        return (
+            f"Every row is empty once it is thresholded at 0.5: the largest value is {highest:.3g}. "
+            'Scale the data to [0, 1], or pass binarize="sample" or "none".'
+        )
+    constant = (low > 0.5) == (high > 0.5) if convention == "threshold" else (low == high) & ((low == 0) | (low == 1))
+    if len(X) > 1 and (constant | np.isnan(low)).all():
+        return "Every column has one value only: there is nothing to learn. Check how the data were made."
+    return None
 
 
 def _sample(X: npt.NDArray[Any], key: Key) -> npt.NDArray[np.uint8]:

@@ -6,16 +6,20 @@ import difflib
 import os
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets.arrays import read_arrays, read_splits
+from harmonium.datasets.arrays import read_arrays
 from harmonium.datasets.dataset import Dataset, shuffled_split
 from harmonium.datasets.files import KINDS, load_file
 from harmonium.datasets.mnist import load_mnist
 from harmonium.datasets.places import data_folder, describe_data_folder
+from harmonium.datasets.reading import Reading
+from harmonium.datasets.splits import read_splits
 from harmonium.errors import DataUnavailable, InvalidParameter
 from harmonium.random import Key
 
@@ -25,7 +29,7 @@ _MNIST_5K = Path(__file__).with_name("mnist_5k.npz")  # its origin and licence s
 _IMAGE_SHAPES = {"ocr_letters": (16, 8)}
 
 
-def load(name_or_path: str | os.PathLike[str], *, allow_nan: bool = False) -> Dataset:
+def load(name_or_path: str | os.PathLike[str], *, allow_nan: bool = False, **reading: Any) -> Dataset:
     """Load a data set by its name, or from a file.
 
     Parameters
@@ -44,11 +48,13 @@ def load(name_or_path: str | os.PathLike[str], *, allow_nan: bool = False) -> Da
           R rows and C columns; all off and all on occur twice; train only;
         * ``density/NAME``: a binary set from the folder ``density`` of HARMONIUM_DATA.
 
-        Or a file: ``.npy`` (one array); ``.npz`` (``X`` and optionally ``y``, or ``train``, ``valid``, ``test`` and
-        ``y_train``, ..., or these packed into bits beside ``n_visible``); ``.csv`` (numbers, with or without column
-        names); idx (``.idx``, ``-ubyte``, also ``.gz``; bytes are divided by 255). Without splits, all rows are train.
+        Or a file, whose ending says what it is: NumPy's ``.npy`` and ``.npz``; text tables; idx, MATLAB, HDF5, Parquet
+        and Feather files. ``docs/data.md`` says what of each is understood. Without splits, all rows are train.
     allow_nan : bool
         Whether entries of a file may be NaN, for missing: `harmonium.train` and `harmonium.impute` know what to do.
+    **reading
+        Of a file: ``format``, ``array``, ``label_column``, ``index_column``, ``spins``, ``divide_by``,
+        ``max_gigabytes`` and ``max_columns``; see `harmonium.datasets.Reading`.
 
     Returns
     -------
@@ -63,7 +69,9 @@ def load(name_or_path: str | os.PathLike[str], *, allow_nan: bool = False) -> Da
     InvalidData
         A file's values break the input contract: outside [0, 1], NaN (unless allowed), not a table.
     InvalidParameter
-        `name_or_path` is neither a string nor a path, or bars and stripes are too large.
+        `name_or_path` is neither a string nor a path, bars and stripes are too large, or there is no such option.
+    MissingExtra
+        A package that reads such a file is not installed.
 
     Examples
     --------
@@ -71,19 +79,29 @@ def load(name_or_path: str | os.PathLike[str], *, allow_nan: bool = False) -> Da
     >>> load("bars-and-stripes-2x3")
     <Dataset bars-and-stripes-2x3: train 12; 6 columns (2x3), uint8>
     """
-    if isinstance(name_or_path, str):
+    how = _reading(reading)
+    if isinstance(name_or_path, str) and not how.chosen():
         if name_or_path in _BUILDERS:
             return _BUILDERS[name_or_path]()
         if match := re.fullmatch(r"bars-and-stripes-(\d+)x(\d+)", name_or_path, re.ASCII):
             return _bars_and_stripes(match[1], match[2])
         if name_or_path in (found := _density_files()):
             return _density(name_or_path, found[name_or_path])
-    elif not isinstance(name_or_path, os.PathLike):
+    elif not isinstance(name_or_path, (str, os.PathLike)):
         raise InvalidParameter(f"A data set must be named by a string or a path. Got {name_or_path!r}. Try 'digits'.")
     path = os.path.expanduser(os.fspath(name_or_path))
     if not os.path.exists(path):
-        raise DataUnavailable(_not_found(str(name_or_path)))
-    return load_file(Path(path), allow_nan=allow_nan)
+        raise DataUnavailable(_not_found(str(name_or_path), how))
+    return load_file(Path(path), allow_nan=allow_nan, reading=how)
+
+
+def _reading(options: dict[str, Any]) -> Reading:
+    known = [field.name for field in fields(Reading)]
+    if unknown := sorted(options.keys() - set(known)):
+        raise InvalidParameter(
+            f"Options of a file must be {', '.join(known)}. Got {', '.join(unknown)}. Correct the name."
+        )
+    return Reading(**options)
 
 
 def names() -> list[str]:
@@ -96,7 +114,9 @@ def names() -> list[str]:
     return [*_BUILDERS, *_density_files()]
 
 
-def _not_found(name: str) -> str:
+def _not_found(name: str, reading: Reading) -> str:
+    if chosen := ", ".join(reading.chosen()):
+        return f"{chosen} must be used with a file. Got {name!r}, where there is none. Leave that out, or correct it."
     if name.startswith("density/"):
         found = ", ".join(_density_files()) or "none"
         return (

@@ -23,16 +23,17 @@ class Dataset:
     ----------
     name : str
         Which data this is, e.g. ``"mnist-5k"`` (never just "mnist" for a part of it), or the file's name.
-    train : ndarray of shape (n_train, n_columns)
-        Kept as uint8 where every value is 0 or 1, otherwise as float32 grey levels.
-    valid, test : ndarray of shape (n_valid, n_columns) and (n_test, n_columns), or None
-        None where the data come without that split.
+    train, valid, test : ndarray of shape (n_split, n_columns), or None
+        Kept as uint8 where every value is 0 or 1, otherwise as float32 grey levels. None where the data come without
+        that split; one of them is there.
     y_train, y_valid, y_test : ndarray of shape (n_split,), or None
         Integer labels, kept as int64.
     shape : (rows, columns) or None
         The shape of one image, where a sample is an image.
     source : str
         One sentence for people: where the data came from.
+    notes : tuple of str
+        What was done to the data that people may not expect.
     allow_nan : bool
         Whether entries may be NaN, for missing; not kept.
 
@@ -44,7 +45,7 @@ class Dataset:
     """
 
     name: str
-    train: npt.NDArray[Any]
+    train: npt.NDArray[Any] | None = None
     valid: npt.NDArray[Any] | None = None
     test: npt.NDArray[Any] | None = None
     y_train: npt.NDArray[Any] | None = None
@@ -52,12 +53,13 @@ class Dataset:
     y_test: npt.NDArray[Any] | None = None
     shape: tuple[int, int] | None = None
     source: str = ""
+    notes: tuple[str, ...] = ()
     allow_nan: InitVar[bool] = False
 
     def __post_init__(self, allow_nan: bool) -> None:
         for split in SPLITS:
             X, y = getattr(self, split), getattr(self, f"y_{split}")
-            if X is None and split != "train":
+            if X is None:
                 if y is not None:
                     raise InvalidData(f"{self.name}: y_{split} must come with {split}. Got labels only. Drop them.")
                 continue
@@ -67,11 +69,13 @@ class Dataset:
             object.__setattr__(self, split, X)
             if X.shape[1] != self.n_columns:
                 raise InvalidData(
-                    f"{self.name}: all splits must have the same columns. Got {self.n_columns} in train and "
+                    f"{self.name}: all splits must have the same columns. Got {self.n_columns} in {self.splits[0]} and "
                     f"{X.shape[1]} in {split}. Check which files or arrays were put together."
                 )
             if y is not None:
                 object.__setattr__(self, f"y_{split}", _check_labels(y, len(X), f"{self.name}[y_{split}]"))
+        if not self.splits:
+            raise InvalidData(f"{self.name} must have a split. Got none of {', '.join(SPLITS)}. Pass train=X.")
         if self.shape is not None and self.shape[0] * self.shape[1] != self.n_columns:
             raise InvalidData(
                 f"{self.name}: rows * columns of an image must be n_columns = {self.n_columns}. "
@@ -79,9 +83,14 @@ class Dataset:
             )
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits that are there."""
+        return tuple(split for split in SPLITS if getattr(self, split) is not None)
+
+    @property
     def n_columns(self) -> int:
         """The width of every split: the `n_visible` of a model for these data."""
-        return int(self.train.shape[1])
+        return int(getattr(self, self.splits[0]).shape[1])
 
     def split(self, name: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
         """The samples and labels of one split.
@@ -106,17 +115,17 @@ class Dataset:
         check_choice(name, "split", SPLITS)
         X = getattr(self, name)
         if X is None:
-            held = ", ".join(s for s in SPLITS if getattr(self, s) is not None)
             raise DataUnavailable(
-                f"{self.name} must have a {name} split for this. Got only: {held}. Use one of those, "
+                f"{self.name} must have a {name} split for this. Got only: {', '.join(self.splits)}. Use one of those, "
                 f"or store train, valid and test in one .npz file and load that."
             )
         return X, getattr(self, f"y_{name}")
 
     def __repr__(self) -> str:
-        counts = [f"{s} {len(getattr(self, s))}" for s in SPLITS if getattr(self, s) is not None]
+        counts = [f"{split} {len(getattr(self, split))}" for split in self.splits]
         image = f" ({self.shape[0]}x{self.shape[1]})" if self.shape else ""
-        return f"<Dataset {self.name}: {', '.join(counts)}; {self.n_columns} columns{image}, {self.train.dtype}>"
+        dtype = getattr(self, self.splits[0]).dtype
+        return f"<Dataset {self.name}: {', '.join(counts)}; {self.n_columns} columns{image}, {dtype}>"
 
 
 def shuffled_split(X: npt.NDArray[Any], y: npt.NDArray[Any], n_valid: int, n_test: int, key: Key) -> dict[str, Any]:

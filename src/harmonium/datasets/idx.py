@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import math
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.datasets.reading import Reading
 from harmonium.errors import UnreadableFile
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -19,13 +19,15 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 2**20
 
 
-def read_idx(path: Path) -> npt.NDArray[Any]:
+def read_idx(path: Path, reading: Reading | None = None) -> npt.NDArray[Any]:
     """Read an idx file as it is, without scaling.
 
     Parameters
     ----------
     path : Path
         gzip is recognised by content, since browsers unpack a ``.gz`` and keep its name.
+    reading : Reading, optional
+        For its limits.
 
     Returns
     -------
@@ -34,23 +36,24 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
     Raises
     ------
     UnreadableFile
-        Not an idx file, truncated, longer than its header says, or a damaged gzip stream.
+        Not an idx file, truncated, longer than its header says, a damaged gzip stream, or larger than allowed.
     """
+    reading = reading or Reading()
     try:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
             if not zipped:
-                return _read_stream(raw, path)
+                return _read_stream(raw, path, reading)
             with gzip.open(raw) as unzipped:
-                return _read_stream(unzipped, path)
+                return _read_stream(unzipped, path, reading)
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableFile(
             f"{path} must be a complete idx file. Got {type(error).__name__}: {error}. Download or copy it again."
         ) from error
 
 
-def _read_stream(stream: Any, path: Path) -> npt.NDArray[Any]:
+def _read_stream(stream: Any, path: Path, reading: Reading) -> npt.NDArray[Any]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 8:
         raise UnreadableFile(
@@ -62,7 +65,7 @@ def _read_stream(stream: Any, path: Path) -> npt.NDArray[Any]:
     if len(sizes) < 4 * magic[3]:
         raise UnreadableFile(f"{path} must hold a whole idx header. Got only its beginning. Download or copy it again.")
     shape = struct.unpack(f">{magic[3]}I", sizes)
-    n_bytes = math.prod(shape) * dtype.itemsize
+    n_bytes = reading.check_size(path, shape, dtype.itemsize)
     if n_bytes == 0:
         raise UnreadableFile(f"{path} must hold at least one value. Got the shape {shape} in its header. Use another.")
     content = _read_at_most(stream, n_bytes + 1)

@@ -43,7 +43,7 @@ class Digits:
         InvalidData
             A part or its labels are missing.
         """
-        if dataset.test is None or dataset.y_train is None or dataset.y_test is None:
+        if dataset.train is None or dataset.test is None or dataset.y_train is None or dataset.y_test is None:
             raise InvalidData(
                 f"{dataset.name} must have labelled train and test splits. Got some missing. Use mnist-5k or mnist."
             )

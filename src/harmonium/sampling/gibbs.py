@@ -159,6 +159,11 @@ def _run(
     beta = _check_beta(beta, len(v))
     held = None
     if clamp is not None:
+        if not isinstance(clamp, Clamp):
+            raise InvalidParameter(
+                f"clamp must be a harmonium.Clamp(where, values). Got {type(clamp).__name__}. "
+                "Say which units are held, and at what."
+            )
         held = tuple(engine.encode(x) for x in _check_clamp(clamp, len(v), rbm.n_visible))
         v = engine.overwrite(v, *held)
     return _sweeps(engine, GibbsState(v, 0), key, beta, held)

@@ -20,7 +20,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,15 @@ class RunDirectory:
         What `harmonium.datasets.load` takes to load the data again.
     fingerprint : str
         Of the training data; see `fingerprint_of`.
+    reading : dict
+        Keyword arguments of `harmonium.datasets.load` for it.
     """
 
     path: Path
     config: Config
     data: str
     fingerprint: str
+    reading: dict[str, Any] = field(default_factory=dict)
 
     @property
     def model_file(self) -> Path:
@@ -77,7 +80,14 @@ class RunDirectory:
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], config: Config, *, data: str, X: npt.NDArray[Any], state: TrainingState
+        cls,
+        path: str | os.PathLike[str],
+        config: Config,
+        *,
+        data: str,
+        X: npt.NDArray[Any],
+        state: TrainingState,
+        reading: dict[str, Any] | None = None,
     ) -> RunDirectory:
         """Make a run's directory, with all its files, in one step.
 
@@ -93,6 +103,8 @@ class RunDirectory:
             The training data.
         state : TrainingState
             Where the run starts.
+        reading : dict, optional
+            How the data are read: keyword arguments of `harmonium.datasets.load`.
 
         Raises
         ------
@@ -101,12 +113,13 @@ class RunDirectory:
         """
         path = Path(path)
         check_new(path)
-        toml = _to_toml({"data": data} | asdict(config))
+        reading = reading or {}
+        toml = _to_toml(_choices(data, reading, config))
         descriptor, temporary = -1, ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor, temporary = temporary_directory(path)
-            directory = cls(Path(temporary), config, data, fingerprint_of(X))
+            directory = cls(Path(temporary), config, data, fingerprint_of(X), reading)
             atomic_write(directory.config_file, toml)
             atomic_write(directory.history_file, b"")
             directory.save(state)
@@ -127,7 +140,7 @@ class RunDirectory:
                 shutil.rmtree(temporary, ignore_errors=True)
             if descriptor >= 0:
                 os.close(descriptor)
-        return cls(path, config, data, directory.fingerprint)
+        return cls(path, config, data, directory.fingerprint, reading)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> tuple[RunDirectory, TrainingState]:
@@ -143,13 +156,13 @@ class RunDirectory:
             got = "a directory without checkpoint.safetensors" if os.path.isdir(path) else "no such directory"
             raise DataUnavailable(f"{path} must be the directory of a run. Got {got}. Check the path.")
         state, config, attributes = load_checkpoint(path / "checkpoint.safetensors")
-        data, fingerprint = attributes.get("data"), attributes.get("fingerprint")
+        data, fingerprint, reading = (attributes.get(name) for name in ("data", "fingerprint", "reading"))
         if not isinstance(data, str) or not isinstance(fingerprint, str):
             raise UnreadableFile(
                 f"{path} must hold a checkpoint that names its data. Got one without. "
                 "Continue it in Python: TrainingRun(X, config, state=state) after load_checkpoint."
             )
-        run = cls(path, config, data, fingerprint)
+        run = cls(path, config, data, fingerprint, reading if isinstance(reading, dict) else {})
         run._check_config()
         return run, state
 
@@ -162,7 +175,9 @@ class RunDirectory:
             The disk is full or gone; the last checkpoint is untouched.
         """
         state.rbm.save(self.model_file, step=state.step, data=self.data, config=asdict(self.config))
-        save_checkpoint(self.checkpoint_file, state, self.config, data=self.data, fingerprint=self.fingerprint)
+        names: dict[str, Any] = {"data": self.data, "fingerprint": self.fingerprint}
+        names |= {"reading": self.reading} if self.reading else {}
+        save_checkpoint(self.checkpoint_file, state, self.config, **names)
 
     def append(self, record: EpochRecord) -> None:
         """Add one epoch to the history; to be done before the checkpoint of that epoch is saved."""
@@ -206,7 +221,7 @@ class RunDirectory:
             raise UnreadableFile(
                 f"{self.config_file} must hold the choices of the run. Got: {error}. Use a copy."
             ) from None
-        expected = tomllib.loads(_to_toml({"data": self.data} | asdict(self.config)).decode())
+        expected = tomllib.loads(_to_toml(_choices(self.data, self.reading, self.config)).decode())
         # A choice that an earlier version did not know has the value that it has where nobody chooses.
         written = {
             x.name: x.default for x in fields(Config) if x.name in expected and x.default is not MISSING
@@ -267,6 +282,10 @@ def fingerprint_of(X: npt.NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{X.dtype.str} {X.shape} ".encode())
     digest.update(X.data)
     return digest.hexdigest()
+
+
+def _choices(data: str, reading: dict[str, Any], config: Config) -> dict[str, Any]:
+    return {"data": data} | {f"data_{name}": value for name, value in reading.items()} | asdict(config)
 
 
 def _to_toml(values: dict[str, Any]) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from harmonium.datasets.binarize import DataWarning, describe_blank
 from harmonium.errors import InvalidParameter
+from harmonium.inputs import check_matrix
 from harmonium.rbm import RBM
 from harmonium.training.config import Config
 from harmonium.training.trainer import EpochRecord, TrainingRun
@@ -73,6 +76,11 @@ def train(
     ------
     InvalidData, InvalidParameter
 
+    Warns
+    -----
+    DataWarning
+        Nothing can be learnt from `X`: it is blank once it is binarised.
+
     Examples
     --------
     >>> import harmonium
@@ -88,6 +96,9 @@ def train(
             f"Options must be fields of Config: {', '.join(known)}. Got {', '.join(unknown)}. Correct the name."
         )
     config = Config(n_hidden, **options)
+    X = check_matrix(X, allow_nan=True)
+    if (blank := describe_blank(X, config.binarize)) is not None:
+        warnings.warn(blank, DataWarning, stacklevel=2)
     run = TrainingRun(X, config, valid=valid, initial=initial, sample_weight=sample_weight)
     history = []
     for record in run.epochs():
