@@ -212,7 +212,7 @@ def test_damaged_runs(tmp_path, monkeypatch, capsys, damage):
     arguments = ["train", str(tmp_path / "good.npy"), "--hidden", "3", "--epochs", "1", "--out", str(tmp_path / "run")]
     assert main(arguments) == 0
     capsys.readouterr()
-    (tmp_path / "run" / damage).write_bytes((tmp_path / "run" / damage).read_bytes()[:-9])
+    (tmp_path / "run" / damage).write_bytes((tmp_path / "run" / damage).read_bytes()[:-5])
     refused(tmp_path, monkeypatch, capsys, "inspect", "run")
     (tmp_path / "run" / damage).unlink()
     refused(tmp_path, monkeypatch, capsys, "inspect", "run")
