@@ -197,7 +197,8 @@ def test_two_modes_of_which_one_is_far_from_the_biases():
     np.testing.assert_allclose(running_moments(rbm).mean.v, expected, atol=0.05)
     chains = running_moments(rbm, method="gibbs", sweeps=200, burn_in=200)
     assert (chains.r_hat > 1.1, chains.verdict) == (True, "unreliable")
-    found = thinned_sample(rbm, 4000, seed=1)
+    np.testing.assert_allclose(sample(rbm, 4000, seed=1).mean(axis=0), expected, atol=0.06)
+    found = thinned_sample(rbm, 4000, seed=2)
     assert found.exact
     np.testing.assert_allclose(found.samples.mean(axis=0), expected, atol=0.06)
     with pytest.raises(Unreliable, match="to be thinned"):

@@ -11,10 +11,12 @@ import numpy.typing as npt
 from harmonium.engines import Engine, States, make_engine
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_count, check_matrix, check_number
+from harmonium.likelihood.exact import exact_sample, is_quick
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
 HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
+_SWEEPS = 1000
 
 
 class Clamp(NamedTuple):
@@ -103,22 +105,24 @@ def sample(
     rbm: RBM,
     n: int | None = None,
     *,
-    sweeps: int = 1000,
+    sweeps: int | None = None,
     start: npt.NDArray[Any] | None = None,
     seed: int | Key = 0,
     clamp: Clamp | None = None,
     beta: float | npt.NDArray[Any] = 1.0,
     engine: str = "native",
 ) -> npt.NDArray[np.uint8]:
-    """The states of independent Gibbs chains after a number of sweeps.
+    """Samples of a machine: exact where nothing else is asked for, else independent Gibbs chains after some sweeps.
 
     Parameters
     ----------
     rbm : RBM
     n : int, optional
         Number of chains; needed unless `start` says it.
-    sweeps : int
-        Full v -> h -> v sweeps for each chain. Zero returns the start.
+    sweeps : int, optional
+        Full v -> h -> v sweeps for each chain. Zero returns the start. If left out, samples are exact (`exact_sample`)
+        where that takes about a second and there is no `start`, `clamp` or `beta`, and 1000 sweeps are made elsewhere.
+        Whether so many are enough is said by `running_moments` (`r_hat`).
     start : array of 0 and 1, shape (n, n_visible), optional
         Initial states. If left out, every other chain starts from independent noise with the machine's visible biases,
         the rest from fair coins: chains that start alike may all miss the same mode.
@@ -135,7 +139,9 @@ def sample(
         A count is out of range, or states do not fit the machine.
     """
     key = as_key(seed)
-    sweeps = check_count(sweeps, "sweeps", minimum=0)
+    if sweeps is None and start is None and clamp is None and np.ndim(beta) == 0 and beta == 1 and is_quick(rbm):
+        return exact_sample(rbm, check_count(n, "n"), seed=key, engine=engine)[0]
+    sweeps = _SWEEPS if sweeps is None else check_count(sweeps, "sweeps", minimum=0)
     if start is None:
         n = check_count(n, "n")
         engine_ = make_engine(rbm, engine)
