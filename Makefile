@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-keras faults lint bench clean
+.PHONY: demo test test-keras faults mutants lint bench clean
 
 demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
@@ -20,6 +20,11 @@ faults: .venv/ready  ## 1,000 kills of runs, signals, full disks, and two proces
 	$(BIN)/python tests/faults/harness.py signals
 	$(BIN)/python tests/faults/harness.py disks
 	$(BIN)/python tests/faults/harness.py pairs
+
+mutants: .venv/ready  ## plant the bugs of tests/mutants, in Python and in the kernels (half an hour)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check nanobind
+	$(BIN)/python tests/mutants/run.py
+	$(BIN)/python tests/mutants/run.py native
 
 lint: .venv/ready  ## style, types, and the direction of imports
 	$(BIN)/ruff check .

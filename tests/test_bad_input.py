@@ -53,12 +53,12 @@ WRONG_WIDTH = {"too narrow": GOOD[:, :3], "too wide": np.hstack([GOOD, GOOD]), "
 GREY = {"grey levels": GOOD * 0.5}
 
 ANY_WIDTH = {
-    "train": lambda X: harmonium.train(X, 2),
+    "train": lambda X: harmonium.train(X, 2, epochs=1),
     "TrainingRun": lambda X: TrainingRun(X, Config(2)),
     "RBM.initialise": lambda X: RBM.initialise(X, 2),
 }
 FITTING = {
-    "train, valid": lambda X: harmonium.train(GOOD, 2, valid=[[0.5]] if X is None else X),
+    "train, valid": lambda X: harmonium.train(GOOD, 2, epochs=1, valid=[[0.5]] if X is None else X),
     "evaluate": partial(harmonium.evaluate, MACHINE),
     "log_likelihood": partial(harmonium.log_likelihood, MACHINE),
     "free_energy": partial(harmonium.free_energy, MACHINE),

@@ -246,7 +246,7 @@ def test_temperatures_move_to_equal_acceptance(n):
 @pytest.mark.parametrize("target", [0.3, 0.5, 0.8])
 def test_the_number_of_temperatures_meets_the_target(target):
     """From any number; the one that is found accepts as wished, and one temperature less does not."""
-    parameters, base = random_parameters(6, 8, scale=3), np.zeros(8)
+    parameters, base = random_parameters(5, 6, scale=3), np.zeros(6)
 
     def settled(n, adaptive):
         betas = np.linspace(0, 1, n)

@@ -123,7 +123,7 @@ PYTHON = [
             "gradient.hv + weight_decay * self.W",
             CONFORMANCE,
         ),
-        ("pseudo-likelihood flips the wrong way", "flip = 1 - 2 * v[:, j]", "flip = 2 * v[:, j] - 1", CONFORMANCE),
+        ("pseudo-likelihood flips the wrong way", "flip = 1 - 2 * v[:, j]", "flip = -1 + 2 * v[:, j]", CONFORMANCE),
         (
             "centring leaves b",
             "self.b -= offsets.h @ self._velocity[0]",
