@@ -135,7 +135,7 @@ def test_enumeration_that_would_take_too_long_is_refused():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"method": "ais"}, {"chains": 1}, {"sweeps": 1}, {"burn_in": -1}, {"engine": "x"}, {"seed": -1}]
+    "wrong", [{"method": "ais"}, {"chains": 0}, {"sweeps": 1}, {"burn_in": -1}, {"engine": "x"}, {"seed": -1}]
 )
 def test_bad_settings_are_refused(wrong):
     with pytest.raises(InvalidParameter):

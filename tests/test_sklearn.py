@@ -212,7 +212,13 @@ BAD = {
 }
 
 
-TAKE_NAN = {"fit": "Got only NaN", "partial_fit": "Got only NaN", "transform": None}
+TAKE_NAN = {
+    "fit": "Got only NaN",
+    "partial_fit": "Got only NaN",
+    "transform": None,
+    "score_samples": None,
+    "score": None,
+}
 
 
 @pytest.mark.parametrize("name", METHODS_ON_V)

@@ -30,6 +30,7 @@ from harmonium.inputs import check_count
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
+_BLOCK = 2**16  # counters at a time, each of which takes some 400 bytes on the way
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
@@ -116,12 +117,17 @@ class Key:
     def bits(self, n_rows: int, n_columns: int) -> npt.NDArray[np.uint32]:
         """Uniform 32-bit integers, shape (n_rows, n_columns)."""
         n_blocks = -(-n_columns // 4)
-        counter = np.empty((n_rows, n_blocks, 4), np.uint32)
-        counter[..., 0] = np.arange(n_blocks, dtype=np.uint32)
-        counter[..., 1] = (np.arange(n_rows) + self.row).astype(np.uint32)[:, None]
-        counter[..., 2] = self.step
-        counter[..., 3] = self.stream
-        return philox4x32(counter, self.seed).reshape(n_rows, 4 * n_blocks)[:, :n_columns]
+        words = np.empty((n_rows, 4 * n_blocks), np.uint32)
+        size = max(1, _BLOCK // max(1, n_blocks))
+        for start in range(0, n_rows, size):
+            part = words[start : start + size]
+            counter = np.empty((len(part), n_blocks, 4), np.uint32)
+            counter[..., 0] = np.arange(n_blocks, dtype=np.uint32)
+            counter[..., 1] = (np.arange(start, start + len(part)) + self.row).astype(np.uint32)[:, None]
+            counter[..., 2] = self.step
+            counter[..., 3] = self.stream
+            part[:] = philox4x32(counter, self.seed).reshape(part.shape)
+        return words[:, :n_columns]
 
     def uniform(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
         """Uniform numbers strictly inside (0, 1), shape (n_rows, n_columns): (bits + 1/2) / 2**32, exactly."""

@@ -97,7 +97,8 @@ def impute(
         E[v_j | h] over chains with the observed units held. "auto" is exact for rows where the hidden layer has at most
         16 units or at most 10 are missing.
     chains : int
-        Chains a row, at least 2; half of them start from noise with the visible biases, half from fair coins.
+        Chains a row; of one alone, standard error and R-hat are NaN. Half of them start from noise with the visible
+        biases, half from fair coins.
     burn_in, sweeps : int
         Sweeps of each chain before the averages begin, and sweeps that are averaged over.
     seed : int or Key
@@ -129,7 +130,7 @@ def impute(
     array([[1.   , 0.867]])
     """
     check_choice(method, "method", ("auto", "exact", "gibbs"))
-    chains = check_count(chains, "chains", minimum=2)
+    chains = check_count(chains, "chains")
     burn_in, sweeps = check_count(burn_in, "burn_in", minimum=0), check_count(sweeps, "sweeps", minimum=2)
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     missing = np.isnan(X)
@@ -274,10 +275,10 @@ def _over_chains(
             total_h = total_h + engine.mean(logits_h).reshape(n_rows, chains, -1).mean(axis=1, dtype=np.float64)
         states = fill(engine, states, where, engine.bernoulli(logits_v, noise.on(VISIBLE)))
     means = total.reshape(n_rows, chains, n_visible) / sweeps
-    between = means.var(axis=1, ddof=1)
+    between = means.var(axis=1, ddof=1) if chains > 1 else np.full(v.shape, np.nan)
     within = np.maximum(squares - sweeps * (means**2).sum(axis=1), 0) / (chains * (sweeps - 1))
     apart = missing & (between > _AGREED**2)
     with np.errstate(divide="ignore"):
         r_hat = np.sqrt((sweeps - 1) / sweeps + np.divide(between, within, where=apart, out=np.zeros(v.shape)))
-    worst = np.where(apart, r_hat, 1).max(axis=1)
+    worst = np.where(apart, r_hat, 1).max(axis=1) if chains > 1 else np.full(n_rows, np.nan)
     return means.mean(axis=1), np.sqrt(between / chains), total_h / sweeps, np.maximum(worst, 1)

@@ -109,8 +109,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
     What differs from scikit-learn's class, on purpose: samples are shuffled in each pass; visible biases start at the
     log-odds of the column means; each phase of the gradient is divided by its own number of rows; `partial_fit` works
     in batches and returns the estimator; `score_samples` is exact and deterministic; values outside [0, 1] are
-    clipped, with a `DataRangeWarning`, everywhere; NaN is a missing entry, for `fit`, `partial_fit`, `transform` and
-    `impute`; `fit` and `partial_fit` take `sample_weight`.
+    clipped, with a `DataRangeWarning`, everywhere; NaN is a missing entry, for all methods that do not sample; `fit`,
+    `partial_fit` and `score` take `sample_weight`.
 
     A weight is how often a row counts. Where one batch holds all rows, training with a weight of 2 and with a row twice
     follows the same gradient. Smaller batches do so on average only: their rows are drawn in another order.

@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from harmonium.inputs import check_weights
 
 # Numbers that are dense at one time.
-_CELLS = 2**22
+_CELLS = 2**20
 # How far rounding may carry a scaled value past 0 or 1: units in the last place of single precision.
 _OVERSHOOT = 4 * float(np.finfo(np.float32).eps)
 # Frames of these packages are not where a user called from.

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from harmonium.datasets import binarize
-from harmonium.inputs import check_weights
-from harmonium.sklearn.data import check_data, dense_chunks
+from harmonium.inputs import check_weights, missing_entries
+from harmonium.likelihood import marginal_free_energy
+from harmonium.likelihood.observed import observed_pseudo_log_likelihood
+from harmonium.sklearn.data import DataRangeWarning, check_data, dense_chunks, warn
 from harmonium.sklearn.fitted import Fitted, only
 
 Float64Array = npt.NDArray[np.float64]
@@ -19,24 +22,31 @@ Float64Array = npt.NDArray[np.float64]
 class Scores(Fitted):
     """Free energy and pseudo-likelihood."""
 
+    missing_sweeps: int
+
     def free_energy(self, v: Any) -> Float64Array:
         """F(v) = -b'v - sum_i softplus(c_i + W_i v), so that log p(v) = -F(v) - log Z.
 
         Parameters
         ----------
         v : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_features,)
-            Values in [0, 1].
+            Values in [0, 1], NaN where missing.
 
         Returns
         -------
         ndarray of shape (n_samples,), or a number
-            In nats.
+            In nats. Where entries are missing, that of what is observed: -log of the sum of exp(-F) over them, as
+            `harmonium.marginal_free_energy` finds it.
         """
         check_is_fitted(self)
-        X, one = self._rows(v)
+        X, one = self._rows(v, allow_nan=True)
         engine, b = self._engine(), np.asarray(self.intercept_visible_, np.float32)
         energy = np.empty(X.shape[0])
         for rows, chunk in dense_chunks(X):
+            if missing_entries(chunk) is not None:
+                key = self._first_key().derive("free energy", rows.start)
+                energy[rows] = marginal_free_energy(self.rbm_, chunk, seed=key, engine=self.engine)
+                continue
             states = engine.visible(chunk)
             energy[rows] = -engine.dot(states, b) - engine.softplus_sum(engine.logits_h(states))
         return only(energy, one)
@@ -46,12 +56,14 @@ class Scores(Fitted):
 
         Deterministic. On binary data it is the expectation of what scikit-learn's class estimates from one random
         feature a sample. Grey levels are first thresholded at 0.5, since a grey level is not a state of the machine; a
-        `DataRangeWarning` says so where that leaves every row empty.
+        `DataRangeWarning` says so where that leaves every row empty. Of a row with missing entries only what is
+        observed counts: the sum over its observed features of log p(v_j | the other observed features), exact where
+        there are at most 16 components or 4 missing entries, else an average over draws of the rest, always the same.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Values in [0, 1].
+            Values in [0, 1], NaN where missing.
 
         Returns
         -------
@@ -59,7 +71,16 @@ class Scores(Fitted):
             In nats.
         """
         check_is_fitted(self)
-        return self._pseudo_log_likelihood(check_data(self, X))
+        X = check_data(self, X, allow_nan=True)
+        values = X.data if issparse(X) else X
+        if values.size and values.dtype.kind == "f" and 0 < np.fmax.reduce(values, axis=None) <= 0.5:
+            warn(
+                "X should have values above 1/2 to be scored, as grey levels are thresholded there. Got none, so all "
+                "rows are scored as empty ones. Make them 0 or 1 first, for example with "
+                "sklearn.preprocessing.Binarizer or CountVectorizer(binary=True).",
+                DataRangeWarning,
+            )
+        return self._pseudo_log_likelihood(X)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:  # noqa: ARG002 - scikit-learn's
         """The mean of `score_samples`, by which model selection such as `GridSearchCV` compares machines.
@@ -67,7 +88,7 @@ class Scores(Fitted):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Values in [0, 1].
+            Values in [0, 1], NaN where missing.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -89,5 +110,13 @@ class Scores(Fitted):
         engine = self._engine()
         scores = np.empty(X.shape[0])
         for rows, chunk in dense_chunks(X):
-            scores[rows] = engine.pseudo_log_likelihood(engine.encode(binarize(chunk, "threshold")))
+            states = binarize(chunk, "threshold", allow_nan=True)
+            if states.dtype == np.uint8:
+                scores[rows] = engine.pseudo_log_likelihood(engine.encode(states))
+                continue
+            key = self._first_key().derive("score", rows.start)
+            sweeps = max(1, self.missing_sweeps // 2)
+            scores[rows] = observed_pseudo_log_likelihood(
+                self.rbm_, states, sweeps=sweeps, seed=key, engine=self.engine
+            )
         return scores
