@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-keras faults mutants lint bench clean
+.PHONY: demo test test-keras test-sets faults mutants sanitize lint bench clean
 
 demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
@@ -25,6 +25,20 @@ mutants: .venv/ready  ## plant the bugs of tests/mutants, in Python and in the k
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check nanobind
 	$(BIN)/python tests/mutants/run.py
 	$(BIN)/python tests/mutants/run.py native
+
+# Any instruction set that the processor has; what of the suite tells most about its bits.
+TELLING := tests/conformance/test_engines.py tests/conformance/test_bits.py tests/test_training.py tests/test_resume.py
+test-sets: .venv/ready  ## the kernels' tests on older instruction sets, and with 1, 2 and 4 threads (some minutes)
+	for set in avx2 portable; do HARMONIUM_INSTRUCTION_SET=$$set $(BIN)/python -m pytest -q $(TELLING) || exit 1; done
+	for n in 1 2 4; do OMP_NUM_THREADS=$$n OPENBLAS_NUM_THREADS=$$n $(BIN)/python -m pytest -q tests/test_training.py || exit 1; done
+
+sanitize: .venv/ready  ## the extension under the address and undefined-behaviour sanitizers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check cmake ninja nanobind
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DHARMONIUM_SANITIZE=ON \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -Dnanobind_DIR="$$($(BIN)/python -m nanobind --cmake_dir)"
+	$(BIN)/cmake --build build/sanitize
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 $(BIN)/python tests/conformance/sanitize.py build/sanitize 40
 
 lint: .venv/ready  ## style, types, and the direction of imports
 	$(BIN)/ruff check .

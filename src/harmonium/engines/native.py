@@ -2,7 +2,11 @@
 
 Weights enter the products in fixed point (24 bits, with a power-of-two scale for each unit) and the sums are exact
 integers, so logits do not depend on the order of summation: the results are the same bits for every number of threads
-and every instruction set.
+and every instruction set. Products of real values have an order of their own (`harmonium.engines.arithmetic`).
+
+The environment variable HARMONIUM_INSTRUCTION_SET (amx, avx512, avx2 or portable), read when this module is loaded,
+takes the place of the best that the processor runs. A forked process computes on one thread, as the threads of the
+process that it was forked from do not exist in it; one that was spawned has its own.
 """
 
 from __future__ import annotations
@@ -172,18 +176,26 @@ def use_instruction_set(name: str) -> None:
     InvalidParameter
         There is no such set, or this processor does not run it.
     """
-    try:
-        _kernels.use(name)
-    except ValueError:
-        raise InvalidParameter(
-            f"The instruction set must be amx, avx512, avx2 or portable, and run on this processor. Got {name!r}. "
-            "Leave it out for the best that does."
-        ) from None
+    _use(name, "The instruction set")
 
 
 def instruction_set() -> str:
     """The instruction set in use: amx, avx512, avx2 or portable."""
     return str(_kernels.instruction_set())
+
+
+def _use(name: str, source: str) -> None:
+    try:
+        _kernels.use(name)
+    except ValueError:
+        raise InvalidParameter(
+            f"{source} must be amx, avx512, avx2 or portable, and run on this processor. Got {name!r}. "
+            "Leave it out for the best that does."
+        ) from None
+
+
+if wanted := os.environ.get("HARMONIUM_INSTRUCTION_SET"):
+    _use(wanted, "HARMONIUM_INSTRUCTION_SET")
 
 
 def _side(phase: Phase) -> tuple[Any, ...]:

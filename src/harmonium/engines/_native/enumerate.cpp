@@ -8,18 +8,24 @@
 
 namespace harmonium {
 
-static double log_sum_exp(const double* x, size_t n) {
+static double log_sum_exp(const Kernels& k, const double* x, size_t n) {
     const double largest = *std::max_element(x, x + n);
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += exp(x[i] - largest);
-    return largest + log(sum);
+    double sum = 0, part[256];
+    for (size_t first = 0; first < n; first += 256) {
+        const size_t count = std::min(size_t(256), n - first);
+        for (size_t i = 0; i < count; i++) part[i] = x[first + i] - largest;
+        k.exponential(part, count, part);
+        for (size_t i = 0; i < count; i++) sum += part[i];
+    }
+    k.logarithm(&sum, 1, &sum);
+    return largest + sum;
 }
 
 // Sums of the rows of W, and of c, over the on bits of each state of `bits` hidden units from `from` on, by adding one bit
 // at a time to a state already done; exponentials of the sums of W if asked for.
 struct Table {
     std::vector<double> rows, c;
-    Table(size_t m, size_t width, const double* W, const double* c_of, size_t from, size_t bits, bool exponentials)
+    Table(const Kernels& k, size_t m, size_t width, const double* W, const double* c_of, size_t from, size_t bits, bool exponentials)
         : rows((uint64_t(1) << bits) * width), c(uint64_t(1) << bits) {
         for (uint64_t s = 1; s < uint64_t(1) << bits; s++) {
             const int bit = 63 - __builtin_clzll(s);
@@ -27,8 +33,7 @@ struct Table {
             for (size_t j = 0; j < m; j++) rows[s * width + j] = rows[rest * width + j] + W[(from + bit) * m + j];
             c[s] = c[rest] + c_of[from + bit];
         }
-        if (exponentials)
-            for (double& x : rows) x = exp(x);
+        if (exponentials) k.exponential(rows.data(), rows.size(), rows.data());
     }
 };
 
@@ -51,14 +56,14 @@ double log_partition_block(const Kernels& k, size_t m, size_t n, const double* W
     }
     const bool tame = largest < 200;  // no exponential and no product of three of them leaves the range
     const int safe = std::max(1, int(700 / (largest + 0.7)));
-    const Table low(m, width, W, c, 0, low_bits, tame), middle(m, width, W, c, low_bits, middle_bits, tame);
+    const Table low(k, m, width, W, c, 0, low_bits, tame), middle(k, m, width, W, c, low_bits, middle_bits, tame);
 
     // Pairs of values of the middle and high bits, each with all low bits; at the ends some states are left out.
     const uint64_t last = first + count, first_pair = (first >> low_bits) / 2, last_pair = ((last - 1) >> low_bits) / 2 + 1;
     std::vector<double> logs(last_pair - first_pair);
 #pragma omp parallel num_threads(threads_for(double(count) * m))
     {
-        std::vector<double> high(2 * width), top(width), out(2 * n_low);
+        std::vector<double> high(2 * width), top(width), sums(width), out(2 * n_low);
         uint64_t top_of = ~uint64_t(0);
         double top_c = 0, high_c[2];
 #pragma omp for schedule(static)
@@ -74,7 +79,7 @@ double log_partition_block(const Kernels& k, size_t m, size_t n, const double* W
                             for (size_t j = 0; j < m; j++) top[j] += W[i * m + j];
                             top_c += c[i];
                         }
-                    for (size_t j = 0; j < m && tame; j++) top[j] = exp(top[j]);
+                    if (tame) k.exponential(top.data(), m, top.data());
                 }
                 const double* factor = &middle.rows[(h & (n_middle - 1)) * width];
                 for (size_t j = 0; j < m; j++) high[half * width + j] = tame ? top[j] * factor[j] : top[j] + factor[j];
@@ -85,18 +90,17 @@ double log_partition_block(const Kernels& k, size_t m, size_t n, const double* W
             else
                 for (uint64_t s = 0; s < 2 * n_low; s++) {
                     out[s] = 0;
-                    for (size_t j = 0; j < m; j++) {
-                        const double x = high[s / n_low * width + j] + low.rows[s % n_low * width + j];
-                        out[s] += fmax(x, 0) + log1p(exp(-fabs(x)));
-                    }
+                    for (size_t j = 0; j < m; j++) sums[j] = high[s / n_low * width + j] + low.rows[s % n_low * width + j];
+                    k.softplus(sums.data(), m, sums.data());
+                    for (size_t j = 0; j < m; j++) out[s] += sums[j];
                 }
             const uint64_t offset = 2 * pair * n_low;
             const uint64_t start = std::max(first, offset) - offset, stop = std::min(last, offset + 2 * n_low) - offset;
             for (uint64_t s = start; s < stop; s++) out[s] += low.c[s % n_low] + high_c[s / n_low];
-            logs[pair - first_pair] = log_sum_exp(&out[start], stop - start);
+            logs[pair - first_pair] = log_sum_exp(k, &out[start], stop - start);
         }
     }
-    return log_sum_exp(logs.data(), logs.size());
+    return log_sum_exp(k, logs.data(), logs.size());
 }
 
 }  // namespace harmonium

@@ -31,7 +31,7 @@ static inline uint32_t decide(vf x, const uint32_t* words) {
     while (__builtin_expect(close != 0, 0)) {
         const int i = __builtin_ctz(close);
         close &= close - 1;
-        const uint32_t exact = uniform(words[i]) < 1.0 / (1.0 + exp(-double(x[i])));
+        const uint32_t exact = uniform(words[i]) < 1.0 / (1.0 + exponential(splat(-double(x[i])))[0]);
         on = (on & ~(1u << i)) | exact << i;
     }
     return on;
@@ -170,6 +170,10 @@ constexpr int PARTS = 8 / DOUBLES;
 
 static double log_mixture(const double* off, const double* on, const double* table, size_t n, int safe) {
     double total = 0;
+    const auto add_logarithms = [&](vd x) {
+        x = logarithm(x);
+        for (int k = 0; k < DOUBLES; k++) total += x[k];
+    };
     size_t i = 0;
     while (i + 8 <= n) {
         vd product[PARTS];
@@ -179,10 +183,11 @@ static double log_mixture(const double* off, const double* on, const double* tab
                 const size_t at = i + p * DOUBLES;
                 product[p] *= load<vd>(off + at) + load<vd>(on + at) * load<vd>(table + at);
             }
-        for (const vd& x : product)
-            for (int k = 0; k < DOUBLES; k++) total += log(x[k]);
+        for (const vd& x : product) add_logarithms(x);
     }
-    for (; i < n; i++) total += log(off[i] + on[i] * table[i]);
+    double rest[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    for (size_t k = 0; i + k < n; k++) rest[k] = off[i + k] + on[i + k] * table[i + k];
+    for (int p = 0; p < PARTS && i < n; p++) add_logarithms(load<vd>(rest + p * DOUBLES));
     return total;
 }
 
@@ -214,16 +219,18 @@ static inline void log_products_of(const double* high, const double* low, size_t
                     x = (vd)(((vl)x & 0x000fffffffffffff) | 0x3ff0000000000000);
                 }
     }
+    double mantissa[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    int64_t powers[8] = {};
     for (int h = 0; h < 2; h++)
-        for (int s = 0; s < STATES; s++) {
-            double mantissa = 1;
-            int64_t powers = 0;
+        for (int s = 0; s < STATES; s++)
             for (int i = 0; i < 8; i++) {
-                mantissa *= product[h][s][i / DOUBLES][i % DOUBLES];
-                powers += exponent[h][s][i / DOUBLES][i % DOUBLES];
+                mantissa[h * STATES + s] *= product[h][s][i / DOUBLES][i % DOUBLES];
+                powers[h * STATES + s] += exponent[h][s][i / DOUBLES][i % DOUBLES];
             }
-            out[h * out_stride + s] = log(mantissa) + double(powers) * 0.69314718055994530942;
-        }
+    each<logarithm>(mantissa, 2 * STATES, mantissa);
+    for (int h = 0; h < 2; h++)
+        for (int s = 0; s < STATES; s++)
+            out[h * out_stride + s] = mantissa[h * STATES + s] + double(powers[h * STATES + s]) * 0.69314718055994530942;
 }
 
 static void log_products(const double* high, const double* low, size_t count, size_t n, int safe, double* out) {

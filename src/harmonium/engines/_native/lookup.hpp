@@ -59,7 +59,7 @@ static void product(const void* prepared, int rows, int n_blocks, const void* co
                     float* out, size_t out_stride) {
     constexpr int PARTS = 32 / LANES;
     alignas(64) char tables[8 * TABLE_BYTES];
-    alignas(64) int32_t high[MAX_ROWS][32], low[MAX_ROWS][32], partial[MAX_ROWS][32];
+    alignas(64) int32_t high[MAX_ROWS * 32], low[MAX_ROWS * 32], partial[MAX_ROWS * 32];
     memset(high, 0, size_t(rows) * ENTRY_BYTES);
     memset(low, 0, size_t(rows) * ENTRY_BYTES);
     const int32_t* f = static_cast<const int32_t*>(columns);
@@ -69,23 +69,23 @@ static void product(const void* prepared, int rows, int n_blocks, const void* co
         const uint16_t* offsets = static_cast<const uint16_t*>(prepared) + half * 8;
         for (int r = 0; r < rows; r++, offsets += n_halves * 8) {
             vi sums[PARTS];
-            for (int p = 0; p < PARTS; p++) sums[p] = half % 4 == 0 ? (vi){} : load<vi>(&partial[r][p * LANES]);
+            for (int p = 0; p < PARTS; p++) sums[p] = half % 4 == 0 ? (vi){} : load<vi>(partial + r * 32 + p * LANES);
             for (int g = 0; g < 8; g++) {
                 const char* entry = tables + g * TABLE_BYTES + offsets[g];
                 for (int p = 0; p < PARTS; p++) sums[p] += load<vi>(entry + p * VECTOR_BYTES);
             }
-            for (int p = 0; p < PARTS; p++) store(&partial[r][p * LANES], sums[p]);
+            for (int p = 0; p < PARTS; p++) store(partial + r * 32 + p * LANES, sums[p]);
         }
         // 128 terms of 24 bits fill 31 bits: move the sums on before they can overflow.
         if (half % 4 == 3 || half == n_halves - 1)
             for (int i = 0; i < rows * 32; i += LANES) {
-                const vi x = load<vi>(&partial[0][i]);
-                store(&high[0][i], load<vi>(&high[0][i]) + (x >> 16));
-                store(&low[0][i], load<vi>(&low[0][i]) + (x & 0xffff));
+                const vi x = load<vi>(partial + i);
+                store(high + i, load<vi>(high + i) + (x >> 16));
+                store(low + i, load<vi>(low + i) + (x & 0xffff));
             }
     }
     for (int i = 0; i < rows * 32; i += LANES) {
-        const vi l = load<vi>(&low[0][i]), h = load<vi>(&high[0][i]) + (l >> 16);
+        const vi l = load<vi>(low + i), h = load<vi>(high + i) + (l >> 16);
         const vf total = to_float(h) * 65536.0f + to_float(l & 0xffff);
         store(out + i / 32 * out_stride + i % 32, total * load<vf>(scale + i % 32) + load<vf>(bias + i % 32));
     }

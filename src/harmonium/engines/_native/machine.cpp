@@ -38,7 +38,12 @@ template class Buffer<char>;
 template class Buffer<double>;
 template class Buffer<uint64_t>;
 
+// GNU OpenMP waits for ever for the threads of its pool in a forked process, where they do not exist.
+static bool forked = false;
+void stay_on_one_thread() { forked = true; }
+
 int threads_for(double work) {
+    if (forked) return 1;
     // Waking a thread costs a few microseconds; below that much work for each, one thread is faster.
     return std::max(1, std::min(omp_get_max_threads(), int(work / 2e4)));
 }
@@ -425,13 +430,14 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
         for (size_t i = 0; i < n; i++) {
             const double w = W_.at(j, i);
             largest = std::max(largest, fabsf(float(w)));
-            tables[j * n + i] = exp(w);
-            tables[(m_ + j) * n + i] = exp(-w);
+            tables[j * n + i] = w;
+            tables[(m_ + j) * n + i] = -w;
         }
+    kernels_.exponential(tables.data(), tables.size(), tables.data());
     const int safe = std::max(1, int(600 / (largest + 1e-3f)));
 #pragma omp parallel num_threads(threads_for(double(v.rows) * m_ * n))
     {
-        std::vector<double> a(n), on(n), off(n);
+        std::vector<double> a(n), on(n), off(n), changes(m_);
 #pragma omp for schedule(dynamic)
         for (size_t r = 0; r < v.rows; r++) {
             const auto is_on = [&](size_t j) { return bool(v.words[r * v.stride + j / 64] >> (j % 64) & 1); };
@@ -444,26 +450,28 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
             double extreme = largest;
             for (size_t i = 0; i < n; i++) {
                 extreme = std::max(extreme, fabs(a[i]));
-                on[i] = 1 / (1 + exp(-a[i]));
-                off[i] = 1 / (1 + exp(a[i]));
+                off[i] = -a[i];
             }
+            kernels_.logistic(a.data(), n, on.data());
+            kernels_.logistic(off.data(), n, off.data());
             // Within this bound nothing over- or underflows; beyond it the plain difference of softplus is taken.
             const bool tame = extreme < 300;
-            double total = 0;
+            if (!tame) kernels_.softplus(a.data(), n, off.data());
             for (size_t j = 0; j < m_; j++) {
                 const bool on_now = is_on(j);
                 double change = on_now ? -double(b_[j]) : double(b_[j]);
                 if (tame) {
-                    change += kernels_.log_mixture(off.data(), on.data(), &tables[(on_now ? m_ + j : j) * n], n, safe);
+                    change += kernels_.log_mixture(off.data(), on.data(), tables.data() + (on_now ? m_ + j : j) * n, n, safe);
                 } else {
-                    for (size_t i = 0; i < n; i++) {
-                        const double x = a[i], y = x + (on_now ? -1 : 1) * double(W_.at(j, i));
-                        change += fmax(y, 0) + log1p(exp(-fabs(y))) - fmax(x, 0) - log1p(exp(-fabs(x)));
-                    }
+                    for (size_t i = 0; i < n; i++) on[i] = a[i] + (on_now ? -1 : 1) * double(W_.at(j, i));
+                    kernels_.softplus(on.data(), n, on.data());
+                    for (size_t i = 0; i < n; i++) change += on[i] - off[i];
                 }
-                total -= fmax(change, 0) + log1p(exp(-fabs(change)));
+                changes[j] = change;
             }
-            out[r] = total;
+            kernels_.softplus(changes.data(), m_, changes.data());
+            out[r] = 0;
+            for (double x : changes) out[r] -= x;
         }
     }
 }

@@ -158,5 +158,7 @@ const Kernels* find_kernels(const char* name);
 
 // How many threads are worth starting for this much work (in elementary operations).
 int threads_for(double work);
+// From now on that is always one: for a process that was forked.
+void stay_on_one_thread();
 
 }  // namespace harmonium

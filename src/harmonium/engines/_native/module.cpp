@@ -4,7 +4,9 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
-#include <omp.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,6 +15,8 @@
 #include <optional>
 #include <stdexcept>
 #include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "machine.hpp"
@@ -29,24 +33,31 @@ using Floats = Array<const float, 2>;
 using PerRow = std::optional<Array<const float, 1>>;
 using KeyTuple = std::tuple<uint64_t, uint32_t, uint32_t, uint32_t>;  // seed, stream, step, row
 
+static void require(bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+template <class A>
+static auto* data(const A& array) {
+    auto* const first = array.data();
+    require(reinterpret_cast<uintptr_t>(first) % alignof(std::remove_pointer_t<decltype(first)>) == 0, "arrays must be aligned");
+    return first;
+}
+
 static const Kernels* chosen = find_kernels(nullptr);
 
-static Bits bits(const Words& words) { return {words.data(), words.shape(0), words.shape(1)}; }
+static Bits bits(const Words& words) { return {data(words), words.shape(0), words.shape(1)}; }
 static NoiseKey noise_key(const KeyTuple& key) {
     const auto [seed, stream, step, row] = key;
     return {uint32_t(seed), uint32_t(seed >> 32), step, stream, row};
 }
-static void require(bool holds, const char* what) {
-    if (!holds) throw std::invalid_argument(what);
-}
 static const float* beta_of(const PerRow& beta, size_t rows) {
     if (!beta) return nullptr;
     require(beta->shape(0) == rows, "beta must have one entry a row");
-    return beta->data();
+    return data(*beta);
 }
 template <class T>
 static Strided<T> strided(const nb::ndarray<const T, nb::ndim<2>, nb::device::cpu>& x) {
-    return {x.data(), x.shape(0), x.shape(1), ptrdiff_t(x.stride(0)), ptrdiff_t(x.stride(1))};
+    return {data(x), x.shape(0), x.shape(1), ptrdiff_t(x.stride(0)), ptrdiff_t(x.stride(1))};
 }
 static size_t words_for(size_t n) { return (n + 63) / 64; }
 
@@ -81,6 +92,10 @@ class Pool {
         }
     }
 
+    // Held over a fork, which must not take place while another thread holds it: the new process would wait for ever.
+    void lock() { mutex_.lock(); }
+    void unlock() { mutex_.unlock(); }
+
   private:
     static constexpr size_t HEADER = 64, KEPT = 16, LARGEST = 4 << 20;
     struct Block {
@@ -95,24 +110,38 @@ static Pool& pool() {
     return *instance;
 }
 
+// Memory for a result, until `wrap` makes an array of it.
 template <class T>
-static T* output(size_t n) {
-    return static_cast<T*>(pool().take(n * sizeof(T)));
-}
+class Output {
+  public:
+    explicit Output(size_t n) : data_(static_cast<T*>(pool().take(n * sizeof(T)))) {}
+    Output(const Output&) = delete;
+    Output& operator=(const Output&) = delete;
+    ~Output() {
+        if (data_) pool().give_back(data_);
+    }
+    operator T*() const { return data_; }
+    T* release() { return std::exchange(data_, nullptr); }
+
+  private:
+    T* data_;
+};
 static nb::capsule owner(void* data) {
     return nb::capsule(data, [](void* p) noexcept { pool().give_back(p); });
 }
 template <class T>
-static View<T, 2> wrap(T* data, size_t rows, size_t columns) {
+static View<T, 2> wrap(Output<T>& out, size_t rows, size_t columns) {
+    T* data = out.release();
     return {data, {rows, columns}, owner(data)};
 }
 template <class T>
-static View<T, 1> wrap(T* data, size_t n) {
+static View<T, 1> wrap(Output<T>& out, size_t n) {
+    T* data = out.release();
     return {data, {n}, owner(data)};
 }
 
 static View<float, 2> matrix(const Machine& machine, const Tiles& tiles) {
-    float* out = output<float>(machine.n_visible() * machine.n_hidden());
+    Output<float> out(machine.n_visible() * machine.n_hidden());
     tiles.write(out);
     return wrap(out, machine.n_visible(), machine.n_hidden());
 }
@@ -120,7 +149,7 @@ static View<float, 2> matrix(const Machine& machine, const Tiles& tiles) {
 static View<float, 2> logits(const Machine& machine, bool hidden, Words states) {
     const size_t n = hidden ? machine.n_hidden() : machine.n_visible();
     require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
-    float* out = output<float>(states.shape(0) * n);
+    Output<float> out(states.shape(0) * n);
     {
         nb::gil_scoped_release release;
         machine.logits(hidden, bits(states), out);
@@ -130,7 +159,7 @@ static View<float, 2> logits(const Machine& machine, bool hidden, Words states) 
 
 static View<float, 2> dense_logits_h(const Machine& machine, const nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>& v) {
     require(v.shape(1) == machine.n_visible(), "v must fit the visible layer");
-    float* out = output<float>(v.shape(0) * machine.n_hidden());
+    Output<float> out(v.shape(0) * machine.n_hidden());
     {
         nb::gil_scoped_release release;
         machine.dense_logits_h(strided(v), out);
@@ -141,19 +170,19 @@ static View<float, 2> dense_logits_h(const Machine& machine, const nb::ndarray<c
 template <class T>
 static View<T, 2> product(const nb::ndarray<const T, nb::ndim<2>, nb::device::cpu>& x, const Array<const T, 2>& F) {
     require(x.shape(1) == F.shape(0), "the right side must have as many rows as the left side has columns");
-    T* out = output<T>(x.shape(0) * F.shape(1));
+    Output<T> out(x.shape(0) * F.shape(1));
     {
         nb::gil_scoped_release release;
-        matmul(*chosen, strided(x), F.data(), F.shape(1), out);
+        matmul(*chosen, strided(x), data(F), F.shape(1), static_cast<T*>(out));
     }
     return wrap(out, x.shape(0), F.shape(1));
 }
 
 static View<double, 1> map(Elementwise function, const Array<const double, 1>& x) {
-    double* out = output<double>(x.shape(0));
+    Output<double> out(x.shape(0));
     {
         nb::gil_scoped_release release;
-        elementwise(function, x.data(), x.shape(0), out);
+        elementwise(function, data(x), x.shape(0), out);
     }
     return wrap(out, x.shape(0));
 }
@@ -162,7 +191,7 @@ static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words state
     const size_t stride = words_for(hidden ? machine.n_hidden() : machine.n_visible()), rows = states.shape(0);
     require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
     const float* b = beta_of(beta, rows);
-    uint64_t* out = output<uint64_t>(rows * stride);
+    Output<uint64_t> out(rows * stride);
     {
         nb::gil_scoped_release release;
         machine.sample(hidden, bits(states), noise_key(key), b, out, stride);
@@ -174,28 +203,35 @@ static Side side(const Machine& machine, const Words& v, const Floats& mean_h, c
     require(v.shape(1) == words_for(machine.n_visible()), "v must fit the visible layer");
     require(mean_h.shape(0) == v.shape(0) && mean_h.shape(1) == machine.n_hidden(), "mean_h must fit v and the hidden layer");
     require(!weights || weights->shape(0) == v.shape(0), "weights must have one entry a row");
-    return {bits(v), mean_h.data(), weights ? weights->data() : nullptr};
+    return {bits(v), data(mean_h), weights ? data(*weights) : nullptr};
 }
 
 NB_MODULE(_kernels, m) {
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_atfork([] { pool().lock(); }, [] { pool().unlock(); },
+                   [] {
+                       pool().unlock();
+                       stay_on_one_thread();
+                   });
+#endif
     nb::class_<Machine>(m, "Machine")
         .def("__init__",
              [](Machine* self, Floats W, Array<const float, 1> b, Array<const float, 1> c) {
                  require(b.shape(0) == W.shape(0) && c.shape(0) == W.shape(1), "b and c must fit W");
-                 new (self) Machine(*chosen, W.shape(0), W.shape(1), W.data(), b.data(), c.data());
+                 new (self) Machine(*chosen, W.shape(0), W.shape(1), data(W), data(b), data(c));
              })
         .def("replace",
              [](Machine& self, Floats W, Array<const float, 1> b, Array<const float, 1> c) {
                  require(W.shape(0) == self.n_visible() && W.shape(1) == self.n_hidden(), "W must fit the machine");
                  require(b.shape(0) == W.shape(0) && c.shape(0) == W.shape(1), "b and c must fit W");
-                 self.replace(W.data(), b.data(), c.data());
+                 self.replace(data(W), data(b), data(c));
              })
         .def("weights", [](Machine& self) { return matrix(self, self.weights()); })
         .def("weight_velocity", [](Machine& self) { return matrix(self, self.weight_velocity()); })
         .def("set_weight_velocity",
              [](Machine& self, Floats array) {
                  require(array.shape(0) == self.n_visible() && array.shape(1) == self.n_hidden(), "the velocity must fit W");
-                 self.weight_velocity().read(array.data());
+                 self.weight_velocity().read(data(array));
              })
         .def_prop_ro("b", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b(), {x.n_visible()}, self); })
         .def_prop_ro("c", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c(), {x.n_hidden()}, self); })
@@ -211,8 +247,7 @@ NB_MODULE(_kernels, m) {
         .def("moments",
              [](const Machine& self, Words v, Floats mean_h, PerRow weights) {
                  const Side s = side(self, v, mean_h, weights);
-                 float *hv = output<float>(self.n_visible() * self.n_hidden()), *ev = output<float>(self.n_visible()),
-                       *eh = output<float>(self.n_hidden());
+                 Output<float> hv(self.n_visible() * self.n_hidden()), ev(self.n_visible()), eh(self.n_hidden());
                  {
                      nb::gil_scoped_release release;
                      self.moments(s, hv, ev, eh);
@@ -227,7 +262,7 @@ NB_MODULE(_kernels, m) {
                  require(bool(offset_v) == bool(offset_h), "both layers have offsets, or none");
                  require(!offset_v || (offset_v->shape(0) == self.n_visible() && offset_h->shape(0) == self.n_hidden()),
                          "the offsets must fit the layers");
-                 const Offsets offsets = offset_v ? Offsets{offset_v->data(), offset_h->data()} : Offsets{nullptr, nullptr};
+                 const Offsets offsets = offset_v ? Offsets{data(*offset_v), data(*offset_h)} : Offsets{nullptr, nullptr};
                  nb::gil_scoped_release release;
                  self.ascend(positive, negative, {rate, momentum, decay}, offsets);
              },
@@ -238,11 +273,11 @@ NB_MODULE(_kernels, m) {
                  require(gW.shape(0) == self.n_visible() && gW.shape(1) == self.n_hidden(), "the gradient must fit W");
                  require(gb.shape(0) == self.n_visible() && gc.shape(0) == self.n_hidden(), "the gradient must fit b and c");
                  nb::gil_scoped_release release;
-                 self.ascend_along(gW.data(), gb.data(), gc.data(), {rate, momentum, decay});
+                 self.ascend_along(data(gW), data(gb), data(gc), {rate, momentum, decay});
              })
         .def("pseudo_log_likelihood", [](const Machine& self, Words v) {
             require(v.shape(1) == words_for(self.n_visible()), "v must fit the visible layer");
-            double* out = output<double>(v.shape(0));
+            Output<double> out(v.shape(0));
             {
                 nb::gil_scoped_release release;
                 self.pseudo_log_likelihood(bits(v), out);
@@ -260,56 +295,56 @@ NB_MODULE(_kernels, m) {
     m.def("bernoulli", [](Floats logits, KeyTuple key, PerRow beta) {
         const size_t rows = logits.shape(0), n = logits.shape(1), stride = words_for(n);
         const float* b = beta_of(beta, rows);
-        uint64_t* out = output<uint64_t>(rows * stride);
+        Output<uint64_t> out(rows * stride);
         {
             nb::gil_scoped_release release;
-            bernoulli(*chosen, logits.data(), rows, n, noise_key(key), b, out, stride);
+            bernoulli(*chosen, data(logits), rows, n, noise_key(key), b, out, stride);
         }
         return wrap(out, rows, stride);
     }, nb::arg(), nb::arg(), nb::arg().none());
     m.def("draw", [](Floats p, KeyTuple key) {
         const size_t rows = p.shape(0), n = p.shape(1), stride = words_for(n);
-        uint64_t* out = output<uint64_t>(rows * stride);
+        Output<uint64_t> out(rows * stride);
         {
             nb::gil_scoped_release release;
-            draw(*chosen, p.data(), rows, n, noise_key(key), out, stride);
+            draw(*chosen, data(p), rows, n, noise_key(key), out, stride);
         }
         return wrap(out, rows, stride);
     });
     m.def("random_bits", [](KeyTuple key, size_t rows, size_t columns) {
-        uint32_t* out = output<uint32_t>(rows * columns);
+        Output<uint32_t> out(rows * columns);
         chosen->random(noise_key(key), int(rows), int(columns), out);
         return wrap(out, rows, columns);
     });
     m.def("mean", [](Floats logits) {
         const size_t n = logits.shape(0) * logits.shape(1);
-        float* out = output<float>(n);
+        Output<float> out(n);
         {
             nb::gil_scoped_release release;
-            mean(*chosen, logits.data(), n, out);
+            mean(*chosen, data(logits), n, out);
         }
         return wrap(out, logits.shape(0), logits.shape(1));
     });
     m.def("softplus_sum", [](Floats logits) {
-        double* out = output<double>(logits.shape(0));
+        Output<double> out(logits.shape(0));
         {
             nb::gil_scoped_release release;
-            softplus_sum(*chosen, logits.data(), logits.shape(0), logits.shape(1), out);
+            softplus_sum(*chosen, data(logits), logits.shape(0), logits.shape(1), out);
         }
         return wrap(out, logits.shape(0));
     });
     m.def("encode", [](Array<const uint8_t, 2> X) {
         const size_t stride = words_for(X.shape(1));
-        uint64_t* out = output<uint64_t>(X.shape(0) * stride);
+        Output<uint64_t> out(X.shape(0) * stride);
         {
             nb::gil_scoped_release release;
-            encode(X.data(), X.shape(0), X.shape(1), out, stride);
+            encode(data(X), X.shape(0), X.shape(1), out, stride);
         }
         return wrap(out, X.shape(0), stride);
     });
     m.def("decode", [](Words words, size_t n) {
         require(words.shape(1) == words_for(n), "n must fit the states");
-        uint8_t* out = output<uint8_t>(words.shape(0) * n);
+        Output<uint8_t> out(words.shape(0) * n);
         {
             nb::gil_scoped_release release;
             decode(bits(words), n, out);
@@ -318,10 +353,10 @@ NB_MODULE(_kernels, m) {
     });
     m.def("dot", [](Words words, Array<const float, 1> x) {
         require(words.shape(1) == words_for(x.shape(0)), "x must fit the states");
-        double* out = output<double>(words.shape(0));
+        Output<double> out(words.shape(0));
         {
             nb::gil_scoped_release release;
-            dot(bits(words), x.shape(0), x.data(), out);
+            dot(bits(words), x.shape(0), data(x), out);
         }
         return wrap(out, words.shape(0));
     });
@@ -329,7 +364,7 @@ NB_MODULE(_kernels, m) {
           [](Array<const double, 2> W, Array<const double, 1> b, Array<const double, 1> c, uint64_t first, uint64_t count) {
               require(b.shape(0) == W.shape(1) && c.shape(0) == W.shape(0) && count > 0, "b and c must fit W");
               nb::gil_scoped_release release;
-              return log_partition_block(*chosen, W.shape(1), W.shape(0), W.data(), b.data(), c.data(), first, count);
+              return log_partition_block(*chosen, W.shape(1), W.shape(0), data(W), data(b), data(c), first, count);
           });
     m.def("use", [](const std::string& name) {
         const Kernels* kernels = find_kernels(name.c_str());
@@ -337,5 +372,5 @@ NB_MODULE(_kernels, m) {
         chosen = kernels;
     });
     m.def("instruction_set", [] { return chosen->name; });
-    m.def("max_threads", [] { return omp_get_max_threads(); });
+    m.def("max_threads", [] { return threads_for(1e9); });
 }

@@ -1,0 +1,159 @@
+"""Every verb of the extension on random shapes, strides, alignments and threads, against NumPy.
+
+Run by `make sanitize` with an extension that is built with the address and the undefined-behaviour sanitizers, which
+stop the process at the first thing that C++ does not define. Without them it is one more test.
+
+    python sanitize.py FOLDER-OF-THE-EXTENSION ROUNDS
+"""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
+    import _kernels
+else:
+    from harmonium.engines._native import _kernels
+
+SETS = ("amx", "avx512", "avx2", "portable")
+
+
+def placed(rng, array):
+    """The same values somewhere in memory: aligned as its numbers must be, and no more."""
+    offset = int(rng.integers(0, 9)) * array.itemsize
+    memory = np.zeros(array.nbytes + offset + 64, np.uint8)
+    view = memory[offset : offset + array.nbytes].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+def misaligned(array):
+    memory = np.zeros(array.nbytes + 64, np.uint8)
+    return np.frombuffer(memory.data, array.dtype, array.size, offset=1).reshape(array.shape)
+
+
+def strided(rng, array):
+    """The same values with other strides, for what takes any."""
+    kind = rng.integers(0, 4)
+    if kind == 0:
+        return np.asfortranarray(array)
+    if kind == 1:
+        return np.repeat(np.repeat(array, 2, axis=0), 3, axis=1)[::2, ::3]
+    if kind == 2:
+        return array[::-1, ::-1].copy()[::-1, ::-1]
+    return array
+
+
+def size(rng):
+    return int(rng.choice([1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200, int(rng.integers(1, 300))]))
+
+
+def packed(bits):
+    words = np.zeros((len(bits), -(-bits.shape[1] // 64) * 64), np.uint8)
+    words[:, : bits.shape[1]] = bits
+    return np.packbits(words, axis=1, bitorder="little").view(np.uint64)
+
+
+def refused(call, *arguments):
+    try:
+        call(*arguments)
+    except (ValueError, TypeError):
+        return
+    raise AssertionError(f"{call} took arguments that do not fit")
+
+
+def one_round(rng):
+    m, n, rows, others = size(rng), int(rng.choice([0, size(rng), size(rng)])), size(rng), size(rng)
+    W = rng.standard_normal((m, n)).astype(np.float32) * np.float32(10.0) ** rng.integers(-3, 2)
+    b, c = (rng.standard_normal(k).astype(np.float32) for k in (m, n))
+    machine = _kernels.Machine(*(placed(rng, x) for x in (W, b, c)))
+    v, h = ((rng.random((rows, k)) < rng.random()).astype(np.uint8) for k in (m, n))
+    words_v, words_h = (placed(rng, packed(x)) for x in (v, h))
+    np.testing.assert_array_equal(_kernels.encode(placed(rng, v)), packed(v))
+    np.testing.assert_array_equal(_kernels.decode(words_v, m), v)
+    key = (int(rng.integers(2**63)), *(int(x) for x in rng.integers(0, 2**32, 3)))
+    beta = None if rng.random() < 0.5 else placed(rng, rng.random(rows).astype(np.float32))
+    close = {"rtol": 1e-4, "atol": 1e-4 * max(1.0, float(np.abs(W).max(initial=0)) * 10)}
+    logits_h, logits_v = machine.logits_h(words_v), machine.logits_v(words_h)
+    np.testing.assert_allclose(logits_h, v.astype(np.float64) @ W + c, **close)
+    np.testing.assert_allclose(logits_v, h.astype(np.float64) @ W.T + b, **close)
+    np.testing.assert_array_equal(machine.sample_h(words_v, key, beta), _kernels.bernoulli(logits_h, key, beta))
+    np.testing.assert_array_equal(machine.sample_v(words_h, key, beta), _kernels.bernoulli(logits_v, key, beta))
+    grey = rng.random((rows, m)).astype(np.float32) * (rng.random((rows, m)) < 0.5)
+    np.testing.assert_allclose(machine.dense_logits_h(strided(rng, grey)), grey.astype(np.float64) @ W + c, **close)
+    assert _kernels.draw(placed(rng, grey), key).shape == words_v.shape
+    p = _kernels.mean(logits_h)
+    assert ((p >= 0) & (p <= 1)).all()
+    np.testing.assert_allclose(
+        _kernels.softplus_sum(logits_h), np.logaddexp(0, logits_h.astype(float)).sum(axis=1), rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(_kernels.dot(words_v, placed(rng, b)), v.astype(float) @ b, rtol=1e-6, atol=1e-4)
+    assert np.isfinite(machine.pseudo_log_likelihood(words_v[:8])).all()
+    for dtype, kernel in ((np.float32, _kernels.matmul_floats), (np.float64, _kernels.matmul_doubles)):
+        x, F = rng.standard_normal((rows, m)).astype(dtype), rng.standard_normal((m, n)).astype(dtype)
+        np.testing.assert_allclose(kernel(strided(rng, x), placed(rng, F)), x @ F, rtol=1e-3, atol=1e-3)
+    z = placed(rng, rng.standard_normal(rows) * 10.0 ** rng.integers(-3, 3))
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(_kernels.exp(z), np.exp(z), rtol=1e-14)
+        np.testing.assert_allclose(_kernels.log(np.abs(z)), np.log(np.abs(z)), rtol=1e-14, atol=1e-15)
+        np.testing.assert_allclose(_kernels.softplus(z), np.logaddexp(0, z), rtol=1e-14)
+        assert _kernels.logistic(z).max() <= 1
+    small = min(n, 9)
+    W64 = W[:, :small].T.astype(np.float64).copy()
+    count = int(rng.integers(1, 2**small + 1))
+    total = _kernels.log_partition_block(W64, b.astype(float), c[:small].astype(float), 2**small - count, count)
+    assert np.isfinite(total)
+    _kernels.random_bits(key, rows, m)
+
+    weights = None if rng.random() < 0.5 else placed(rng, np.full(rows, 1 / rows, np.float32))
+    mean_h = placed(rng, p)
+    hv, ev, eh = machine.moments(words_v, mean_h, weights)
+    np.testing.assert_allclose(hv, v.T.astype(float) @ p / rows, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(ev, v.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(eh, p.mean(axis=0), rtol=1e-4, atol=1e-5)
+    other = (rng.random((others, m)) < 0.5).astype(np.uint8)
+    other_h = rng.random((others, n)).astype(np.float32)
+    centred = rng.random() < 0.5
+    mu, lam = (rng.random(k).astype(np.float32) if centred else None for k in (m, n))
+    for _ in range(2):
+        machine.ascend(words_v, mean_h, weights, packed(other), other_h, None, 0.1, 0.5, 0.01, mu, lam)
+    machine.ascend_along(placed(rng, hv), placed(rng, ev), placed(rng, eh), 0.1, 0.5, 0.01)
+    fresh = _kernels.Machine(machine.weights(), machine.b, machine.c)
+    np.testing.assert_array_equal(fresh.logits_h(words_v), machine.logits_h(words_v))
+    np.testing.assert_array_equal(fresh.logits_v(words_h), machine.logits_v(words_h))
+    machine.replace(W, b, c)
+    np.testing.assert_array_equal(machine.logits_h(words_v), logits_h)
+
+    # What does not fit is refused, and nothing is read beyond its end.
+    wide = packed(np.zeros((rows, 64 * (m // 64 + 2)), np.uint8))
+    for call, arguments in (
+        (machine.logits_h, (wide,)),
+        (machine.sample_h, (wide, key, None)),
+        (machine.sample_h, (words_v, key, np.ones(rows + 1, np.float32))),
+        (machine.dense_logits_h, (np.zeros((rows, m + 1), np.float32),)),
+        (machine.moments, (words_v, np.zeros((rows + 1, n), np.float32), None)),
+        (machine.pseudo_log_likelihood, (wide,)),
+        (_kernels.dot, (wide, b)),
+        (_kernels.decode, (wide, m)),
+        (_kernels.matmul_floats, (grey, np.zeros((m + 1, 2), np.float32))),
+        (_kernels.draw, (misaligned(grey), key)),
+        (_kernels.exp, (misaligned(z),)),
+        (machine.logits_h, (misaligned(words_v),)),
+    ):
+        refused(call, *arguments)
+
+
+if __name__ == "__main__":
+    for name in SETS:
+        try:
+            _kernels.use(name)
+        except ValueError:
+            continue
+        generator = np.random.default_rng(1)
+        for _ in range(int(sys.argv[2])):
+            one_round(generator)
+        with ThreadPoolExecutor(3) as pool:  # Python's threads in the kernels at the same time
+            list(pool.map(one_round, (np.random.default_rng(seed) for seed in range(int(sys.argv[2])))))
+        print(name, "is sound on", sys.argv[2], "random machines")

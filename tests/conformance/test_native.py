@@ -1,0 +1,175 @@
+"""What only the native engine can get wrong: fixed point, blocks, scratch of threads, and copies of the weights.
+
+Each test here kills a bug that was planted in the C++ sources and that the tests of all engines let live.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import sanitize
+from oracles import logistic, logit, random_parameters, random_states
+from test_engines import instruction_sets, probe_dyadic, row_betas
+
+from harmonium import RBM, Key
+from harmonium.engines import NativeEngine, Offsets, Phase, Rates
+from harmonium.engines._native import _kernels
+from harmonium.engines.arithmetic import exp, log, log_sum_exp, matmul, softplus
+from harmonium.engines.arithmetic import logistic as logistic64
+
+
+@pytest.fixture(params=instruction_sets(), autouse=True)
+def _instruction_set(request):
+    usual = _kernels.instruction_set()
+    _kernels.use(request.param)
+    yield
+    _kernels.use(usual)
+
+
+def test_the_extension_is_sound_on_random_machines():
+    for seed in range(6):
+        sanitize.one_round(np.random.default_rng(seed))
+
+
+def test_decisions_within_rounding_of_their_threshold_are_those_of_double_precision():
+    """Logits some units in the last place around the threshold: single precision errs there, and is not trusted."""
+    engine, wrong_in_single = NativeEngine(RBM(np.zeros((130, 1)), [0.0], np.zeros(130))), 0
+    for seed in range(3):
+        key = Key(seed)
+        u = key.uniform(100, 130)
+        at = logit(u).astype(np.float32)
+        for ulps in (0, 1, -1, 2, -2, 5, -5, 12, -12, 25, -25, 60, -60):
+            x = at + np.float32(ulps) * np.spacing(np.abs(at))
+            expected = u < logistic(x.astype(np.float64))
+            np.testing.assert_array_equal(engine.decode(engine.bernoulli(x, key)), expected)
+            wrong_in_single += np.count_nonzero((u.astype(np.float32) < engine.mean(x)) != expected)
+    assert wrong_in_single > 1000
+
+
+@pytest.mark.parametrize("layer", ["h", "v"])
+def test_weights_have_24_bits(layer):
+    """Odd multiples of 2**-23 below one, of both signs, come out of a product as they went in."""
+    rng = np.random.default_rng(0)
+    q = 2 * rng.integers(2**21, 2**22, (70, 90)) + 1
+    q[:, 0] = 2**23 - 1  # the scale of every unit is that of numbers below one
+    W = (q * rng.choice([-1, 1], q.shape) / 2**23).astype(np.float32)
+    W[0] = np.abs(W[0])
+    engine = NativeEngine(RBM(W, np.zeros(90), np.zeros(70)))
+    if layer == "h":
+        np.testing.assert_array_equal(engine.logits_h(engine.encode(np.eye(90))), W.T)
+    else:
+        np.testing.assert_array_equal(engine.logits_v(engine.encode(np.eye(70))), W)
+
+
+@pytest.mark.parametrize("layer", ["h", "v"])
+def test_a_weight_that_rounds_up_to_the_next_power_of_two_is_held_at_the_largest_number(layer):
+    """2**23 has no place among signed numbers of 24 bits; -2**23 has."""
+    most = np.nextafter(np.float32(1), np.float32(0))
+    W = np.full((40, 40), most) * np.where(np.arange(40) % 2, -1, 1).astype(np.float32)
+    W = W if layer == "h" else W.T
+    engine = NativeEngine(RBM(W, np.zeros(40), np.zeros(40)))
+    states = engine.encode(np.eye(40))
+    got = engine.logits_h(states) if layer == "h" else engine.logits_v(states).T
+    expected = np.where(np.arange(40) % 2, -1, 1 - 2.0**-23)
+    np.testing.assert_array_equal(got if layer == "h" else got.T, np.broadcast_to(expected[:, None], (40, 40)))
+
+
+@pytest.mark.parametrize("layer", ["h", "v"])
+@pytest.mark.parametrize("n_rows", [129, 300, 700])
+def test_samples_of_many_rows_have_each_row_its_noise(layer, n_rows):
+    """More rows than a block of the kernels holds, and more than a chunk of blocks."""
+    assert probe_dyadic(NativeEngine, layer, n_rows, 40, 70, Key(3, 1, 4, 9), row_betas(n_rows)) == 0
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_no_copy_of_the_weights_is_left_behind_by_an_update(centred):
+    """Several blocks in both directions, small steps that keep every scale and large ones that change them."""
+    engine = NativeEngine(RBM(*random_parameters(100, 150, scale=0.05)))
+    v, h = random_states(200, 150), random_states(200, 100)
+    bits_v, bits_h = engine.encode(v), engine.encode(h)
+    nothing = Phase(engine.encode(np.zeros((3, 150))), np.full((3, 100), 0.25, np.float32))
+    offsets = Offsets(np.full(150, 0.3, np.float32), np.full(100, 0.4, np.float32)) if centred else None
+    for rate in (1e-4, 0.01, 3.0, 0.3):
+        phase = Phase(bits_v, engine.mean(engine.logits_h(bits_v)))
+        engine.ascend(phase, nothing, Rates(rate, 0.5, 0.01), offsets)
+        fresh = NativeEngine(engine.rbm)
+        np.testing.assert_array_equal(engine.logits_h(bits_v), fresh.logits_h(bits_v))
+        np.testing.assert_array_equal(engine.logits_v(bits_h), fresh.logits_v(bits_h))
+        grey = v[:20].astype(np.float32) / 2
+        np.testing.assert_array_equal(engine.logits_h(grey), fresh.logits_h(grey))
+        engine.ascend_along(engine.moments(phase), Rates(rate))
+        fresh = NativeEngine(engine.rbm)
+        np.testing.assert_array_equal(engine.logits_h(bits_v), fresh.logits_h(bits_v))
+        np.testing.assert_array_equal(engine.logits_v(bits_h), fresh.logits_v(bits_h))
+
+
+def everything(seed):
+    """All that uses scratch memory, on a machine of its own."""
+    rng = np.random.default_rng(seed)
+    n_hidden, n_visible = int(rng.integers(40, 120)), int(rng.integers(40, 200))
+    engine = NativeEngine(RBM(*random_parameters(n_hidden, n_visible, seed=seed)))
+    v, grey = engine.encode(random_states(150, n_visible, seed)), rng.random((60, n_visible)).astype(np.float32)
+    found = []
+    for step in range(15):
+        h = engine.sample_h(v, Key(seed, step=step))
+        other = engine.sample_v(h, Key(seed, step=step))
+        phases = [Phase(x, engine.mean(engine.logits_h(x))) for x in (v, other)]
+        offsets = Offsets(np.full(n_visible, 0.5, np.float32), np.full(n_hidden, 0.5, np.float32))
+        found += [*engine.moments(phases[0]), engine.logits_h(grey), matmul(grey.astype(np.float64), grey.T)]
+        engine.ascend(*phases, Rates(0.05, 0.5), offsets)
+        found += [h.words, engine.rbm.W, engine.rbm.b]
+    return found
+
+
+def test_threads_of_python_do_not_share_scratch():
+    seeds = range(8)
+    alone = [everything(seed) for seed in seeds]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(everything, seeds))
+    for one, other in zip(alone, together, strict=True):
+        for x, y in zip(one, other, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("rows", "terms", "columns"), [(1, 1, 1), (3, 7, 5), (4, 33, 70), (75, 300, 40), (5, 0, 3)])
+def test_products_are_sums_in_the_order_of_their_terms(dtype, rows, terms, columns):
+    rng = np.random.default_rng(1)
+    x = (rng.standard_normal((rows, terms)) * (rng.random((rows, terms)) < 0.6)).astype(dtype)
+    W, expected = rng.standard_normal((terms, columns)).astype(dtype), np.zeros((rows, columns), dtype)
+    for k in range(terms):
+        expected = expected + x[:, k : k + 1] * W[k]
+    for left in (x, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]):
+        got = matmul(left, W)
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, expected)
+    if rows:
+        np.testing.assert_array_equal(matmul(x[0], W), expected[0])
+        np.testing.assert_array_equal(matmul(x, W[:, 0]), expected[:, 0])
+
+
+def test_functions_are_right_to_about_a_unit_in_the_last_place():
+    rng = np.random.default_rng(2)
+    x = np.concatenate([rng.uniform(-700, 700, 20_000), rng.standard_normal(20_000), rng.standard_normal(2000) * 1e-9])
+    exact = x.astype(np.longdouble)
+    t = np.exp(-np.abs(exact))
+    positive = np.concatenate([np.exp(x), 1 + rng.standard_normal(20_000) * 1e-6])
+    for got, expected in (
+        (exp(x), np.exp(exact)),
+        (log(positive), np.log(positive.astype(np.longdouble))),
+        (logistic64(x), np.where(x >= 0, 1, t) / (1 + t)),
+        (softplus(x), np.maximum(exact, 0) + np.log1p(t)),
+    ):
+        scale = np.maximum(np.abs(expected), np.finfo(float).tiny)
+        assert float((np.abs(got - expected) / scale).max()) < 2 * np.finfo(float).eps
+
+
+def test_functions_have_their_limits():
+    ends = np.array([-np.inf, -800.0, -0.0, 0.0, 800.0, np.inf, np.nan])
+    np.testing.assert_array_equal(exp(ends), [0, 0, 1, 1, np.inf, np.inf, np.nan])
+    np.testing.assert_array_equal(log([0.0, 1.0, np.inf, -1.0, np.nan]), [-np.inf, 0, np.inf, np.nan, np.nan])
+    np.testing.assert_allclose(log([5e-324, 1e-310, 2.0**-1022]), np.log([5e-324, 1e-310, 2.0**-1022]), rtol=1e-15)
+    np.testing.assert_array_equal(logistic64(ends), [0, 0, 0.5, 0.5, 1, 1, np.nan])
+    np.testing.assert_array_equal(softplus(ends)[[0, 1, 4, 5, 6]], [0, 0, 800, np.inf, np.nan])
+    assert log_sum_exp(np.array([-np.inf, -np.inf])) == -np.inf
+    assert log_sum_exp(np.array([1000.0, 1000.0])) == pytest.approx(1000 + np.log(2))
