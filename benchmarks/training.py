@@ -1,10 +1,11 @@
 """The experiments of docs/results/training.md, and its tables.
 
-python benchmarks/training.py bars|hidden16|density|mnist500|curves|all [--out docs/results] [--quick] [--resume]
+python benchmarks/training.py bars|hidden16|density|mnist500|curves|small|all [--out docs/results] [--quick] [--resume]
 python benchmarks/training.py tables [docs/results]
 
 Each experiment writes OUT/training/EXPERIMENT.json after every run; with --resume it keeps the runs that it finds there
-with the same settings. `tables` makes the tables between the marks of OUT/training.md, and the figures beside the JSON;
+with the same settings. `tables` makes the tables between the marks of OUT/training.md (of "small":
+OUT/training-small.md), and the figures beside the JSON;
 what methods cost is read from OUT/training/cost.json (``harmonium bench --quick --json``). MNIST and the density sets
 come from HARMONIUM_DATA. --quick cuts everything short to see that it works: to be written elsewhere (a temporary
 folder by default), as its numbers mean nothing.
@@ -39,22 +40,21 @@ def experiment(name: str, out: Path, *, quick: bool, resume: bool) -> None:
 
 def tables(out: Path) -> None:
     """Replace what stands between the marks of each experiment whose results are there, and draw its figure."""
-    page = out / "training.md"
-    text = page.read_text()
     for name, module in experiments.ALL.items():
         path = path_of(out, name)
         if not path.exists():
             tell(f"{name}: no results yet")
             continue
         content = json.loads(path.read_text())
-        text = fill(text, name, f"{module.table(content)}\n\n{_made(content)}")
+        page = out / getattr(module, "PAGE", "training.md")
+        page.write_text(fill(page.read_text(), name, f"{module.table(content)}\n\n{_made(content)}"))
         if hasattr(module, "figure"):
             save(module.figure(content), path.with_suffix(".svg"))
         tell(f"{name}: {len(content['runs'])} runs")
     bench = path_of(out, "cost")
     if bench.exists() and "methods" in (content := json.loads(bench.read_text())):
-        text = fill(text, "cost", experiments.cost.table(content))
-    page.write_text(text)
+        page = out / "training.md"
+        page.write_text(fill(page.read_text(), "cost", experiments.cost.table(content)))
 
 
 def fill(text: str, name: str, table: str) -> str:

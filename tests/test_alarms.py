@@ -11,7 +11,7 @@ from test_cli import in_terminal
 from harmonium import RBM, Config, Key, TrainingRun, datasets
 from harmonium.cli.progress import TrainingProgress
 from harmonium.engines import Phase, make_engine
-from harmonium.training.alarms import alarms, held_out_scores, stop_early
+from harmonium.training.alarms import alarms
 from harmonium.training.health import WeightHealth
 from harmonium.training.mixing import ChainHealth
 from harmonium.training.monitors import Monitor
@@ -73,6 +73,14 @@ def test_held_out_scores_that_fall_alone_are_overfitting():
     (alarm,) = alarms(reports([-90, -80, -75, -72, -70], [-92, -85, -87, -89, -91]))
     assert "held-out data has fallen" in alarm
     assert "weight_decay" in alarm
+
+
+def test_a_run_that_heeds_its_held_out_data_is_not_told_to():
+    falling = reports([-90, -80, -75, -72, -70], [-92, -85, -87, -89, -91])
+    apart = [Report(scores(-10), Scores(None, -50 + 1.5 * i, 0.1, 4.0), WEIGHTS, CHAINS) for i in range(8)]
+    for history in (falling, apart):
+        assert alarms(history)
+        assert alarms(history, heeded=True) == ()
 
 
 def test_the_likelihood_speaks_where_it_is_known_and_a_bracket_s_width_is_noise():
@@ -169,24 +177,6 @@ def test_records_may_be_dictionaries_and_may_lack_everything():
     history = [json.loads(json.dumps(asdict(x))) for x in reports([-90, -95, -100, -105])]
     assert alarms(history) == alarms(reports([-90, -95, -100, -105]))
     assert alarms([]) == alarms([{"epoch": 1}]) == ()
-
-
-# Early stopping ------------------------------------------------------------------------------------------------------
-
-
-def test_a_run_stops_when_the_held_out_score_has_not_improved():
-    history = reports([0.0] * 6, [-9, -5, -6, -7, -5, -8])
-    assert held_out_scores(history) == [-9, -5, -6, -7, -5, -8]
-    assert [stop_early(history[:n], 3) for n in range(7)] == [False] * 5 + [True] * 2
-    assert not stop_early(history, 0)
-    assert not stop_early(reports([-1, -2, -3, -4, -5]), 2)  # nothing is held out
-
-
-def test_the_likelihood_decides_where_every_record_has_it():
-    rows = [Report(scores(), scores(-10 + i, exact=x), WEIGHTS, None) for i, x in enumerate((-5.0, -6.0, -7.0))]
-    assert stop_early(rows, 2)
-    rows.append(Report(scores(), scores(-6.0), WEIGHTS, None))
-    assert not stop_early(rows, 2)
 
 
 # Whole runs: silence -------------------------------------------------------------------------------------------------

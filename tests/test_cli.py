@@ -43,6 +43,7 @@ def result_of(capsys, *arguments):
     return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
+@pytest.mark.filterwarnings("ignore::harmonium.errors.TrainingAlarm")  # three epochs at a high rate
 def test_train_makes_the_same_machine_as_the_library(tmp_path, capsys, splits):
     options = [
         "--method",

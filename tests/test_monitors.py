@@ -70,12 +70,28 @@ def test_incomplete_rows_are_passed_over():
     assert part.valid == whole.valid
 
 
-def test_where_no_row_is_complete_there_are_no_scores_but_weights():
-    X = np.where(np.eye(4) > 0, np.nan, 1.0)
-    report = monitor_of(X, 3, valid=X).report(make_engine(RBM(*random_parameters(3, 4))), 1, 1)
-    assert (report.train, report.valid, report.free_energy_gap) == (None, None, None)
-    assert report.weights.norm_max > 0
-    assert (report.weights.n_dead, report.weights.n_saturated) == (None, None)
+def test_where_every_row_has_a_hole_what_is_observed_is_scored(engine):
+    """By enumeration: the sum of p(v) over all v that agree with the row."""
+    parameters = random_parameters(3, 5)
+    exact, X = Exact(*parameters), random_states(30, 5, 3).astype(float)
+    X[np.arange(30), np.arange(30) % 5] = np.nan
+    X[::4, 0] = np.nan
+    agrees = ((exact.v[None] == X[:, None]) | np.isnan(X)[:, None]).all(axis=2)
+    log_p = np.log(agrees @ np.exp(exact.log_p_v)).mean()
+    report = monitor_of(X, 3, valid=X, engine=engine).report(make_engine(RBM(*parameters), engine), 1, 10)
+    for scores in (report.train, report.valid):
+        assert scores.log_likelihood == pytest.approx(log_p, abs=1e-4)
+        assert (scores.pseudo_log_likelihood, scores.reconstruction_error) == (None, None)
+    p = (np.nansum(X, axis=0) + 0.5) / ((~np.isnan(X)).sum(axis=0) + 1)
+    log_p = np.where(X == 1, np.log(p), np.log(1 - p))
+    independent = np.where(np.isnan(X), 0, log_p).sum(axis=1).mean()
+    assert monitor_of(X, 3)._independent == pytest.approx(independent, abs=1e-6)
+
+
+def test_where_nothing_of_the_held_out_data_is_observed_there_is_no_score():
+    X = random_states(20, 4, 1)
+    report = monitor_of(X, 3, valid=np.full((3, 4), np.nan)).report(make_engine(RBM(*random_parameters(3, 4))), 1, 1)
+    assert report.valid is None
 
 
 def test_grey_data_have_no_likelihood_of_any_kind():

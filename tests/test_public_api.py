@@ -81,7 +81,7 @@ def test_every_error_is_ours_and_documented():
     classes = [x for x in vars(errors).values() if inspect.isclass(x)]
     assert len(classes) > 5
     for error in classes:
-        assert issubclass(error, errors.HarmoniumError)
+        assert issubclass(error, errors.HarmoniumError) != issubclass(error, Warning)
         assert error.__doc__
 
 

@@ -501,21 +501,3 @@ def test_training_raises_the_exact_likelihood(options, at_least):
     exact = Exact(rbm.W, rbm.b, rbm.c)
     reached = exact.joint_with_data(X).sum(axis=1) @ exact.log_p_v
     assert (reached - coins) / (best - coins) > at_least
-
-
-def test_patience_stops_a_run_that_overfits_and_keeps_the_best_machine():
-    """Coin flips cannot be learnt: held-out likelihood falls, and what is kept is the machine that scored best."""
-    X, valid = random_states(12, 9, 1), random_states(40, 9, 2)
-    config = Config(8, "pcd", epochs=400, batch_size=12, chains=50, learning_rate=0.3, weight_decay=0.0, patience=3)
-    run = TrainingRun(X, config, valid=valid)
-    records = list(run.epochs())
-    scores = [record.valid.log_likelihood for record in records]
-    assert run.finished
-    assert run.step < run.n_steps
-    assert len(scores) == scores.index(max(scores)) + 1 + 3
-    assert harmonium.log_likelihood(run.rbm, valid).mean == pytest.approx(max(scores), abs=1e-5)
-    again = TrainingRun(X, config, valid=valid, state=run.state, history=records)
-    assert again.finished
-    assert digest(again.rbm) == digest(run.rbm)
-    with pytest.raises(InvalidParameter, match="patience must come with held-out data"):
-        TrainingRun(X, config)

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from experiments import bars, cost, curves, density, hidden16, mnist500
+from experiments import bars, cost, curves, density, hidden16, mnist500, small
 
 __all__ = ["ALL", "cost"]
 
@@ -12,4 +12,5 @@ ALL: dict[str, ModuleType] = {
     "density": density,
     "mnist500": mnist500,
     "curves": curves,
+    "small": small,
 }

@@ -31,7 +31,7 @@ def run(results: Results, quick: bool) -> None:
         for n_hidden in HIDDEN:
             for seed in range(1 if quick else SEEDS):
                 config = Config(n_hidden, seed=seed)
-                chosen = (dataclasses.replace(config, epochs=20) if quick else config).for_data(*X.shape)
+                chosen = (dataclasses.replace(config, epochs=20) if quick else config).for_data(*X.shape, valid=True)
                 results.add(
                     f"{name}, {n_hidden} hidden, seed {seed}",
                     settings_of(config=chosen, data=name, n_samples=n_train),

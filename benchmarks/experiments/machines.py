@@ -33,13 +33,17 @@ def train(X, config: Config, valid=None) -> tuple[RBM, Run]:
             told = time.perf_counter()
             tell(f"    step {step:,} of {run.n_steps:,}")
 
-    start = time.perf_counter()
+    start, record = time.perf_counter(), None
     for record in run.epochs(progress):
         seconds, records = seconds + record.seconds, records + 1
         alarms += [{"step": record.step, "text": text} for text in record.alarms]
     watched = time.perf_counter() - start
     return run.rbm, {
         "steps": run.step,
+        "n_visible": run.rbm.n_visible,
+        "held_out_rows": len(run.held_out_rows),
+        "best_epoch": run.epoch if record is None or record.best_epoch is None else record.best_epoch,
+        "weight_decay": run.config.decay if record is None else record.weight_decay,
         "training_seconds": seconds,
         "monitoring_share": watched / seconds - 1,
         "records": records,

@@ -1,4 +1,4 @@
-"""The vocabulary of failures: one class per cause, all of them `HarmoniumError`.
+"""The vocabulary of failures: one class per cause, all of them `HarmoniumError`; and of warnings.
 
 Every message says what must hold, what was got, and what to do.
 """
@@ -42,3 +42,7 @@ class EngineUnavailable(HarmoniumError, ImportError):
 
 class MissingExtra(HarmoniumError, ImportError):
     """An optional dependency is not installed; the message gives the install command."""
+
+
+class TrainingAlarm(UserWarning):
+    """What looks wrong in a training run, and what to do, in words: a warning, as the run goes on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from harmonium.cli.output import complain
 from harmonium.cli.working import REDRAW, WithBar
 from harmonium.training import EpochRecord, Scores, TrainingRun
+from harmonium.training.alarms import kind_of
 
 if TYPE_CHECKING:  # loaded where a bar is drawn, so that --help is quick
     from rich.progress import Progress, ProgressColumn
@@ -57,7 +57,7 @@ class TrainingProgress(WithBar):
         else:
             self._print(record)
         for alarm in record.alarms:
-            kind = re.sub(r"[-+.\d]+", "#", alarm)  # the numbers in it change with every record
+            kind = kind_of(alarm)
             if kind not in self._told:
                 self._told.add(kind)
                 complain("alarm", f"epoch {record.epoch}: {alarm}")

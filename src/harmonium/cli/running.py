@@ -32,7 +32,7 @@ def begin(
         check_new(out)
     dataset = load_data(data, reading)
     X = dataset.split("train")[0]
-    config = config.for_data(*X.shape)
+    config = config.for_data(*X.shape, valid=dataset.valid is not None)
     path = out or Path("runs") / f"{name}-{config.method}-{config.n_hidden}-{config.seed}"
     check_new(path)
     if (blank := describe_blank(X, config.binarize)) is not None:
@@ -40,7 +40,8 @@ def begin(
     run = TrainingRun(X, config, valid=dataset.valid)
     reference = data_reference(data, dataset)
     directory = RunDirectory.create(path, run.config, data=reference, reading=reading, X=X, state=run.state)
-    valid = "" if dataset.valid is None else f", {len(dataset.valid)} held out"
+    n_valid = len(run.held_out_rows) if dataset.valid is None else len(dataset.valid)
+    valid = f", {n_valid} held out" if n_valid else ""
     size = f"{run.rbm.n_visible} visible and {config.n_hidden} hidden units"
     complain("train", f"{dataset.name} ({len(X)} samples{valid}), {size}, into {path}")
     return directory, run, dataset

@@ -38,7 +38,8 @@ Examples:
 
 A run that was stopped (Ctrl-C, SIGTERM, a crash) goes on with --resume from its last checkpoint, and ends with the
 very bits that it would have ended with. A checkpoint is made after each epoch, every few minutes within one, and when
-the run is stopped. Scores are shown for the valid split of DATA where there is one; they steer only with --patience.
+the run is stopped. Scores are shown for the valid split of DATA where there is one, else for a part of a small set that
+is set aside; in small sets they decide how tightly weights are held and which machine is kept (see --patience).
 A DATA file may hold NaN, NA or empty fields where entries are missing. Files of many kinds are read; where the ending
 of the name does not tell which it is, --format does.
 """
@@ -103,6 +104,9 @@ def command(
         float | None, number("Pull of the weights to zero (L2). [default: from the numbers of weights and samples]")
     ] = DEFAULTS["weight_decay"],
     l1: Annotated[float, number("Pull of the weights to zero by their sign (L1).")] = DEFAULTS["l1"],
+    max_weight_decay: Annotated[
+        float | None, number("How far held-out data may raise it. [default: 0.3, or weight decay where that is given]")
+    ] = DEFAULTS["max_weight_decay"],
     max_norm: Annotated[float, number("Largest norm of a hidden unit's weights; 0 for none.")] = DEFAULTS["max_norm"],
     sparsity_target: Annotated[float, number("Mean activation that hidden units are drawn to.")] = DEFAULTS[
         "sparsity_target"
@@ -114,8 +118,12 @@ def command(
         str, typer.Option(metavar="pseudo|likelihood", help="Whether the likelihood is bracketed now and then.")
     ] = DEFAULTS["monitor"],
     patience: Annotated[
-        int, integer("Stop after so many records without a better held-out score, and keep the best; 0 for never.")
+        int | None,
+        integer("Records that may overfit, before the weight decay is raised or the run stops. [default: 2, or 0]"),
     ] = DEFAULTS["patience"],
+    held_out: Annotated[
+        int | None, integer("Rows to set aside where DATA has no valid split. [default: a tenth of a small set]")
+    ] = DEFAULTS["held_out"],
     reading: Reading = NOTHING_SAID,
     engine: Engine = DEFAULTS["engine"],
     seed: Seed = DEFAULTS["seed"],
@@ -159,6 +167,7 @@ def command(
                 centered=centered,
                 data_moments=data_moments,
                 weight_decay=weight_decay,
+                max_weight_decay=max_weight_decay,
                 l1=l1,
                 max_norm=max_norm,
                 sparsity_target=sparsity_target,
@@ -167,11 +176,13 @@ def command(
                 binarize=binarize,
                 monitor=monitor,
                 patience=patience,
+                held_out=held_out,
                 engine=engine,
                 seed=seed,
             )
         if explaining:
-            choices = explain(config, *load_data(data, reading).split("train")[0].shape)
+            dataset = load_data(data, reading)
+            choices = explain(config, *dataset.split("train")[0].shape, valid=dataset.valid is not None)
             _print_choices(choices, as_json)
             return
         directory, run, dataset = begin(data, config, out, reading)

@@ -14,6 +14,7 @@ Hinton, "A practical guide to training restricted Boltzmann machines", UTML TR 2
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -39,7 +40,7 @@ _DISTINCT = 0.25  # share of the different states that as many rows of data hold
 _SWAPS = 0.1
 
 
-def alarms(history: Iterable[Any], independent: float | None = None) -> tuple[str, ...]:
+def alarms(history: Iterable[Any], independent: float | None = None, *, heeded: bool = False) -> tuple[str, ...]:
     """What is wrong with a run as of its last report.
 
     Parameters
@@ -48,6 +49,8 @@ def alarms(history: Iterable[Any], independent: float | None = None) -> tuple[st
         All reports so far, in order: `Report`, or records or dictionaries with the same fields.
     independent : float, optional
         The pseudo-log-likelihood of independent units with the means of the training data.
+    heeded : bool
+        Whether held-out data steer the run, which then needs no words about overfitting.
 
     Returns
     -------
@@ -58,8 +61,8 @@ def alarms(history: Iterable[Any], independent: float | None = None) -> tuple[st
     if not reports:
         return ()
     found = [
-        _falling(reports),
-        _overfitting(reports),
+        _falling(reports, heeded),
+        None if heeded else _overfitting(reports),
         _worse_than_independent(reports, independent),
         _idle_units(reports[-1], "n_dead", "off", "lower the learning rate, or start from other weights"),
         _idle_units(reports[-1], "n_saturated", "on", "lower the learning rate, or raise weight_decay"),
@@ -72,21 +75,15 @@ def alarms(history: Iterable[Any], independent: float | None = None) -> tuple[st
     return tuple(sentence for sentence in found if sentence)
 
 
-def held_out_scores(history: Iterable[Any]) -> list[float]:
-    """The held-out score of each record that has one: the log-likelihood where all do, else the pseudo-likelihood."""
-    return _series([report.valid for report in read_reports(history)])[1]
-
-
-def stop_early(history: Iterable[Any], patience: int) -> bool:
-    """Whether the held-out score has not improved for `patience` records; never, if that is 0 or there is no score."""
-    scores = held_out_scores(history)
-    return patience > 0 and len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience])
+def kind_of(alarm: str) -> str:
+    """What stays of an alarm while its numbers change with every record."""
+    return re.sub(r"[-+.\d]+", "#", alarm)
 
 
 # Scores --------------------------------------------------------------------------------------------------------------
 
 
-def _falling(reports: Sequence[Report]) -> str | None:
+def _falling(reports: Sequence[Report], heeded: bool) -> str | None:
     """The likelihood of the training data falls, or that of held-out data only."""
     name, train = _series([report.train for report in reports])
     held_out_name, valid = _series([report.valid for report in reports])
@@ -95,7 +92,7 @@ def _falling(reports: Sequence[Report]) -> str | None:
             f"the {name} has fallen for {_FALLS} evaluations, from {max(train):.2f} at best to {train[-1]:.2f} nats: "
             "raise sweeps or lower the learning rate"
         )
-    if _falls(valid, _uncertainty(reports[-1].valid)):
+    if not heeded and _falls(valid, _uncertainty(reports[-1].valid)):
         return (
             f"the {held_out_name} of held-out data has fallen for {_FALLS} evaluations, from {max(valid):.2f} at best "
             f"to {valid[-1]:.2f} nats, that of training data has not: stop with patience, or raise weight_decay"

@@ -40,6 +40,12 @@ from harmonium.training.config import Config
 SWEEPS = 1  # of the missing entries of a row, each time it is in a batch
 
 
+def set_aside(n_samples: int, n_held_out: int, key: Key) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Which rows are trained on and which are held out, both in order: a random part that the key of the run fixes."""
+    order = key.derive("held out").permutation(n_samples) if n_held_out else np.arange(n_samples)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
 class Batch(NamedTuple):
     """The rows of one step.
 
@@ -180,11 +186,14 @@ class Batches:
         self._completions[rows] = engine.decode(where) * as_array(engine, v).astype(np.uint8)
         return v
 
+    def as_learnt(self) -> npt.NDArray[Any]:
+        """`X` as ``binarize`` makes it, and as probabilities where states are drawn from it."""
+        if self._config.binarize != "threshold" or is_binary(self._observed):
+            return self.X
+        return binarize(self.X, "threshold", allow_nan=True)
+
     def _means(self) -> npt.NDArray[np.float32]:
-        X = self.X
-        if self._config.binarize == "threshold":
-            X = binarize(X, "threshold", allow_nan=True)
-        total, count = observed_totals(X, self.sample_weight)
+        total, count = observed_totals(self.as_learnt(), self.sample_weight)
         return np.divide(total, count, where=count > 0, out=np.full(self.n_visible, 0.5)).astype(np.float32)
 
     def _start(self, completions: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:

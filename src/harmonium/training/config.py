@@ -12,9 +12,12 @@ from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_number
 from harmonium.random import Key
 
-# How long a run is where nobody says: what made machines good on sets of all sizes, and the fewest passes.
-_STEPS, _EPOCHS = 20_000, 5
-_DECAYS = 1e-4, 3e-3
+# How long a run is where nobody says: what made machines good on sets of all sizes, and the fewest and most passes.
+_STEPS, _EPOCHS, _MOST_EPOCHS = 20_000, 5, 2000
+_DECAYS = 1e-4, 0.1
+# What steers a run where nobody says: in sets of fewer rows; a share of these, and the most rows, set aside.
+_STEERED, _SHARE, _SET_ASIDE = 10_000, 10, 500
+_PATIENCE, _MOST_DECAY = 2, 0.3
 _RATE, _TEMPERED_RATE = 0.1, 0.2
 _SMALL, _CHAINS, _TEMPERED_CHAINS = 65_536, 500, 100
 
@@ -52,7 +55,7 @@ class Config:
         The visible states v of the negative statistics v E[h|v]: the last sample of the chain, or E[v|h] (the seeds'
         equation 29, "Hinton's approximation", which is a little less noisy and a little more biased).
     epochs : int, optional
-        Passes over the data; left out, as many as make 20,000 steps, and at least 5 (see `for_data`).
+        Passes over the data; left out, as many as make 20,000 steps, from 5 to 2,000 (see `for_data`).
     batch_size : int
         Samples a step; the last batch of an epoch may be shorter.
     learning_rate : float, optional
@@ -72,6 +75,9 @@ class Config:
     weight_decay : float, optional
         Coefficient of -W in the gradient of W (L2); biases are not decayed. Left out, it is chosen from the size of the
         machine and of the data (see `for_data`).
+    max_weight_decay : float, optional
+        How far held-out data may raise the weight decay during the run (see `patience`). Left out, 0.3 where
+        weight_decay is left out too and there is patience, else weight_decay: it stays.
     l1 : float
         Coefficient of -sign(W) in the gradient of W.
     max_norm : float
@@ -88,8 +94,14 @@ class Config:
     monitor : {"pseudo", "likelihood"}
         What is scored beside the pseudo-likelihood: the likelihood costs more. It is always scored where the machine is
         small enough to be enumerated quickly.
-    patience : int
-        Stop when the held-out score has not improved for so many evaluations, and keep the best machine; 0 for never.
+    patience : int, optional
+        For so many records in a row a run may overfit (held-out data score worse than at their best, training data
+        better than then). Then it goes back to its best machine and on with three times the weight decay, up to
+        max_weight_decay, and then it stops. In the end the best machine is kept, be it the first. 0 for never. Left
+        out, 2 where epochs are left out too, the set has fewer than 10,000 rows, and there are held-out data; else 0.
+    held_out : int, optional
+        How many rows of the data are set aside where no held-out data come with them. Left out, a tenth, at most 500,
+        if there is to be patience and all rows weigh the same; else 0.
     engine : {"native", "numpy"}
         Where the numbers live.
     seed : int
@@ -122,6 +134,7 @@ class Config:
     centered: bool = True
     data_moments: bool = False
     weight_decay: float | None = None
+    max_weight_decay: float | None = None
     l1: float = 0.0
     max_norm: float = 0.0
     sparsity_target: float = 0.1
@@ -129,7 +142,8 @@ class Config:
     clip: float = 0.0
     binarize: str = "threshold"
     monitor: str = "pseudo"
-    patience: int = 0
+    patience: int | None = None
+    held_out: int | None = None
     engine: str = "native"
     seed: int = 0
 
@@ -139,14 +153,15 @@ class Config:
         if self.chains is not None:
             self._keep("chains", check_count(self.chains, "chains"))
         self._keep("temperatures", check_count(self.temperatures, "temperatures", minimum=2))
-        self._keep("patience", check_count(self.patience, "patience", minimum=0))
-        if self.epochs is not None:
-            self._keep("epochs", check_count(self.epochs, "epochs", minimum=0))
+        for name in ("epochs", "patience", "held_out"):
+            if getattr(self, name) is not None:
+                self._keep(name, check_count(getattr(self, name), name, minimum=0))
         if self.learning_rate is not None:
             self._keep("learning_rate", check_number(self.learning_rate, "learning_rate", low=0, above=True))
         self._keep("momentum", check_number(self.momentum, "momentum", low=0, high=1, below=True))
-        if self.weight_decay is not None:
-            self._keep("weight_decay", check_number(self.weight_decay, "weight_decay", low=0))
+        for name in ("weight_decay", "max_weight_decay"):
+            if getattr(self, name) is not None:
+                self._keep(name, check_number(getattr(self, name), name, low=0))
         for name in ("l1", "max_norm", "sparsity_cost", "clip"):
             self._keep(name, check_number(getattr(self, name), name, low=0))
         self._keep("restarts", check_number(self.restarts, "restarts", low=0, high=1))
@@ -170,23 +185,27 @@ class Config:
     def _keep(self, name: str, number: int | float) -> None:
         object.__setattr__(self, name, number)  # a plain int or float, whatever number type it came as
 
-    def for_data(self, n_samples: int, n_visible: int) -> Config:
+    def for_data(self, n_samples: int, n_visible: int, *, valid: bool = False) -> Config:
         """These choices with what was left out chosen for data of a certain size.
 
         method is "pt" up to 65,536 weights, where ten times the chains are still quick, and "pcd" beyond. chains are
         100 for "pt", which has ten times as many, else 500. learning_rate is 0.2 for "pt", whose chains keep up with
-        it, else 0.1. epochs make 20,000 steps, and are at least 5. weight_decay is 0.0001 for as many weights as
-        samples and grows in proportion, from 0.0001 to 0.003: the more weights there are for each sample, the less it
-        says about each.
+        it, else 0.1. epochs make 20,000 steps, and are at least 5 and at most 2,000. weight_decay is 0.0001 times the
+        weights for each sample, from 0.0001 to 0.1: the more weights there are for each sample, the less it says about
+        each. Where held-out data can steer (`patience`), and none come with the data, some are set aside (`held_out`).
+
+        Parameters
+        ----------
+        n_samples, n_visible : int
+            Of the training data, before any are set aside.
+        valid : bool
+            Whether held-out data come with them.
         """
-        method, chains, epochs, rate, decay = (
-            self.method,
-            self.chains,
-            self.epochs,
-            self.learning_rate,
-            self.weight_decay,
-        )
         n_weights = self.n_hidden * n_visible
+        method, chains, epochs, rate = self.method, self.chains, self.epochs, self.learning_rate
+        decay, most = self.weight_decay, self.max_weight_decay
+        patience, held_out = self._steering(n_samples, valid)
+        n_trained = max(1, n_samples - held_out)
         if method is None:
             method = "pt" if n_weights <= _SMALL else "pcd"
         if chains is None:
@@ -194,12 +213,35 @@ class Config:
         if rate is None:
             rate = _TEMPERED_RATE if method == "pt" else _RATE
         if epochs is None:
-            n_batches = -(-n_samples // self.batch_size)
-            epochs = max(_EPOCHS, -(-_STEPS // n_batches))
+            n_batches = -(-n_trained // self.batch_size)
+            epochs = max(_EPOCHS, min(_MOST_EPOCHS, -(-_STEPS // n_batches)))
         if decay is None:
             low, high = _DECAYS
-            decay = float(f"{min(max(low * n_weights / n_samples, low), high):.2g}")
-        return replace(self, method=method, chains=chains, epochs=epochs, learning_rate=rate, weight_decay=decay)
+            decay = float(f"{min(max(low * n_weights / n_trained, low), high):.2g}")
+        if most is None:
+            most = max(decay, _MOST_DECAY) if self.weight_decay is None and patience else decay
+        return replace(
+            self,
+            method=method,
+            chains=chains,
+            epochs=epochs,
+            learning_rate=rate,
+            weight_decay=decay,
+            max_weight_decay=most,
+            patience=patience,
+            held_out=held_out,
+        )
+
+    def _steering(self, n_samples: int, valid: bool) -> tuple[int, int]:
+        """Patience, and how many rows to set aside."""
+        patience, held_out = self.patience, self.held_out
+        wanted = self.epochs is None and n_samples < _STEERED if patience is None else patience > 0
+        if held_out is None:
+            # One row cannot be divided.
+            held_out = min(_SET_ASIDE, -(-n_samples // _SHARE)) if wanted and not valid and n_samples > 1 else 0
+        if patience is None:
+            patience = _PATIENCE if wanted and (valid or held_out) else 0
+        return patience, held_out
 
     @property
     def estimator(self) -> str:
@@ -225,6 +267,11 @@ class Config:
     def decay(self) -> float:
         """The weight decay, where it is given or chosen."""
         return _chosen(self.weight_decay, "weight_decay")
+
+    @property
+    def most_decay(self) -> float:
+        """The largest weight decay of the run, where it is given or chosen."""
+        return _chosen(self.max_weight_decay, "max_weight_decay")
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate when a share `progress` in [0, 1) of the run is done."""

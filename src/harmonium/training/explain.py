@@ -25,7 +25,8 @@ _WHY: dict[str, str | dict[str, str]] = {
     "restarts": "chains that start anew have not forgotten the data; persistent ones have",
     "temperatures": "only for pt: from independent units to the machine, spaced for equal swaps as the run goes on",
     "last_statistic": "a sampled last state keeps the gradient that of the model",
-    "epochs": "{steps:,} steps in passes over {n_samples:,} samples; about 20,000 suit sets of any size (measured)",
+    "epochs": "{steps:,} steps in passes over {n_samples:,} samples; about 20,000 suit sets of any size, and more than "
+    "2,000 passes teach little more (measured)",
     "batch_size": "10 to 100 samples a step (Hinton 2010, section 4)",
     "learning_rate": "the largest that was stable on all sets tried; tempered chains bear more (measured)",
     "schedule": "falling to zero, the rate takes the noise out of the end of the run",
@@ -33,7 +34,8 @@ _WHY: dict[str, str | dict[str, str]] = {
     "momentum": "0.5 from the start (Hinton 2010, section 9, begins there)",
     "centered": "better conditioned, and the same whichever state of a unit is called 1 (Melchior et al. 2016)",
     "data_moments": "the means of all data in place of the batch's in the gradient of b; off",
-    "weight_decay": "0.0001 times the weights per sample, within 0.0001 and 0.003: best or nearly so (measured)",
+    "weight_decay": "0.0001 times the weights per sample, within 0.0001 and 0.1: best or nearly so (measured)",
+    "max_weight_decay": "how far held-out data may raise weight_decay where the run overfits",
     "l1": "for sparse weights; off",
     "max_norm": "a limit on the weights of each unit; off",
     "sparsity_target": "only with sparsity_cost: the mean activation wanted",
@@ -45,7 +47,9 @@ _WHY: dict[str, str | dict[str, str]] = {
         "none": "grey levels are used as they are, as if they were expectations",
     },
     "monitor": "pseudo-likelihood after an epoch costs little; the likelihood is bracketed with `likelihood`",
-    "patience": "0 runs to the end; otherwise held-out data stop the run, and the best machine is kept",
+    "patience": "so many records that overfit in a row send the run back to its best machine, with three times the "
+    "weight decay; the best is kept in the end; 0 for never, as where sets are large or epochs are given",
+    "held_out": "rows set aside to steer the run, a tenth of a small set that comes without held-out data",
     "engine": "native is the fast one, numpy the readable one; they do the same",
     "seed": "fixes every bit of the result",
 }
@@ -67,12 +71,13 @@ class Choice(NamedTuple):
     why: str
 
 
-def explain(config: Config, n_samples: int, n_visible: int) -> list[Choice]:
-    """Every choice of `config` for training data of this size, and why it is what it is.
+def explain(config: Config, n_samples: int, n_visible: int, *, valid: bool = False) -> list[Choice]:
+    """Every choice of `config` for training data of this size, with held-out data or not, and why it is what it is.
 
     A value that differs from the default is "as given", with what it means where there is more to say.
     """
-    chosen = config.for_data(n_samples, n_visible)
+    chosen = config.for_data(n_samples, n_visible, valid=valid)
+    n_samples -= chosen.held_out or 0
     steps = chosen.n_epochs * -(-n_samples // chosen.batch_size)
     choices = []
     for field in fields(Config):

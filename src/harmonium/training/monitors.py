@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from harmonium.engines import Engine, Phase
 from harmonium.engines.engine import FloatArray
-from harmonium.inputs import check_matrix
+from harmonium.inputs import check_matrix, missing_entries, observed_totals
 from harmonium.likelihood import LogPartition, log_partition
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
@@ -20,15 +21,17 @@ from harmonium.training.health import weight_health
 from harmonium.training.mixing import ChainWindow, n_distinct
 from harmonium.training.pace import BRACKET_CHAINS, BRACKET_TEMPERATURES, pace_of
 from harmonium.training.reports import Report, read_reports
-from harmonium.training.scores import Scores, Subset, complete_rows
+from harmonium.training.scores import Scores, Subset, annealed_log_z
 
 __all__ = ["Monitor", "Report", "Scores"]
+
+_UNSETTLED = 0.05  # of a run: its first steps, whose scores are no fault of its choices
 
 
 class Monitor:
     """Watches one run.
 
-    Scores are of the same few hundred rows every time, and of complete ones only. Nothing depends on the clock, so
+    Scores are of the same few hundred rows every time. Nothing depends on the clock, so
     that a resumed run gives the same scores, weights and brackets at the same step. What is said of the chains, alarms
     about them included, covers the steps since the last report or since the run was resumed, whichever is later: it is
     the same for a run that is resumed where a report was made.
@@ -42,9 +45,13 @@ class Monitor:
     history : iterable of records
         The earlier records of a resumed run: objects, or dictionaries as ``history.jsonl`` holds them, with the fields
         of `Report`; what one lacks is unknown.
+    start : int
+        The epoch that the run went back to its best machine after; 0 if it never did.
     """
 
-    def __init__(self, X: Any, valid: Any, config: Config, key: Key, history: Iterable[Any] = ()) -> None:
+    def __init__(
+        self, X: Any, valid: Any, config: Config, key: Key, history: Iterable[Any] = (), start: int = 0
+    ) -> None:
         X = check_matrix(X, allow_nan=True)
         n_samples, n_visible = X.shape
         self._config, self._key = config, key
@@ -55,21 +62,32 @@ class Monitor:
             self._valid = _subset(checked, config, key, "valid")
         sets = [x for x in (self._train, self._valid) if x is not None]
         rows, pseudo_rows = sum(len(x) for x in sets), sum(x.n_pseudo_rows for x in sets)
-        self._pace = pace_of(config, n_samples, n_visible, rows, pseudo_rows)
+        holed_rows = sum(len(x) for x in sets if not x.is_complete)
+        self._pace = pace_of(config, n_samples, n_visible, rows, pseudo_rows, holed_rows)
         self._window = self._new_window()
-        self._history = read_reports(history)
+        self._start, self._history = start, list[Report]()
         self._independent = self._distinct = None
         if self._train is not None:
-            shown = self._train.X
-            b = bias_of_means(shown.sum(axis=0, dtype=float), len(shown))
-            self._independent = self._train.independent_score(b)
-            if self._train.is_binary:
-                self._distinct = n_distinct(shown[: config.n_chains].astype("uint8"))
+            self._base = bias_of_means(*observed_totals(self._train.X))
+            self._independent = self._train.independent_score(self._base)
+            if self._train.is_binary and self._train.is_complete:
+                self._distinct = n_distinct(self._train.X[: config.n_chains].astype("uint8"))
+        past = list(history)
+        self._history = [r for x, r in zip(past, read_reports(past), strict=True) if self._settled(_epoch_of(x))]
 
     def due(self, epoch: int) -> bool:
         """Whether a report is to be made after so many epochs: the first, the last, and as many as are cheap enough."""
         every, left = self._pace.report, self._config.n_epochs - epoch
-        return epoch <= 1 or left <= 0 or (epoch % every == 0 and left >= every // 2)
+        return epoch <= 1 or left <= 0 or (self._pace.due(epoch - self._start) and left >= every // 2)
+
+    def start_over(self, epoch: int) -> None:
+        """The run goes on from another machine: reports come closer again, and none before says what is wrong now."""
+        self._start, self._history = epoch, []
+
+    def _settled(self, epoch: float) -> bool:
+        """Whether a run is so far that its scores say something about its choices: not in a schedule's first steps."""
+        left = self._config.n_epochs - epoch
+        return epoch > self._start and (left <= 0 or epoch - self._start >= _UNSETTLED * self._config.n_epochs)
 
     def observe(
         self,
@@ -113,33 +131,45 @@ class Monitor:
         rbm, velocity = engine.rbm, engine.velocity
         chains = self._window.report(engine, rbm, self._distinct)
         self._window = self._new_window()
-        log_z = self._log_z(rbm, step, epoch)
-        train, logits = self._look(self._train, engine, rbm, log_z)
-        valid, _ = self._look(self._valid, engine, rbm, log_z)
+        train, valid, logits = self._scores(engine, rbm, step, epoch)
         weights = weight_health(rbm, velocity, logits, self._key.derive("spectrum"))
         found = Report(train, valid, weights, chains)
-        found = replace(found, alarms=alarms([*self._history, found], self._independent))
+        if not self._settled(epoch):
+            return replace(found, alarms=alarms([found]))
+        heeded = bool(self._config.patience)
+        found = replace(found, alarms=alarms([*self._history, found], self._independent, heeded=heeded))
         self._history.append(found)
         return found
+
+    def score(self, engine: Engine) -> tuple[Scores | None, Scores | None]:
+        """Scores of training and of held-out data before the first step."""
+        return self._scores(engine, engine.rbm, 0, 0)[:2]
 
     def _new_window(self) -> ChainWindow:
         return ChainWindow(self._pace.look, self._config.sweeps, self._key.derive("directions"))
 
-    def _look(
-        self, subset: Subset | None, engine: Engine, rbm: RBM, log_z: LogPartition | None
-    ) -> tuple[Scores | None, FloatArray | None]:
-        """Scores on a subset, and the rows' Wv + c."""
-        if subset is None:
-            return None, None
-        states = engine.visible(subset.X)
-        logits = engine.logits_h(states)
-        return subset.score(engine, rbm, states, logits, self._key.derive("reconstruction"), log_z), logits
+    def _scores(
+        self, engine: Engine, rbm: RBM, step: int, epoch: int
+    ) -> tuple[Scores | None, Scores | None, FloatArray | None]:
+        """Scores on training and held-out data, and Wv + c of the training rows."""
+        log_z, estimate = self._log_z(rbm, step, epoch), None
+        if self._config.patience and not self._pace.exact and self._train is not None and self._train.is_binary:
+            estimate = annealed_log_z(rbm, self._base, self._key.derive("estimate", step), engine.name)
+        key, found = self._key.derive("reconstruction"), list[Scores | None]()
+        logits = None
+        for subset in (self._valid, self._train):
+            logits = None if subset is None else subset.logits(engine)
+            found.append(None if subset is None else subset.score(engine, rbm, logits, key, log_z, estimate))
+        valid, train = found
+        return train, valid, logits
 
     def _log_z(self, rbm: RBM, step: int, epoch: int) -> LogPartition | None:
         pace, engine = self._pace, self._config.engine
         if pace.exact:
             return log_partition(rbm, engine=engine)
-        if pace.bracket == 0 or (epoch % pace.bracket and epoch < self._config.n_epochs) or self._train is None:
+        if pace.bracket == 0 or self._train is None or not self._train.is_complete:
+            return None
+        if (epoch - self._start) % pace.bracket and epoch < self._config.n_epochs:
             return None
         key = self._key.derive("log z", step)
         return log_partition(
@@ -154,6 +184,11 @@ class Monitor:
 
 
 def _subset(X: npt.NDArray[Any], config: Config, key: Key, name: str) -> Subset | None:
-    """What is scored of a set; None if no row of it is complete."""
-    rows = complete_rows(X)
-    return Subset(rows, config.binarize, key, key.derive(name)) if len(rows) else None
+    """What is scored of a set; None if nothing of it is observed."""
+    missing = missing_entries(X)
+    return None if missing is not None and missing.all() else Subset(X, config.binarize, key, key.derive(name))
+
+
+def _epoch_of(record: Any) -> float:
+    epoch: float = record.get("epoch", math.inf) if isinstance(record, Mapping) else getattr(record, "epoch", math.inf)
+    return epoch

@@ -40,10 +40,16 @@ class Optimizer:
         Means of the training data: the offsets of the visible units.
     arrays : mapping of arrays
         What `arrays` returned at the checkpoint; empty for a fresh start.
+
+    Attributes
+    ----------
+    weight_decay : float
+        Where the run has come to; that of `config` if left as it is.
     """
 
     def __init__(self, config: Config, data_means: FloatArray, arrays: Arrays) -> None:
         self._config, self._data_means = config, data_means
+        self.weight_decay = config.decay
         self._hidden_means: FloatArray | None = arrays.get("hidden_means")
         self._activity: FloatArray | None = arrays.get("activity")
         self._adam: tuple[Statistics, Statistics] | None = None
@@ -74,7 +80,7 @@ class Optimizer:
         """One step; `step` counts from 0, and `share` is what the batch weighs beside the others."""
         config = self._config
         offsets = self._offsets(positive) if config.centered else None
-        rates = Rates(share * learning_rate, config.momentum, config.decay)
+        rates = Rates(share * learning_rate, config.momentum, self.weight_decay)
         if self._plain and isinstance(negative, Phase):
             engine.ascend(positive, negative, rates, offsets)
             return
@@ -93,7 +99,7 @@ class Optimizer:
         if config.optimizer == "adam":
             # The scale of a gradient cancels in Adam's direction: what a batch weighs must be in it before.
             gradient = self._adam_direction(Statistics(*(np.float32(share) * x for x in gradient)), step)
-            rates = Rates(learning_rate, 0.0, config.decay)
+            rates = Rates(learning_rate, 0.0, self.weight_decay)
         engine.ascend_along(gradient, rates, offsets)
         if config.max_norm:
             _limit_norms(engine, config.max_norm, offsets)

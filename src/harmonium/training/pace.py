@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from harmonium.training.config import Config
 from harmonium.training.mixing import WATCHED
+from harmonium.training.scores import ANNEALED_CHAINS, ANNEALED_TEMPERATURES, OBSERVED_CHAINS, OBSERVED_TEMPERATURES
 
 # Shares of the time of training by counted work; by the clock a report takes some three times as much, as parts of it
 # use one thread only.
@@ -38,7 +39,7 @@ class Pace(NamedTuple):
     Attributes
     ----------
     report : int
-        Epochs from one report to the next.
+        Epochs from one report to the next, once the run is under way.
     look : int
         Steps from one look at the chains to the next.
     bracket : int
@@ -52,8 +53,20 @@ class Pace(NamedTuple):
     bracket: int
     exact: bool
 
+    def due(self, epoch: int) -> bool:
+        """Whether a report is due so many epochs after a start: seldomer and seldomer, then each `report` epochs.
 
-def pace_of(config: Config, n_samples: int, n_visible: int, rows: int, pseudo_rows: int) -> Pace:
+        Each gap is half of what lies behind it, so that a best machine of the first steps is not missed.
+        """
+        if epoch >= self.report:
+            return epoch % self.report == 0
+        early = 1
+        while early < epoch:
+            early += max(1, early // 2)
+        return early == epoch
+
+
+def pace_of(config: Config, n_samples: int, n_visible: int, rows: int, pseudo_rows: int, holed_rows: int = 0) -> Pace:
     """The pace of a run.
 
     Parameters
@@ -61,8 +74,8 @@ def pace_of(config: Config, n_samples: int, n_visible: int, rows: int, pseudo_ro
     config : Config
     n_samples, n_visible : int
         Of the training data.
-    rows, pseudo_rows : int
-        What a report scores, over all sets.
+    rows, pseudo_rows, holed_rows : int
+        What a report scores, over all sets: rows in all, those of the pseudo-likelihood, and those with holes.
     """
     mn, units = n_visible * config.n_hidden, n_visible + config.n_hidden
     product, flip, flip_hidden, term = _UNITS.get(config.engine, _UNITS["numpy"])
@@ -75,15 +88,17 @@ def pace_of(config: Config, n_samples: int, n_visible: int, rows: int, pseudo_ro
     step += _ELEMENT * units * (batch + config.sweeps * chains)
     report = _REPORT + product * mn * (2 * rows + _WEIGHTS) + 2 * _ELEMENT * units * rows
     report += pseudo_rows * n_visible * (flip + flip_hidden * config.n_hidden)
+    sweep = 2 * product * mn + 2 * _ELEMENT * units  # of one chain
+    report += holed_rows * OBSERVED_CHAINS * OBSERVED_TEMPERATURES * sweep
+    annealing = ANNEALED_CHAINS * ANNEALED_TEMPERATURES * sweep if config.patience else 0
     exact_sum = math.ldexp(term * (large + _TERM), min(small, 900))
-    exact = small <= _ENUMERABLE and exact_sum <= max(report, n_steps * step)
-    if exact:
-        report += exact_sum
+    exact = small <= _ENUMERABLE and exact_sum <= max(report, n_steps * step, annealing)
+    report += exact_sum if exact else annealing
     # A run so short that this would leave it almost unwatched is over in seconds anyway.
     every = min(math.ceil(report / (_REPORTS * n_steps * step)), max(1, config.n_epochs // _FEWEST))
     look = math.ceil((_LOOK + WATCHED * _ELEMENT * units) / (_LOOKS * step))
     bracket = 0
     if config.monitor == "likelihood" and not exact:
-        work = _BRACKET_RUNS * BRACKET_CHAINS * BRACKET_TEMPERATURES * (2 * product * mn + 2 * _ELEMENT * units)
+        work = _BRACKET_RUNS * BRACKET_CHAINS * BRACKET_TEMPERATURES * sweep
         bracket = every * math.ceil(work / (_BRACKETS * every * n_steps * step))
     return Pace(every, max(look, every * n_steps // 128, 1), bracket, exact)

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from harmonium.datasets.binarize import DataWarning, describe_blank
-from harmonium.errors import InvalidParameter
+from harmonium.errors import TrainingAlarm
 from harmonium.inputs import check_matrix
 from harmonium.rbm import RBM
+from harmonium.training.alarms import kind_of
 from harmonium.training.config import Config
 from harmonium.training.trainer import EpochRecord, TrainingRun
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What `train` returns: the machine, the history of its making, and the choices that made it."""
+    """What `train` returns: the machine, the history of its making, and the choices that made it.
+
+    Attributes
+    ----------
+    rbm : RBM
+        Where held-out data steer, that of the last record's ``best_epoch``.
+    history : tuple of EpochRecord
+    config : Config
+        With what was left out chosen.
+    held_out_rows : int array
+        The rows of the data that were set aside to steer, in order; empty if none were.
+    """
 
     rbm: RBM
     history: tuple[EpochRecord, ...]
     config: Config
+    held_out_rows: npt.NDArray[np.intp]
 
     def __repr__(self) -> str:
         words = [repr(self.rbm), f"method={self.config.method!r}", f"{len(self.history)} records"]
@@ -48,7 +64,33 @@ def train(
     initial: RBM | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     sample_weight: Any = None,
-    **options: Any,
+    method: str | None = None,
+    sweeps: int = 1,
+    chains: int | None = None,
+    restarts: float = 0.0,
+    temperatures: int = 10,
+    last_statistic: str = "sampled",
+    epochs: int | None = None,
+    batch_size: int = 100,
+    learning_rate: float | None = None,
+    schedule: str = "linear",
+    optimizer: str = "sgd",
+    momentum: float = 0.5,
+    centered: bool = True,
+    data_moments: bool = False,
+    weight_decay: float | None = None,
+    max_weight_decay: float | None = None,
+    l1: float = 0.0,
+    max_norm: float = 0.0,
+    sparsity_target: float = 0.1,
+    sparsity_cost: float = 0.0,
+    clip: float = 0.0,
+    binarize: str = "threshold",
+    monitor: str = "pseudo",
+    patience: int | None = None,
+    held_out: int | None = None,
+    engine: str = "native",
+    seed: int = 0,
 ) -> TrainingResult:
     """Train a machine on the rows of `X`.
 
@@ -58,15 +100,16 @@ def train(
         NaN where an entry is missing.
     n_hidden : int
     valid : array-like of shape (any, n_visible), optional
-        Held-out data; its scores are recorded, and steer only where ``patience`` asks for that.
+        Held-out data; they steer the run (see ``patience`` of `Config`). Where they are left out, a part of a small set
+        is set aside for that.
     initial : RBM, optional
         Where to start; `RBM.initialise` if left out.
     on_epoch : callable, optional
         Called with each `EpochRecord`.
     sample_weight : array-like of shape (n_samples,), optional
         How often each row counts.
-    **options
-        The other fields of `Config`.
+    method, sweeps, ..., seed
+        The other fields of `Config`, where they are described.
 
     Returns
     -------
@@ -80,6 +123,8 @@ def train(
     -----
     DataWarning
         Nothing can be learnt from `X`: it is blank once it is binarised.
+    TrainingAlarm
+        The alarms of the records, each kind once.
 
     Examples
     --------
@@ -89,20 +134,47 @@ def train(
     >>> result.rbm.W.shape
     (8, 9)
     """
-    known = [field.name for field in fields(Config)]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise InvalidParameter(
-            f"Options must be fields of Config: {', '.join(known)}. Got {', '.join(unknown)}. Correct the name."
-        )
-    config = Config(n_hidden, **options)
+    config = Config(
+        n_hidden,
+        method=method,
+        sweeps=sweeps,
+        chains=chains,
+        restarts=restarts,
+        temperatures=temperatures,
+        last_statistic=last_statistic,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        optimizer=optimizer,
+        momentum=momentum,
+        centered=centered,
+        data_moments=data_moments,
+        weight_decay=weight_decay,
+        max_weight_decay=max_weight_decay,
+        l1=l1,
+        max_norm=max_norm,
+        sparsity_target=sparsity_target,
+        sparsity_cost=sparsity_cost,
+        clip=clip,
+        binarize=binarize,
+        monitor=monitor,
+        patience=patience,
+        held_out=held_out,
+        engine=engine,
+        seed=seed,
+    )
     X = check_matrix(X, allow_nan=True)
     if (blank := describe_blank(X, config.binarize)) is not None:
         warnings.warn(blank, DataWarning, stacklevel=2)
     run = TrainingRun(X, config, valid=valid, initial=initial, sample_weight=sample_weight)
-    history = []
+    history, told = [], set[str]()
     for record in run.epochs():
         history.append(record)
+        for alarm in record.alarms:
+            if kind_of(alarm) not in told:
+                told.add(kind_of(alarm))
+                warnings.warn(f"epoch {record.epoch}: {alarm}", TrainingAlarm, stacklevel=2)
         if on_epoch is not None:
             on_epoch(record)
-    return TrainingResult(run.rbm, tuple(history), run.config)
+    return TrainingResult(run.rbm, tuple(history), run.config, run.held_out_rows)
