@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import harmonium
-from harmonium.datasets import CONVENTIONS, DataWarning, binarize
+from harmonium.datasets import CONVENTIONS, binarize
 from harmonium.datasets.binarize import describe_blank
-from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.errors import DataWarning, InvalidData, InvalidParameter
 from harmonium.random import Key
 
 GREY = np.array([[0.0, 0.25, 0.5, 0.75, 1.0]])

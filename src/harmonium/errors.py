@@ -44,5 +44,9 @@ class MissingExtra(HarmoniumError, ImportError):
     """An optional dependency is not installed; the message gives the install command."""
 
 
+class DataWarning(UserWarning):
+    """Data keep the contract, and nothing can be learnt from them."""
+
+
 class TrainingAlarm(UserWarning):
     """What looks wrong in a training run, and what to do, in words: a warning, as the run goes on."""

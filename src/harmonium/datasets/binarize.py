@@ -13,11 +13,6 @@ from harmonium.random import Key, as_key
 
 CONVENTIONS = ("threshold", "sample", "none")
 
-
-class DataWarning(UserWarning):
-    """Data keep the contract, and nothing can be learnt from them."""
-
-
 _BLANK = 1.01 / 255
 
 # Philox holds about a hundred bytes for each number it draws, so a block takes some 30 MB, whatever the data's size.

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets.binarize import DataWarning, describe_blank
-from harmonium.errors import TrainingAlarm
+from harmonium.datasets.binarize import describe_blank
+from harmonium.errors import DataWarning, TrainingAlarm
 from harmonium.inputs import check_matrix
 from harmonium.rbm import RBM
 from harmonium.training.alarms import kind_of
