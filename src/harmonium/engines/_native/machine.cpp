@@ -16,7 +16,7 @@ static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 template <class T>
 T* Buffer<T>::reserve(size_t n) {
-    if (n > size_) {
+    if (n > size_ || !data_) {  // memory also for nothing: a null pointer may not be copied to
         std::free(data_);
         size_ = 0;
         // Large buffers ask for large pages: a step walks through all of them, and misses in the page tables are slow.
