@@ -36,6 +36,7 @@ def test_many_rows_are_as_few(stack):
     np.testing.assert_array_equal(stack.transform(many), np.tile(stack.transform(BARS), (300, 1)))
 
 
+@pytest.mark.filterwarnings("ignore::harmonium.errors.TrainingAlarm")  # a few steps at a high rate
 def test_layers_are_trained_greedily(engine):
     """The first layer is what `train` makes; the second is what `train` makes of its means."""
     seen = []
@@ -72,6 +73,7 @@ def test_layers_may_have_options_of_their_own():
     assert (second.binarize, second.seed) == ("none", 9)
 
 
+@pytest.mark.filterwarnings("ignore::harmonium.errors.TrainingAlarm")  # a few steps at a high rate
 def test_a_trained_stack_keeps_what_matters():
     """Means passed up and down say more about bars and stripes than their means do."""
     stack = train_stack(BARS, [16, 12], epochs=400, batch_size=7, learning_rate=0.1, seed=1).stack

@@ -75,7 +75,7 @@ def _one(X, test, config: Config) -> Run:
 
 def table(content: dict) -> str:
     lines = [
-        "| set | rows × columns | hidden | independent units | all defaults | best epoch | weight decay | "
+        "| set | rows × columns | hidden | independent units | all defaults | best epoch | last weight decay | "
         "best fixed decay of those tried | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -96,7 +96,7 @@ def table(content: dict) -> str:
         grid = "–" if best is None else f"{_told(best)} at {best['settings']['config']['weight_decay']:g}"
         lines.append(
             f"| {name.removeprefix('density/')} | {n:,} × {first['n_visible']} | {n_hidden} | "
-            f"{first['independent']:.2f} | **{_told(first)}** | {first['best_epoch']:,} | {first['weight_decay']:g} | "
+            f"{first['independent']:.2f} | {_told(first)} | {first['best_epoch']:,} | {first['weight_decay']:g} | "
             f"{grid}{f', of {len(fixed)}' if fixed else ''} | {first['training_seconds']:.0f} |"
         )
     return "\n".join(lines)
