@@ -397,7 +397,7 @@ def test_fit_with_holes_and_weights_is_train_of_the_core(method, engine):
         "momentum": 0.0,
         "centered": False,
     }
-    config = harmonium.Config(8, method=method, engine=engine, weight_decay=0.0, binarize="none", **options)
+    config = harmonium.Config(8, method=method, engine=engine, weight_decay=0.0, binarize="sample", **options)
     run = harmonium.TrainingRun(HOLES[:200], config, sample_weight=weights)
     for _ in run.steps():
         pass
