@@ -159,6 +159,8 @@ CLOSE = {
     "theory.certified_sweeps": lambda: theory.certified_sweeps(MACHINE),
     "theory.contraction_rate": lambda: theory.contraction_rate(MACHINE),
     "theory.coupling_bias": lambda: theory.coupling_bias(MACHINE),
+    "theory.clique_potentials": lambda: theory.clique_potentials(MACHINE),
+    "theory.interactions": lambda: theory.interactions(-(rng().random((2, 2, 2)) ** 2)),
     "theory.data_model_distance": lambda: theory.data_model_distance(MACHINE, SIX),
     "theory.dobrushin": lambda: theory.dobrushin(MACHINE),
     "theory.fischer_igel": lambda: theory.fischer_igel(MACHINE),
