@@ -288,7 +288,7 @@ def test_the_command_trains_on_holes_and_fills_them(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--chains", "1"], "--chains must"),
+        (["--chains", "0"], "--chains must"),
         (["--method", "ais"], "--method must"),
         (["--burn-in", "-1"], "--burn-in must"),
         (["--binarize", "x"], "--binarize must"),

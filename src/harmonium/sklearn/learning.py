@@ -88,7 +88,7 @@ class Learning:
 
 def _first_machine(batches: Batches | SparseBatches, config: Config, key: Key) -> RBM:
     if isinstance(batches, Batches):
-        return RBM.initialise(batches.X, config.n_hidden, key, sample_weight=batches.sample_weight)
+        return RBM.initialise(batches.as_learnt(), config.n_hidden, key, sample_weight=batches.sample_weight)
     nowhere = RBM.initialise(np.zeros((1, batches.n_visible), np.uint8), config.n_hidden, key)
     return RBM(nowhere.W, bias_of_means(*batches.totals).astype(np.float32), nowhere.c)
 

@@ -42,7 +42,7 @@ class SparseBatches:
     Attributes
     ----------
     totals : pair of float64 arrays of shape (n_visible,)
-        As in `harmonium.inputs.observed_totals`, of the data as they are.
+        As in `harmonium.inputs.observed_totals`, of the data as they are learnt.
     sample_weight, n_samples, n_visible, n_batches, data_means
         As in `Batches`.
 
@@ -68,14 +68,13 @@ class SparseBatches:
         missing = np.isnan(X.data) if X.dtype.kind == "f" else np.zeros(X.nnz, bool)
         self._missing = missing if missing.any() else None
         values = np.where(missing, 0, X.data) if self._missing is not None else X.data
-        self.totals = self._totals(values)
         self._is_binary = bool(np.all((values == 0) | (values == 1)))
         if config.binarize == "threshold":
             values, self._is_binary = values > 0.5, True
         self._drawn_anew = config.binarize == "sample" and not self._is_binary
         self._grey = values  # what is drawn from, where it is drawn anew
         self._values = np.array(values, np.uint8 if self._is_binary or self._drawn_anew else np.float32)
-        total, count = self.totals if config.binarize != "threshold" else self._totals(values)
+        self.totals = total, count = self._totals(values)
         if not count.any():
             raise InvalidData("X must hold at least one observed entry. Got only NaN. Check how it was made.")
         means = np.divide(total, count, where=count > 0, out=np.full(self.n_visible, 0.5))
