@@ -15,7 +15,7 @@ KINDS = {
     "pt": {"method": "pt", "temperatures": 4, "sweeps": 60},
     "pt, adam": {"method": "pt", "temperatures": 3, "sweeps": 60, "optimizer": "adam"},
     "exact, adam": {"method": "exact", "optimizer": "adam"},
-    "missing": {"method": "pcd"},
+    "missing": {"method": "pcd", "epochs": 3},
 }
 
 

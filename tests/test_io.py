@@ -333,6 +333,13 @@ def test_wrong_tensors_are_refused(tmp_path, name):
         RBM.load(path)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_no_array_of_any_file_holds_what_is_no_number(tmp_path, value):
+    write_tensors(tmp_path / "f", "kind", {"a": np.zeros(3), "b": np.float32([1, value])}, {})
+    with pytest.raises(UnreadableFile, match="must hold finite numbers"):
+        read_tensors(tmp_path / "f", "kind")
+
+
 WRONG_CHECKPOINTS = {
     "no velocity": ({"velocity.W": None}, {}),
     "velocity of another shape": ({"velocity.b": np.zeros(2, np.float32)}, {}),

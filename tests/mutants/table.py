@@ -23,7 +23,7 @@ CHECKPOINTS = "tests/test_checkpoints.py"
 RESUME = "tests/test_resume.py -k early"
 IO = "tests/test_io.py"
 RUNS = "tests/test_run_directory.py"
-ANNEALED = "tests/test_annealed.py -k 'definition or exactly or errors or variance or Bennett or bennett'"
+ANNEALED = "tests/test_annealed.py -k 'definition or exactly or errors or variance or Bennett or bennett or log_mean'"
 EXACT = "tests/test_exact.py"
 DIAGNOSTICS = "tests/test_diagnostics.py"
 MONITORS = "tests/test_monitors.py"
@@ -438,7 +438,7 @@ PYTHON = [
             "the sides lean inwards",
             "lower, upper = ends[0][0], ends[1][1]",
             "lower, upper = ends[0][1], ends[1][0]",
-            "tests/test_annealed.py -k verdicts",
+            "tests/test_annealed.py -k 'verdicts or small_machines'",
         ),
     ),
 ]
