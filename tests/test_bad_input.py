@@ -144,7 +144,7 @@ PARAMETERS = {
 
 
 # None means: chosen for the data.
-CHOSEN = {"method", "chains", "epochs", "learning_rate", "weight_decay"}
+CHOSEN = {"method", "sweeps", "chains", "last_statistic", "epochs", "learning_rate", "momentum", "weight_decay"}
 
 
 @pytest.mark.parametrize(

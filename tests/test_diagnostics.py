@@ -8,10 +8,12 @@ import pytest
 from oracles import Exact, random_parameters, row_number
 from scipy.stats import norm, rankdata
 
-from harmonium import RBM, exact_sample, gibbs_chain, sample
+from harmonium import RBM, Key, exact_sample, gibbs_chain, sample
+from harmonium.engines import make_engine
 from harmonium.errors import InvalidData, InvalidParameter, Unreliable
 from harmonium.sampling import autocorrelation_time, effective_sample_size, r_hat, running_moments, thinned_sample
 from harmonium.sampling.diagnostics import autocovariance
+from harmonium.sampling.gibbs import GibbsState, step
 
 
 def autoregressive(phi, chains, draws, seed=0):
@@ -146,12 +148,24 @@ def test_what_are_no_draws_is_refused(function, x):
 # Averages without chains ----------------------------------------------------------------------------------------------
 
 
+def chain_of(rbm, chains, key, engine):
+    """The start that `sample` draws with a key, and the states of the sweeps from there with the same key."""
+    start, engine_ = sample(rbm, chains, sweeps=0, seed=key, engine=engine), make_engine(rbm, engine)
+
+    def sweeps():
+        state = GibbsState(engine_.encode(start), 0)
+        while True:
+            state = step(engine_, state, key)
+            yield engine_.decode(state.v)
+
+    return start, sweeps()
+
+
 @pytest.mark.parametrize(("chains", "groups"), [(2, 2), (10, 10), (23, 10)])
 def test_running_moments_are_averages_over_the_chains(engine, chains, groups):
-    """Of the very chains of `gibbs_chain`: means over all of them, errors from groups."""
+    """Of one Gibbs chain: means over all of them, errors from groups."""
     rbm = RBM(*PARAMETERS)
-    start = sample(rbm, chains, sweeps=0, seed=3, engine=engine)
-    chain = gibbs_chain(rbm, start, seed=3, engine=engine)
+    start, chain = chain_of(rbm, chains, Key(3).derive("running_moments"), engine)
     v = np.array(list(itertools.islice(chain, 12)))[5:].astype(np.float64)
     h = rbm.mean_h_from_v(v.reshape(-1, 4)).reshape(7, chains, 3)
     each = np.einsum("sci,scj->cij", h, v) / 7, v.mean(axis=0), h.mean(axis=0)
@@ -225,9 +239,8 @@ def test_moments_of_too_little_are_refused(options):
 
 def test_thinned_samples_are_states_of_the_chains(engine):
     rbm = RBM(*PARAMETERS)
-    start = sample(rbm, 4, sweeps=0, seed=6, engine=engine)
+    start, chain = chain_of(rbm, 4, Key(6).derive("thinned_sample"), engine)
     found = thinned_sample(rbm, 25, start=start, chains=4, seed=6, engine=engine)
-    chain = gibbs_chain(rbm, start, seed=6, engine=engine)
     states = list(itertools.islice(chain, found.sweeps))
     kept = np.concatenate(states[:: -found.every][6::-1])
     np.testing.assert_array_equal(found.samples, kept[:25])

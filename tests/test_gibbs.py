@@ -60,11 +60,12 @@ CLAMPS = {
 def test_chains_are_the_replay(engine, clamp, beta):
     parameters, start, key = dyadic_parameters(21, 13), random_states(9, 13), Key(77)
     rbm = RBM(*parameters)
-    expected = replay(parameters, start, key, 6, beta, clamp)
+    expected = replay(parameters, start, key.derive("gibbs_chain"), 6, beta, clamp)
     chain = gibbs_chain(rbm, start, seed=key, beta=beta, clamp=clamp, engine=engine)
     for got, states in zip(itertools.islice(chain, 6), expected, strict=True):
         assert got.dtype == np.uint8
         np.testing.assert_array_equal(got, states)
+    expected = replay(parameters, start, key.derive("sample"), 6, beta, clamp)
     for sweeps in (1, 2, 6):
         got = sample(rbm, start=start, sweeps=sweeps, seed=77, beta=beta, clamp=clamp, engine=engine)
         np.testing.assert_array_equal(got, expected[sweeps - 1])
@@ -80,7 +81,9 @@ def test_no_sweeps_return_the_start_with_its_clamp(engine):
 def test_without_a_start_chains_begin_at_the_visible_biases_and_at_fair_coins(engine):
     """In turn: chains that all start alike may all miss the same mode."""
     W, b, c = dyadic_parameters(3, 13)
-    expected = Key(5).on(START).uniform(40, 13) < np.where(np.arange(40)[:, None] % 2, 0.5, logistic(b))
+    expected = Key(5).derive("sample").on(START).uniform(40, 13) < np.where(
+        np.arange(40)[:, None] % 2, 0.5, logistic(b)
+    )
     np.testing.assert_array_equal(sample(RBM(W, b, c), 40, sweeps=0, seed=5, engine=engine), expected)
 
 
@@ -106,7 +109,7 @@ def test_a_single_sweep_at_beta_zero_forgets_everything(engine):
     """Fair coins from the noise alone, whatever the weights."""
     key, start = Key(4), random_states(50, 10)
     got = sample(RBM(*random_parameters(7, 10, scale=50)), start=start, sweeps=1, seed=key, beta=0, engine=engine)
-    np.testing.assert_array_equal(got, key.on(VISIBLE).uniform(50, 10) < 0.5)
+    np.testing.assert_array_equal(got, key.derive("sample").on(VISIBLE).uniform(50, 10) < 0.5)
 
 
 def test_the_start_is_left_as_it_was(engine):

@@ -8,7 +8,10 @@ import pytest
 
 from harmonium import RBM, TrainingRun, datasets
 from harmonium.deep import Stack
+from harmonium.errors import UnreadableFile
+from harmonium.io import read_tensors
 from harmonium.training import RunDirectory
+from harmonium.training.checkpoint import RESULTS
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = sorted(path.name for path in GOLDEN.iterdir())
@@ -51,7 +54,15 @@ def test_models_load(version):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", RUNS)
-def test_runs_are_continued(version, method):
+def test_runs_are_continued_or_refused_in_words(version, method):
+    """A run goes on with the bits that it began with, or not at all: `RESULTS` counts the changes of them."""
+    path = GOLDEN / version / f"run-{method}" / "checkpoint.safetensors"
+    results = read_tensors(path, "checkpoint")[1].get("results", 1)
+    if results != RESULTS:
+        with pytest.raises(UnreadableFile, match=rf"version {RESULTS} of.*Got version {results}\. Go on"):
+            RunDirectory.open(path.parent)
+        assert RBM.load(path.parent / "model.safetensors").n_hidden == 2
+        return
     directory, state = RunDirectory.open(GOLDEN / version / f"run-{method}")
     config, history = directory.config, directory.history()
     assert (config.method, config.n_hidden, config.n_epochs, config.patience, config.seed) == (method, 2, 3, 5, 7)

@@ -19,6 +19,7 @@ from harmonium.errors import DataUnavailable, HarmoniumError, InvalidParameter, 
 from harmonium.io import atomic_write, read_tensors, temporary, write_tensors
 from harmonium.io.temporary import temporary_directory, temporary_file
 from harmonium.training import TrainingState, load_checkpoint, save_checkpoint
+from harmonium.training.checkpoint import RESULTS
 
 THREE_PARTS = r"(?s)must .*\. Got.*\. .*\.$"
 
@@ -215,7 +216,13 @@ def test_checkpoints_come_back(tmp_path, with_chains):
     state = training_state()
     if not with_chains:
         state = TrainingState(state.rbm, state.velocity, None, state.step)
-    config = Config(n_hidden=2, method="pcd" if with_chains else "cd", chains=5, seed=2**64 - 1, learning_rate=1 / 3)
+    config = Config(
+        n_hidden=2,
+        method="pcd" if with_chains else "cd",
+        chains=5 if with_chains else None,
+        seed=2**64 - 1,
+        learning_rate=1 / 3,
+    )
     save_checkpoint(tmp_path / "f", state, config, data="digits")
     back, got, attributes = load_checkpoint(tmp_path / "f")
     assert (got, attributes, back.step) == (config, {"data": "digits"}, 17)
@@ -346,6 +353,8 @@ WRONG_CHECKPOINTS = {
     "chains of another width": ({"chains": np.zeros((5, 0), np.uint8)}, {}),
     "chains that are no bytes": ({"chains": np.zeros((5, 1), np.float32)}, {}),
     "flat chains": ({"chains": np.zeros(5, np.uint8)}, {}),
+    "results of another version": ({}, {"results": RESULTS + 1}),
+    "results of the first version": ({}, {"results": None}),
     "no step": ({}, {"step": None}),
     "negative step": ({}, {"step": -1}),
     "no config": ({}, {"config": None}),

@@ -102,7 +102,8 @@ def test_a_row_without_observations_has_no_gradient():
 # Training -------------------------------------------------------------------------------------------------------------
 
 
-PCD = {"method": "pcd", "chains": 100, "weight_decay": 1e-3, "momentum": 0.5}
+COMMON = {"weight_decay": 1e-3, "momentum": 0.5}
+PCD = {"method": "pcd", "chains": 100, **COMMON}
 
 
 def with_holes(n_rows, share, seed):
@@ -134,8 +135,9 @@ def test_training_with_holes_is_better_than_filling_them_with_means():
 def finished(X, **options):
     """A run at its end, with what else it needs said in `options`."""
     more = {name: options.pop(name) for name in ("sample_weight", "initial", "state") if name in options}
+    common = PCD if options.get("method", "pcd") == "pcd" else COMMON
     run = TrainingRun(
-        X, Config(**{**PCD, "n_hidden": 3, "epochs": 4, "batch_size": 6, "binarize": "none"} | options), **more
+        X, Config(**{**common, "n_hidden": 3, "epochs": 4, "batch_size": 6, "binarize": "none"} | options), **more
     )
     for _ in run.steps():
         pass
@@ -154,7 +156,7 @@ def test_a_run_with_holes_and_weights_resumes_bit_for_bit(method, grey, engine, 
     _, holes = with_holes(31, 0.3, seed=1)
     holes = holes * 0.8 if grey else holes
     weights = 1.0 + np.arange(31) % 3
-    options = {**PCD, "method": method, "binarize": "sample", "engine": engine}
+    options = {**(PCD if method == "pcd" else COMMON), "method": method, "binarize": "sample", "engine": engine}
     config = Config(3, epochs=3, batch_size=6, **options)
     whole, part = (TrainingRun(holes, config, sample_weight=weights) for _ in range(2))
     for _ in whole.steps():

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from oracles import dyadic_parameters, logistic, random_parameters, random_states
 
+import harmonium
 from harmonium import RBM, Config, TrainingRun
-from harmonium.engines import NumpyEngine, Phase, Rates, make_engine
+from harmonium.engines import ENGINES, NumpyEngine, Phase, Rates, make_engine
 from harmonium.errors import InvalidParameter
 from harmonium.rbm import Statistics
+from harmonium.training.config import METHODS
+from harmonium.training.negative import Positive
 from harmonium.training.optimizer import Optimizer
 
 N_HIDDEN, N_VISIBLE = 4, 7
@@ -23,15 +26,22 @@ def phases(engine, seed=0):
     return sides
 
 
+def side(optimizer, phase):
+    """The data's side of a step."""
+    return Positive(phase, phase.mean_h, optimizer.offsets(phase))
+
+
 def steps(engine_name, n=1, rate=0.1, **options):
     """The change of W, b and c over `n` steps along the same gradient, that gradient, and the start."""
-    config = Config(N_HIDDEN, **{"momentum": 0.0, "weight_decay": 0.0, "centered": False} | options)
+    if options.get("optimizer") != "adam":
+        options = {"momentum": 0.0} | options
+    config = Config(N_HIDDEN, **{"weight_decay": 0.0, "centered": False} | options)
     start = RBM(*(x.astype(np.float32) for x in random_parameters(N_HIDDEN, N_VISIBLE)))
     engine, optimizer = make_engine(start, engine_name), Optimizer(config, MEANS, {})
     positive, negative = phases(engine)
     gradient = engine.moments(positive) - engine.moments(negative)
     for step in range(n):
-        optimizer.ascend(engine, positive, negative, rate, step)
+        optimizer.ascend(engine, side(optimizer, positive), negative, rate, step)
     end = engine.rbm
     return [end.W - start.W, end.b - start.b, end.c - start.c], gradient, start
 
@@ -81,7 +91,7 @@ def test_the_activity_is_a_moving_average(engine):
         data, before = engine_.moments(positive).h, engine_.rbm.c
         activity = data if activity is None else 0.95 * activity + 0.05 * data
         slope = data - engine_.moments(negative).h - 0.5 * (activity - 0.2)
-        optimizer.ascend(engine_, positive, negative, 0.1, step)
+        optimizer.ascend(engine_, side(optimizer, positive), negative, 0.1, step)
         np.testing.assert_allclose(engine_.rbm.c - before, 0.1 * slope, atol=1e-6)
 
 
@@ -122,9 +132,11 @@ def test_a_gradient_that_is_known_without_chains_is_used_as_it_is(engine):
     positive, negative = phases(engine_)
     known = engine_.moments(negative)
     config = Config(N_HIDDEN, momentum=0.0, weight_decay=0.0)
-    Optimizer(config, MEANS, {}).ascend(engine_, positive, Statistics(*known), 0.1, 0)
+    optimizer = Optimizer(config, MEANS, {})
+    optimizer.ascend(engine_, side(optimizer, positive), Statistics(*known), 0.1, 0)
     other = make_engine(start, engine)
-    Optimizer(config, MEANS, {}).ascend(other, positive, negative, 0.1, 0)
+    optimizer = Optimizer(config, MEANS, {})
+    optimizer.ascend(other, side(optimizer, positive), negative, 0.1, 0)
     close([engine_.rbm.W, engine_.rbm.b, engine_.rbm.c], [other.rbm.W, other.rbm.b, other.rbm.c], atol=5e-6)
 
 
@@ -134,6 +146,7 @@ def test_a_gradient_that_is_known_without_chains_is_used_as_it_is(engine):
 class Mirrored(NumpyEngine):
     """Draws flipped visible units with the noise 1 - u: what the unflipped machine would have drawn, flipped."""
 
+    name = "mirrored"
     flipped = np.zeros(N_VISIBLE, bool)
 
     def bernoulli(self, logits, key, beta=1.0):
@@ -144,21 +157,21 @@ class Mirrored(NumpyEngine):
 
 
 def trained(X, initial, flipped, **options):
-    run = TrainingRun(X, Config(N_HIDDEN, epochs=5, batch_size=10, engine="numpy", **options), initial=initial)
-    run.engine = Mirrored(initial)
-    run.engine.flipped = flipped
+    Mirrored.flipped = flipped
+    run = TrainingRun(X, Config(N_HIDDEN, epochs=5, batch_size=10, engine="mirrored", **options), initial=initial)
     for _ in run.steps():
         pass
     return run.rbm
 
 
-@pytest.mark.parametrize("method", ["cd", "pcd"])
+@pytest.mark.parametrize("method", ["cd", "pcd", "fpcd"])
 @pytest.mark.parametrize("options", [{}, {"max_norm": 1.5}, {"weight_decay": 0.1, "momentum": 0.9}], ids=str)
-def test_centred_training_does_not_care_which_state_is_called_one(method, options):
+def test_centred_training_does_not_care_which_state_is_called_one(method, options, monkeypatch):
     """Flip any visible units, keep the noise: the result is the flipped result; without centring it is not."""
+    monkeypatch.setitem(ENGINES, "mirrored", Mirrored)
     X = random_states(60, N_VISIBLE, 5).astype(float)
     initial = RBM(*dyadic_parameters(N_HIDDEN, N_VISIBLE))
-    options = {"method": method, "learning_rate": 0.3, "chains": 20} | options
+    options = {"method": method, "learning_rate": 0.3, "chains": None if method == "cd" else 20} | options
     for mask in (0b1111111, 0b0010011, 0b1000000):
         flipped = ((mask >> np.arange(N_VISIBLE)) & 1).astype(bool)
         X_flipped = np.where(flipped, 1 - X, X)
@@ -178,7 +191,7 @@ def test_offsets_are_the_means_of_the_data_and_a_moving_average_of_the_hidden_un
     expected = None
     for step in range(3):
         positive, negative = phases(engine, step)
-        optimizer.ascend(engine, positive, negative, 1e-3, step)
+        optimizer.ascend(engine, side(optimizer, positive), negative, 1e-3, step)
         mean = positive.mean_h.mean(axis=0)
         expected = mean if expected is None else 0.99 * expected + 0.01 * mean
         np.testing.assert_allclose(optimizer.arrays()["hidden_means"], expected, atol=1e-6)
@@ -214,6 +227,7 @@ def test_every_choice_survives_a_checkpoint(engine):
     ("name", "value"),
     [
         *[("l1", -1), ("max_norm", -1), ("clip", np.nan), ("sparsity_target", 0), ("sparsity_target", 1)],
+        *[("momentum", 1.0), ("momentum", -0.1), ("sweeps", 0), ("last_statistic", "mean")],
         *[("restarts", 1.5), ("centered", "yes"), ("data_moments", 2), ("optimizer", "rmsprop"), ("method", "ml")],
         *[("temperatures", 1), ("patience", -1), ("monitor", "all")],
     ],
@@ -221,6 +235,60 @@ def test_every_choice_survives_a_checkpoint(engine):
 def test_a_choice_out_of_range_is_refused(name, value):
     with pytest.raises(InvalidParameter, match=rf"^{name} must .*Got .*\. "):
         Config(3, **{name: value})
+
+
+EVERY = {"sweeps": 3, "chains": 7, "restarts": 0.1, "temperatures": 4, "last_statistic": "mean_field"}
+OF_METHODS = {
+    "cd": {"sweeps", "last_statistic"},
+    "pcd": {"sweeps", "chains", "restarts", "last_statistic"},
+    "fpcd": {"sweeps", "chains", "restarts", "last_statistic"},
+    "pt": {"sweeps", "chains", "temperatures"},
+    "exact": set(),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", EVERY)
+def test_an_option_of_a_method_changes_its_result_or_is_refused(method, name):
+    """Also where the method is chosen for the data: then by `for_data`."""
+
+    def learnt(**options):
+        X = random_states(30, N_VISIBLE)
+        options = {"batch_size": 10, "epochs": 2, "seed": 3} | options
+        return harmonium.train(X, N_HIDDEN, method=method, **options).rbm.W
+
+    if name in OF_METHODS[method]:
+        assert (learnt(**{name: EVERY[name]}) != learnt()).any()
+        return
+    with pytest.raises(InvalidParameter, match=rf'^{name} must come with method ".*Got it with "{method}".*Leave it'):
+        Config(3, method, **{name: EVERY[name]})
+    if method == "pt":
+        with pytest.raises(InvalidParameter, match=rf"^{name} must come with"):
+            Config(3, **{name: EVERY[name]}).for_data(10, 10)
+
+
+@pytest.mark.parametrize("value", [0.5, 0.9])
+def test_momentum_is_of_gradient_ascent_alone(value):
+    with pytest.raises(InvalidParameter, match=r'^momentum must come with optimizer "sgd"\. Got it with "adam"'):
+        Config(3, optimizer="adam", momentum=value)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3])
+def test_a_target_needs_a_cost(value):
+    with pytest.raises(InvalidParameter, match=r"^sparsity_target must come with a sparsity_cost above 0\."):
+        Config(3, sparsity_target=value)
+
+
+def test_what_was_left_out_is_chosen_where_it_is_of_use_and_nowhere_else():
+    for method in METHODS:
+        chosen = Config(3, method).for_data(50, 10)
+        for name in EVERY:
+            assert (getattr(chosen, name) is not None) == (name in OF_METHODS[method])
+        assert chosen == chosen.for_data(50, 10)
+        assert chosen.momentum == 0.5
+        assert chosen.sparsity_target is None
+    assert Config(3, optimizer="adam").for_data(50, 10).momentum is None
+    assert Config(3, sparsity_cost=1.0).for_data(50, 10).sparsity_target == 0.1
 
 
 def test_rates_of_nothing_change_nothing(engine):

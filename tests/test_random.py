@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harmonium import Key
+from harmonium import Key, random
 from harmonium.errors import InvalidParameter
-from harmonium.random import as_key, philox4x32
+from harmonium.random import as_key, as_seed, philox4x32
 
 VECTORS = Path(__file__).parent / "vectors" / "key_bits.csv"
 WORD = 2**32
@@ -108,6 +108,46 @@ def test_every_part_of_the_address_matters():
         assert (one != other).all()
     numbers = np.concatenate([block.ravel() for block in blocks])
     assert len(np.unique(numbers)) == len(numbers)
+
+
+def test_no_two_addresses_have_one_counter(monkeypatch):
+    """(seed, stream, step, row, column) can be read off the counter words, the seed and the word's place."""
+    seen = []
+    monkeypatch.setattr(random, "philox4x32", lambda counter, seed: seen.append((counter, seed)) or counter)
+    corners = [0, 1, WORD - 9]
+    for seed, stream, step, row in itertools.product([0, WORD, 2**64 - 1], corners, corners, corners):
+        seen.clear()
+        Key(seed, stream, step, row).bits(9, 10)
+        ((counter, used),) = seen
+        block, rows, steps, streams = (counter[..., i] for i in range(4))
+        assert used == seed
+        assert np.unique(steps) == step
+        assert np.unique(streams) == stream
+        np.testing.assert_array_equal(rows, np.broadcast_to(row + np.arange(9)[:, None], (9, 3)))
+        np.testing.assert_array_equal(block, np.broadcast_to(np.arange(3), (9, 3)))  # column = 4 block + place
+
+
+def test_rows_that_would_begin_again_are_refused():
+    assert Key(row=WORD - 3).bits(3, 2).shape == (3, 2)
+    with pytest.raises(InvalidParameter, match=r"^Rows of noise must end before 2\*\*32\. Got 4 from \d+ on\. Use"):
+        Key(row=WORD - 3).bits(4, 2)
+
+
+def test_a_derived_key_depends_on_all_of_its_parent():
+    parents = [Key(a, b, c, d) for a, b, c, d in itertools.product((0, 1, 7), repeat=4)]
+    labels = [(), (1,), ("1",), (1, 1), ("1, 1",), (0, 1, 7, 1), ("x",)]
+    seeds = [parent.derive(*x).seed for parent in parents for x in labels]
+    assert len(set(seeds)) == len(seeds)
+    for parent in parents:
+        whole = parent.derive_for_rows("x")
+        assert whole.rows_from(3) == parent.rows_from(3).derive_for_rows("x")
+        assert whole.seed == Key(parent.seed, parent.stream, parent.step).derive("x").seed
+
+
+def test_a_seed_stands_for_a_whole_key():
+    assert as_seed(5) == as_seed(Key(5)) == 5
+    keys = [Key(5), Key(5).at(1), Key(5).on(1), Key(5).rows_from(1), Key(6)]
+    assert len({as_seed(key) for key in keys}) == len(keys)
 
 
 def test_keys_are_values():

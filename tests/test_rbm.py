@@ -17,7 +17,7 @@ from oracles import (
     row_number,
 )
 
-from harmonium import RBM
+from harmonium import RBM, Key
 from harmonium.errors import DataUnavailable, InvalidData, InvalidParameter, OutOfReach, UnreadableFile
 
 SHAPES = [(n, m) for n in range(12) for m in range(1, 13) if n + m <= 12]
@@ -343,3 +343,20 @@ def test_loading_what_is_not_there_or_not_a_model(tmp_path):
     (tmp_path / "text").write_text("hello")
     with pytest.raises(UnreadableFile):
         RBM.load(tmp_path / "text")
+
+
+# Draws ---------------------------------------------------------------------------------------------------------------
+
+
+def test_draws_are_on_where_their_noise_is_below_the_mean():
+    rbm, v, h = RBM(*random_parameters(3, 5)), random_states(20, 5), random_states(20, 3)
+    key = Key(4).at(2)
+    drawn = rbm.sample_h_from_v(v, seed=key)
+    u = key.derive("sample_h_from_v").uniform(20, 3)
+    np.testing.assert_array_equal(drawn, u < rbm.mean_h_from_v(v))
+    assert drawn.dtype == np.uint8
+    u = Key(7).derive("sample_v_from_h").uniform(20, 5)
+    np.testing.assert_array_equal(rbm.sample_v_from_h(h, seed=7), u < rbm.mean_v_from_h(h))
+    np.testing.assert_array_equal(rbm.sample_h_from_v(v[7:], seed=key.rows_from(7)), drawn[7:])
+    with pytest.raises(InvalidData):
+        rbm.sample_v_from_h(v)

@@ -207,6 +207,5 @@ def test_the_method_tells_choices_apart():
         "method": "cd",
         "schedule": "linear",
         "binarize": "threshold",
-        "last_statistic": "sampled",
     }
     assert len({describe_method(Config(5, **(base | option)), 10, 9) for option in options}) == len(options)

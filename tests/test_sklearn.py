@@ -323,7 +323,7 @@ def test_fit_is_train_of_the_core(method, binarize, engine):
         8,
         epochs=2,
         batch_size=10,
-        chains=10,
+        chains=10 if parameters["method"] == "pcd" else None,
         learning_rate=0.1,
         schedule="constant",
         seed=7,
@@ -391,7 +391,7 @@ def test_fit_with_holes_and_weights_is_train_of_the_core(method, engine):
     options = {
         "epochs": 2,
         "batch_size": 10,
-        "chains": 10,
+        "chains": 10 if method == "pcd" else None,
         "learning_rate": 0.1,
         "schedule": "constant",
         "momentum": 0.0,

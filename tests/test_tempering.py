@@ -296,7 +296,7 @@ def test_seeds_decide_and_nothing_else(engine):
 
 def test_the_sampler_is_its_steps():
     """Too short a run for the ladder to move: linear temperatures, and the samples are the cold rows."""
-    rbm, key = RBM(*random_parameters(6, 9)), Key(4).derive("tempered")
+    rbm, key = RBM(*random_parameters(6, 9)), Key(4).derive("sample_tempered")
     data = random_states(30, 9) * [1, 1, 1, 0, 1, 1, 1, 1, 1]
     for X, base in ((None, np.zeros(9)), (data, np.log((data.sum(0) + 0.5) / (30.5 - data.sum(0))))):
         engine, betas = make_engine(rbm), np.linspace(0, 1, 4)

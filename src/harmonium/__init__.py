@@ -1,5 +1,8 @@
 """Harmonium: restricted Boltzmann machines, exact where exactness is possible and honest where it is not."""
 
+import importlib
+import types
+
 from harmonium import datasets, errors, theory
 from harmonium.likelihood import (
     Evaluation,
@@ -36,6 +39,9 @@ from harmonium.sampling import (
     thinned_sample,
 )
 from harmonium.training import Config, TrainingResult, TrainingRun, train
+
+# Modules that load scikit-learn, Keras or Matplotlib do so when they are first asked for.
+_LAZY = frozenset({"deep", "keras", "report", "sklearn"})
 
 __version__ = "0.1.0"
 
@@ -79,3 +85,13 @@ __all__ = [
     "thinned_sample",
     "train",
 ]
+
+
+def __getattr__(name: str) -> types.ModuleType:
+    if name in _LAZY:
+        return importlib.import_module(f"harmonium.{name}")
+    raise AttributeError(f"module 'harmonium' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -15,7 +15,7 @@ from harmonium.engines import make_engine
 from harmonium.errors import InvalidParameter, UnreadableFile
 from harmonium.inputs import check_count, check_matrix
 from harmonium.io import read_tensors, write_tensors
-from harmonium.random import Key
+from harmonium.random import Key, as_seed
 from harmonium.rbm import RBM
 from harmonium.training import EpochRecord, TrainingResult, train
 
@@ -199,7 +199,7 @@ def train_stack(
             f"n_hidden must name at least one layer, and layers hold one dict for each. Got {len(sizes)} sizes and "
             f"{len(per_layer)} dicts. Pass an empty dict for a layer without options of its own."
         )
-    seed = Key(options.pop("seed", 0))
+    seed = Key(as_seed(options.pop("seed", 0)))
     results: list[TrainingResult] = []
     for k, (size, own) in enumerate(zip(sizes, per_layer, strict=True)):
         # Each layer has noise of its own; the first is what `harmonium.train` makes of the seed.

@@ -66,8 +66,8 @@ def philox4x32(counter: npt.NDArray[np.uint32], seed: int) -> npt.NDArray[np.uin
 class Key:
     """The address of a block of noise. Immutable: a new purpose or a new step is a new key.
 
-    Algorithms that are given a key number its streams and steps themselves; separate uses need separate keys, by
-    `derive`.
+    Every public function derives a key for its own purpose from the seed or key that it is given, and numbers the
+    streams and steps of that one itself: two functions never draw the same noise, and keys that differ are separate.
 
     Parameters
     ----------
@@ -110,14 +110,28 @@ class Key:
         return Key(self.seed, self.stream, self.step, self.row + row)
 
     def derive(self, *labels: str | int) -> Key:
-        """An independent key for a purpose: its seed is a 64-bit BLAKE2b hash of this seed and `labels`."""
-        text = repr((self.seed, *(x if isinstance(x, str) else int(x) for x in labels))).encode()
+        """An independent key for a purpose: its seed is a 64-bit BLAKE2b hash of this whole key and `labels`."""
+        # A key that is only a seed is written as a number, any other as four: no two keys have the same text.
+        rest = self.stream, self.step, self.row
+        address = (self.seed, *rest) if any(rest) else self.seed
+        text = repr((address, *(x if isinstance(x, str) else int(x) for x in labels))).encode()
         return Key(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
 
+    def derive_for_rows(self, *labels: str | int) -> Key:
+        """As `derive`, but with the rows still to be counted: a chunk of rows draws what the whole would have drawn."""
+        return Key(self.seed, self.stream, self.step).derive(*labels).rows_from(self.row)
+
     def bits(self, n_rows: int, n_columns: int) -> npt.NDArray[np.uint32]:
-        """Uniform 32-bit integers, shape (n_rows, n_columns)."""
+        """Uniform 32-bit integers, shape (n_rows, n_columns).
+
+        Raises
+        ------
+        InvalidParameter
+            The rows go beyond 2**32, where they would start from 0 again.
+        """
         n_blocks = -(-n_columns // 4)
         words = np.empty((n_rows, 4 * n_blocks), np.uint32)
+        self._check_rows(n_rows)
         size = max(1, _BLOCK // max(1, n_blocks))
         for start in range(0, n_rows, size):
             part = words[start : start + size]
@@ -136,12 +150,19 @@ class Key:
     def uniform_at(self, rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """What `uniform` holds in some places, given by their rows and columns, shape (n_places,)."""
         counter = np.empty((len(rows), 4), np.uint32)
+        self._check_rows(int(rows.max(initial=-1)) + 1)
         counter[:, 0] = columns // 4
         counter[:, 1] = rows + self.row
         counter[:, 2] = self.step
         counter[:, 3] = self.stream
         bits = philox4x32(counter, self.seed)[np.arange(len(rows)), columns % 4]
         return (bits.astype(np.float64) + 0.5) * 2.0**-32
+
+    def _check_rows(self, n_rows: int) -> None:
+        if self.row + n_rows > 2**32:
+            raise InvalidParameter(
+                f"Rows of noise must end before 2**32. Got {n_rows} from {self.row} on. Use another key for them."
+            )
 
     def normal(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
         """Standard normal numbers by inversion, shape (n_rows, n_columns)."""
@@ -159,3 +180,9 @@ class Key:
 def as_key(seed: int | Key | Any) -> Key:
     """`seed` itself if it is a key, else `Key(seed)`."""
     return seed if isinstance(seed, Key) else Key(check_count(seed, "seed", minimum=0))
+
+
+def as_seed(seed: int | Key | Any) -> int:
+    """The number that stands for a seed or key: of a key that is more than its seed, a hash of all of it."""
+    key = as_key(seed)
+    return key.seed if key == Key(key.seed) else key.derive("seed").seed

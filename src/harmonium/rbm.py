@@ -235,6 +235,14 @@ class RBM:
         """E[v | h] = sigmoid(W'h + b), shape (batch, n_visible). (6)"""
         return expit(self.logits_v(h))
 
+    def sample_h_from_v(self, v: Any, *, seed: int | Key = 0) -> npt.NDArray[np.uint8]:
+        """A draw of h given v, shape (batch, n_hidden): each unit on where its noise is below E[h | v]."""
+        return _draw(self.mean_h_from_v(v), as_key(seed).derive_for_rows("sample_h_from_v"))
+
+    def sample_v_from_h(self, h: Any, *, seed: int | Key = 0) -> npt.NDArray[np.uint8]:
+        """A draw of v given h, shape (batch, n_visible): each unit on where its noise is below E[v | h]."""
+        return _draw(self.mean_v_from_h(h), as_key(seed).derive_for_rows("sample_v_from_h"))
+
     def log_p_h_from_v(self, h: Any, v: Any) -> Array:
         """log p(h | v), shape (batch,): a sum over the independent hidden units. (7)"""
         logits = self.logits_h(v)
@@ -421,3 +429,7 @@ class RBM:
                 f"v and h must have the same number of rows. Got {n_rows} and {len(x)}. Pass pairs of states."
             )
         return x
+
+
+def _draw(p: Array, key: Key) -> npt.NDArray[np.uint8]:
+    return (key.uniform(*p.shape) < p).astype(np.uint8)

@@ -27,6 +27,7 @@ ANNEALED = "tests/test_annealed.py -k 'definition or exactly or errors or varian
 EXACT = "tests/test_exact.py"
 DIAGNOSTICS = "tests/test_diagnostics.py"
 MONITORS = "tests/test_monitors.py"
+LEDGER = "tests/test_noise_ledger.py"
 
 
 class Mutant(NamedTuple):
@@ -92,7 +93,12 @@ PYTHON = [
         ),
         ("noise of one step for all", "counter[..., 2] = self.step", "counter[..., 2] = 0", RANDOM),
         ("noise of one stream for all", "counter[..., 3] = self.stream", "counter[..., 3] = 0", RANDOM),
-        ("chunks draw the first rows' noise", "(np.arange(n_rows) + self.row)", "(np.arange(n_rows))", RANDOM),
+        (
+            "chunks draw the first rows' noise",
+            "np.arange(start, start + len(part)) + self.row)",
+            "np.arange(start, start + len(part)))",
+            RANDOM,
+        ),
         (
             "ranks of 32-bit words",
             'np.argsort((words[0] << _SHIFT) | words[1], kind="stable")',
@@ -247,9 +253,27 @@ PYTHON = [
             CHECKPOINTS,
         ),
         (
+            "restarts share the chains' noise",
+            "key, n = self._chains_key.on(RESTART).at(step)",
+            "key, n = self._chains_key.on(HIDDEN).at(step)",
+            LEDGER,
+        ),
+        (
+            "fast weights take the uncentred gradient",
+            "gradient = _centred(gradient, positive.offsets)",
+            "pass",
+            OPTIMIZER,
+        ),
+        (
+            "fast weights forget the weight of a batch",
+            "np.float32(self._config.rate * positive.share)",
+            "np.float32(self._config.rate)",
+            ESTIMATORS,
+        ),
+        (
             "every chain restarts",
-            "key.uniform(n, 1) < self._config.restarts",
-            "key.uniform(n, 1) > self._config.restarts",
+            "key.uniform(n, 1) < (self._config.restarts or 0.0)",
+            "key.uniform(n, 1) > (self._config.restarts or 0.0)",
             ESTIMATORS,
         ),
     ),
@@ -259,7 +283,7 @@ PYTHON = [
         (
             "the ladder is not restored",
             'self._ladder, self._swaps = arrays["tempered.ladder"], arrays["tempered.swaps"].copy()',
-            'self._ladder, self._swaps = np.linspace(0, 1, config.temperatures), arrays["tempered.swaps"].copy()',
+            'self._ladder, self._swaps = np.linspace(0, 1, config.n_temperatures), arrays["tempered.swaps"].copy()',
             CHECKPOINTS,
         ),
         (
@@ -280,8 +304,8 @@ PYTHON = [
         ("another constant in the sparsity average", "_KEPT = 0.95", "_KEPT = 0.9", OPTIMIZER),
         (
             "sparsity of the wrong sign",
-            "self._activity - np.float32(self._config.sparsity_target)",
-            "np.float32(self._config.sparsity_target) - self._activity",
+            "self._activity - np.float32(self._config.target)",
+            "np.float32(self._config.target) - self._activity",
             OPTIMIZER,
         ),
         ("no L1", "np.float32(config.l1) * np.sign(engine.rbm.W)", "np.float32(config.l1) * engine.rbm.W", OPTIMIZER),
@@ -322,6 +346,12 @@ PYTHON = [
             "float(weights.mean() / self.sample_weight.mean())",
             "float(weights.sum() / size / self.sample_weight.mean())",
             BATCHES,
+        ),
+        (
+            "missing entries have one noise for all steps",
+            "v = clamped_sweep(engine, v, where, key.at(sweep))",
+            "v = clamped_sweep(engine, v, where, key)",
+            LEDGER,
         ),
         (
             "missing entries are forgotten",

@@ -9,7 +9,6 @@ import typer
 
 from harmonium.cli.options import Json
 from harmonium.cli.output import emit
-from harmonium.engines.native import use_instruction_set
 
 HELP = """Measure the speed of this installation.
 
@@ -32,6 +31,7 @@ def command(
 ) -> None:
     """Measure and print."""
     from harmonium.bench import run_suite
+    from harmonium.engines.native import use_instruction_set
 
     if instruction_set is not None:
         use_instruction_set(instruction_set)

@@ -11,7 +11,6 @@ import typer
 from harmonium import RBM, log_partition
 from harmonium.cli.options import Json, load_model
 from harmonium.cli.output import emit
-from harmonium.engines import native
 from harmonium.errors import InvalidParameter, OutOfReach
 from harmonium.theory import mixing_summary
 from harmonium.training import RunDirectory
@@ -52,7 +51,9 @@ def command(
     result: dict[str, Any] = {}
     rows: list[tuple[str, Any]] = []
     if engine:
-        result["engine"] = native.description()
+        from harmonium.engines.native import description
+
+        result["engine"] = description()
         rows.append(("native engine", result["engine"]))
     if model is not None:
         rbm = load_model(model)

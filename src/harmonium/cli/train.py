@@ -69,16 +69,19 @@ def command(
             "temperatures; or there are none, but enumeration. [default: pt for small machines, else pcd]",
         ),
     ] = DEFAULTS["method"],
-    sweeps: Annotated[int, integer("Gibbs sweeps a step: k of CD-k.")] = DEFAULTS["sweeps"],
+    sweeps: Annotated[int | None, integer("Gibbs sweeps a step: k of CD-k. [default: 1]")] = DEFAULTS["sweeps"],
     chains: Annotated[
         int | None, integer("Persistent chains; of pt at each temperature. [default: 500, and 100 of pt]")
     ] = DEFAULTS["chains"],
-    restarts: Annotated[float, number("Share of the chains of pcd that start anew at data, each step.")] = DEFAULTS[
-        "restarts"
-    ],
-    temperatures: Annotated[int, integer("Temperatures of pt.")] = DEFAULTS["temperatures"],
+    restarts: Annotated[
+        float | None, number("Share of the chains of pcd and fpcd that start anew at data, each step. [default: 0]")
+    ] = DEFAULTS["restarts"],
+    temperatures: Annotated[int | None, integer("Temperatures of pt. [default: 10]")] = DEFAULTS["temperatures"],
     statistic: Annotated[
-        str, typer.Option(metavar="sampled|mean-field", help="The last v of a chain, or its expectation.")
+        str | None,
+        typer.Option(
+            metavar="sampled|mean-field", help="The last v of a chain, or its expectation. [default: sampled]"
+        ),
     ] = DEFAULTS["last_statistic"],
     epochs: Annotated[int | None, integer("Passes over the data. [default: as many as make 20,000 steps]")] = DEFAULTS[
         "epochs"
@@ -93,7 +96,9 @@ def command(
     optimizer: Annotated[str, typer.Option(metavar="sgd|adam", help="How the gradient makes a step.")] = DEFAULTS[
         "optimizer"
     ],
-    momentum: Annotated[float, number("Share of the last update in the next.")] = DEFAULTS["momentum"],
+    momentum: Annotated[
+        float | None, number("Share of the last update in the next, of sgd. [default: 0.5]")
+    ] = DEFAULTS["momentum"],
     centered: Annotated[
         bool, typer.Option("--centered/--no-centered", help="Whether the gradient is of states less their means.")
     ] = DEFAULTS["centered"],
@@ -108,9 +113,9 @@ def command(
         float | None, number("How far held-out data may raise it. [default: 0.3, or weight decay where that is given]")
     ] = DEFAULTS["max_weight_decay"],
     max_norm: Annotated[float, number("Largest norm of a hidden unit's weights; 0 for none.")] = DEFAULTS["max_norm"],
-    sparsity_target: Annotated[float, number("Mean activation that hidden units are drawn to.")] = DEFAULTS[
-        "sparsity_target"
-    ],
+    sparsity_target: Annotated[
+        float | None, number("Mean activation that hidden units are drawn to. [default: 0.1]")
+    ] = DEFAULTS["sparsity_target"],
     sparsity_cost: Annotated[float, number("How strongly they are; 0 for not at all.")] = DEFAULTS["sparsity_cost"],
     clip: Annotated[float, number("Largest norm of a gradient; 0 for none.")] = DEFAULTS["clip"],
     binarize: Binarize = DEFAULTS["binarize"],
@@ -157,7 +162,7 @@ def command(
                 chains=chains,
                 restarts=restarts,
                 temperatures=temperatures,
-                last_statistic=statistic.replace("-", "_"),
+                last_statistic=None if statistic is None else statistic.replace("-", "_"),
                 epochs=epochs,
                 batch_size=batch_size,
                 learning_rate=learning_rate,

@@ -68,7 +68,7 @@ def binarize(X: Any, convention: str, key: Key | int | None = None, *, allow_nan
         raise InvalidParameter(
             'convention "sample" must be given a key. Got None. Pass a Key or an integer seed as `key`.'
         )
-    return _sample(values, as_key(key))
+    return _sample(values, as_key(key).derive_for_rows("binarize"))
 
 
 def describe_blank(X: npt.NDArray[Any], convention: str) -> str | None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from harmonium.engines.engine import Engine, Offsets, Phase, Rates, States, Velocity
-from harmonium.engines.native import NativeEngine
 from harmonium.engines.numpy import NumpyEngine
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice
 from harmonium.rbm import RBM
+
+try:
+    from harmonium.engines.native import NativeEngine
+except ImportError as error:  # the NumPy engine works without the compiled extension
+    from harmonium.engines.missing import missing_engine
+
+    NativeEngine = missing_engine("native", error)  # type: ignore[misc, assignment]
 
 ENGINES: dict[str, type[Engine]] = {"native": NativeEngine, "numpy": NumpyEngine}
 
@@ -36,6 +42,8 @@ def make_engine(rbm: RBM, name: str = "native", velocity: Velocity | None = None
     ------
     InvalidParameter
         There is no engine of that name, or log-odds of the machine could be beyond float32.
+    EngineUnavailable
+        There is one of that name, but it does not run on this installation.
     """
     largest = max((max(float(x.max()), -float(x.min())) for x in (rbm.W, rbm.b, rbm.c) if x.size), default=0.0)
     if largest * (1 + max(rbm.W.shape)) > _LARGEST:  # a bound for all sums, which is quick to see

@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines._native import _kernels
+try:
+    from harmonium.engines._native import _kernels
+except ImportError:  # the NumPy engine works without the compiled extension
+    from harmonium.engines import plain as _kernels  # type: ignore[no-redef]
 
 Float64Array = npt.NDArray[np.float64]
 

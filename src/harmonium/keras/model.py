@@ -21,6 +21,7 @@ from harmonium.keras.noise import Noise, uniform
 from harmonium.random import Key
 from harmonium.rbm import bias_of_means
 from harmonium.training import Config
+from harmonium.training.config import STATISTIC, SWEEPS
 
 # While training, the sampled monitors look at this many rows of each batch: enough for a curve, too few to cost time.
 _MONITORED_ROWS = 16
@@ -99,9 +100,9 @@ class RBM(CheckedModel):
         n_hidden: int,
         *,
         method: str = "pcd",
-        sweeps: int = Config.sweeps,
+        sweeps: int = SWEEPS,
         chains: int | None = Config.chains,
-        last_statistic: str = Config.last_statistic,
+        last_statistic: str = STATISTIC,
         weight_decay: float | None = Config.weight_decay,
         binarize: str = Config.binarize,
         centered: bool = Config.centered,

@@ -164,7 +164,7 @@ def log_likelihood(
     log_z = log_partition(rbm, "exact", engine=engine) if log_z is None else log_z
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
         return LogLikelihood(None, None, None, log_z.verdict, convention=convention, n_missing=n_missing)
-    found = marginals(rbm, X, seed=seed, engine=engine)
+    found = marginals(rbm, X, seed=as_key(seed).derive("log_likelihood"), engine=engine)
     minus_f = -found.free_energy
     complete = slice(None) if missing is None else ~missing.any(axis=1)
     mean, error = float(minus_f.mean()), float(np.sqrt((found.standard_error**2).sum())) / len(X)
@@ -228,7 +228,7 @@ def evaluate(
         where grey levels are left as they are. Where entries are missing, the likelihood is that of what is observed,
         and there is neither pseudo-likelihood nor reconstruction error.
     """
-    key = as_key(seed)
+    key = as_key(seed).derive("evaluate")
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     X = binarize(X, convention, key.derive("binarize"), allow_nan=True)
     if not isinstance(log_z, LogPartition):

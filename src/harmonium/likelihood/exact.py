@@ -144,7 +144,13 @@ def exact_gradient(
 
 
 def exact_sample(
-    rbm: RBM, n: int, *, seed: int | Key = 0, max_units: int = 25, engine: str = "native"
+    rbm: RBM,
+    n: int,
+    *,
+    seed: int | Key = 0,
+    max_units: int = 25,
+    engine: str = "native",
+    progress: Progress | None = None,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Independent pairs (v, h) drawn from p(v, h) itself: no chain, no equilibration.
 
@@ -158,6 +164,8 @@ def exact_sample(
         The largest smaller layer that is attempted; each further unit doubles the time.
     engine : {"native", "numpy"}
         What finds the masses of blocks.
+    progress : callable, optional
+        Called with the numbers of blocks of states done and of all blocks. May raise, to stop.
 
     Returns
     -------
@@ -174,9 +182,9 @@ def exact_sample(
     The smaller layer's state by inverse distribution function, in two steps with 52-bit noise each: its block, then
     its place in the block; the larger layer from its conditional distribution.
     """
-    n, key = check_count(n, "n"), as_key(seed).derive("exact sample")
+    n, key = check_count(n, "n"), as_key(seed).derive_for_rows("exact sample")
     walk = _Walk(rbm, max_units)
-    masses = walk.block_masses(engine)
+    masses = walk.block_masses(engine, progress)
     u = np.concatenate([_uniform52(key.on(STATE).rows_from(i), min(_ROWS, n - i)) for i in range(0, n, _ROWS)])
     chosen = _invert(exp(masses - masses.max()), u[:, 0])
     order = np.argsort(chosen, kind="stable")
@@ -248,10 +256,15 @@ class _Walk:
         self._block = 2 ** min(self.n_units, _BLOCK_BITS)
         self.n_blocks = 2**self.n_units // self._block
 
-    def block_masses(self, engine: str) -> Float64Array:
+    def block_masses(self, engine: str, progress: Progress | None = None) -> Float64Array:
         """The log of each block's sum of exp(-F(h)), shape (n_blocks,)."""
         log_block = ENGINES[check_choice(engine, "engine", tuple(ENGINES))].log_partition_block
-        return np.array([log_block(self.machine, i * self._block, self._block) for i in range(self.n_blocks)])
+        masses = np.empty(self.n_blocks)
+        for i in range(self.n_blocks):
+            masses[i] = log_block(self.machine, i * self._block, self._block)
+            if progress is not None:
+                progress(i + 1, self.n_blocks)
+        return masses
 
     def runs(self, block: int) -> Iterator[tuple[Float64Array, Float64Array]]:
         """For each run of a block: its high bits, shape (n_units - n_low,), and -F(h), shape (states,)."""

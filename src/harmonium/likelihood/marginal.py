@@ -25,6 +25,7 @@ import numpy as np
 from harmonium.engines import make_engine
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
 from harmonium.inputs import check_count, check_matrix, missing_entries
+from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
@@ -61,7 +62,14 @@ def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> Float64Array:
 
 
 def marginal_free_energy(
-    rbm: RBM, X: Any, *, chains: int = 20, temperatures: int = 100, seed: int | Key = 0, engine: str = "native"
+    rbm: RBM,
+    X: Any,
+    *,
+    chains: int = 20,
+    temperatures: int = 100,
+    seed: int | Key = 0,
+    engine: str = "native",
+    progress: Progress | None = None,
 ) -> Float64Array:
     """-log of the sum of exp(-F(v)) over the missing entries of each row: log p(observed) is its negative less log Z.
 
@@ -73,6 +81,8 @@ def marginal_free_energy(
         Of annealed importance sampling, for rows that are not exact.
     seed : int or Key
     engine : {"native", "numpy"}
+    progress : callable, optional
+        Called as ``progress(done, total)`` with rows, many times. May raise, to stop.
 
     Returns
     -------
@@ -94,23 +104,41 @@ def marginal_free_energy(
     >>> marginal_free_energy(rbm, [[1.0, float("nan")]]).round(4)
     array([-2.1451])
     """
-    return marginals(rbm, X, chains=chains, temperatures=temperatures, seed=seed, engine=engine).free_energy
+    how: dict[str, Any] = {"chains": chains, "temperatures": temperatures, "seed": seed}
+    return marginals(rbm, X, **how, engine=engine, progress=progress).free_energy
 
 
 def marginals(
-    rbm: RBM, X: Any, *, chains: int = 20, temperatures: int = 100, seed: int | Key = 0, engine: str = "native"
+    rbm: RBM,
+    X: Any,
+    *,
+    chains: int = 20,
+    temperatures: int = 100,
+    seed: int | Key = 0,
+    engine: str = "native",
+    progress: Progress | None = None,
 ) -> Marginals:
     """`marginal_free_energy` with its standard errors."""
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_count(temperatures, "temperatures", minimum=2)
+    done = 0
+
+    def tick(n_rows: int) -> None:
+        nonlocal done
+        done += n_rows
+        if progress is not None:
+            progress(done, len(X))
+
     holes = missing_entries(X)
     if holes is None:
+        tick(len(X))
         return Marginals(free_energy(rbm, X, engine=engine), np.zeros(len(X)), np.ones(len(X), np.bool_))
     whole = ~holes.any(axis=1)
     found = Marginals(np.empty(len(X)), np.zeros(len(X)), np.ones(len(X), np.bool_))
     if whole.any():
         found.free_energy[whole] = free_energy(rbm, X[whole], engine=engine)
+        tick(int(whole.sum()))
     numbers, missing = np.flatnonzero(~whole), holes[~whole]
     v = np.where(missing, 0, X[~whole]).astype(np.float64)
     by_missing, by_hidden = enumerable(missing.sum(axis=1), rbm.n_hidden)
@@ -118,6 +146,7 @@ def marginals(
     for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
         for rows in blocks(np.flatnonzero(few), ROWS):
             found.free_energy[numbers[rows]] = -sums(machine, v[rows], missing[rows]).log_mass
+            tick(len(rows))
     key, first = as_key(seed).derive("marginal free energy"), 0
     many = np.flatnonzero(~(by_missing | by_hidden))
     found.exact[numbers[many]] = False
@@ -129,6 +158,7 @@ def marginals(
         found.free_energy[numbers[rows]] = -high[:, 0] - log(mean)
         found.standard_error[numbers[rows]] = w.std(axis=1, ddof=1) / (mean * np.sqrt(chains))
         first += log_w.size
+        tick(len(rows))
     return found
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from harmonium.engines import make_engine
 from harmonium.inputs import check_matrix
+from harmonium.likelihood.meter import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -16,7 +17,9 @@ from harmonium.rbm import RBM
 _ROWS = 2000
 
 
-def pseudo_log_likelihood(rbm: RBM, X: Any, *, engine: str = "native") -> npt.NDArray[np.float64]:
+def pseudo_log_likelihood(
+    rbm: RBM, X: Any, *, engine: str = "native", progress: Progress | None = None
+) -> npt.NDArray[np.float64]:
     """Sum over the visible units of log p(v_j | all other visible units), exactly and deterministically.
 
     Parameters
@@ -24,6 +27,8 @@ def pseudo_log_likelihood(rbm: RBM, X: Any, *, engine: str = "native") -> npt.ND
     rbm : RBM
     X : array-like of 0 and 1, shape (n_samples, n_visible)
     engine : {"native", "numpy"}
+    progress : callable, optional
+        Called as ``progress(done, total)`` with rows, every 2,000. May raise, to stop.
 
     Returns
     -------
@@ -45,8 +50,13 @@ def pseudo_log_likelihood(rbm: RBM, X: Any, *, engine: str = "native") -> npt.ND
     """
     X = check_matrix(X, n_columns=rbm.n_visible, binary=True)
     engine_ = make_engine(rbm, engine)
-    chunks = (X[i : i + _ROWS] for i in range(0, len(X), _ROWS))
-    return np.concatenate([engine_.pseudo_log_likelihood(engine_.encode(chunk)) for chunk in chunks])
+    found = np.empty(len(X))
+    for i in range(0, len(X), _ROWS):
+        chunk = X[i : i + _ROWS]
+        found[i : i + _ROWS] = engine_.pseudo_log_likelihood(engine_.encode(chunk))
+        if progress is not None:
+            progress(i + len(chunk), len(X))
+    return found
 
 
 def reconstruction_error(rbm: RBM, X: Any, *, seed: int | Key = 0, engine: str = "native") -> float:

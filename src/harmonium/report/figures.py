@@ -109,7 +109,7 @@ def reconstructions(rbm: RBM, X: Any, shape: tuple[int, int] | None = None, seed
 def expected_v(rbm: RBM, X: Any, seed: int | Key = 0) -> FloatArray:
     """E[v | h] for one h ~ p(h | v) of each row: a half-sweep that ends in probabilities, smooth to look at."""
     p = rbm.mean_h_from_v(X)
-    return rbm.mean_v_from_h((as_key(seed).derive("reconstruction").uniform(*p.shape) < p).astype(p.dtype))
+    return rbm.mean_v_from_h((as_key(seed).derive("expected_v").uniform(*p.shape) < p).astype(p.dtype))
 
 
 def training_curves(history: Sequence[Any]) -> Figure:

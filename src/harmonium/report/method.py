@@ -41,10 +41,13 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
     """
     config = config.for_data(n_samples, n_visible)
     rate = _SCHEDULE[config.schedule].format(f"{config.rate:g}")
-    optimizer = "Adam was the optimiser" if config.optimizer == "adam" else f"Momentum was {config.momentum:g}"
+    optimizer = "Adam was the optimiser" if config.optimizer == "adam" else f"Momentum was {config.sgd_momentum:g}"
+    statistics = f"{_STATISTIC[config.last_statistic or 'sampled']} and E[h|v]"
+    if config.method == "exact":
+        statistics = "The negative statistics are sums over all states"
     return (
         f"A binary restricted Boltzmann machine with {n_visible:,} visible and {config.n_hidden:,} hidden units was "
-        f"trained on {n_samples:,} samples by {_estimator(config)}. {_STATISTIC[config.last_statistic]} and E[h|v]. "
+        f"trained on {n_samples:,} samples by {_estimator(config)}. {statistics}. "
         f"{_CENTERED[config.centered]} {_BINARIZE[config.binarize]}",
         f"Training ran for {_count(config.n_epochs, 'epoch')} in mini-batches of {config.batch_size}; {rate}. "
         f"{optimizer}, and the weights, but not the biases, decayed (L2) with coefficient {config.decay:g}. "
@@ -71,14 +74,14 @@ def settings_table(configs: Mapping[str, Config], caption: str, **more: Mapping[
 
 
 def _estimator(config: Config) -> str:
-    short = f"{config.estimator.upper()}-{config.sweeps}"
-    sweeps = _count(config.sweeps, "Gibbs sweep")
+    short = f"{config.estimator.upper()}-{config.n_sweeps}"
+    sweeps = _count(config.n_sweeps, "Gibbs sweep")
     if config.estimator == "cd":
         return f"contrastive divergence ({short}: negative chains of {sweeps}, started at the data of each batch)"
     if config.estimator == "exact":
         return "the exact gradient of the likelihood, by enumeration"
     names = {"pcd": "persistent contrastive divergence", "fpcd": "persistent contrastive divergence with fast weights"}
-    name = names.get(config.estimator, f"parallel tempering at {config.temperatures} temperatures")
+    name = names.get(config.estimator, f"parallel tempering at {config.n_temperatures} temperatures")
     return f"{name} ({short}: {config.n_chains} chains that are kept, and run for {sweeps} a step)"
 
 

@@ -208,9 +208,9 @@ def _keras_section(outcome: Outcome, plan: Plan, confusions: dict[str, Picture])
     added = " + ".join(f"{m}\N{MULTIPLICATION SIGN}{n} + {m} + {n}" for m, n in itertools.pairwise(sizes))
     methods = (
         f"harmonium.keras.RBM is a Keras model; here {framework} computes. Its loss, mean F(v) of the data minus "
-        f"mean F(v) of the ends of the chains, has the gradient of {rbm.estimator.upper()}-{rbm.sweeps}, which Keras' "
-        "own fit follows with its optimiser SGD. The settings are those of the table above, so that only noise and "
-        "rounding tell these machines from those of the engine; grey levels are drawn anew in each step.",
+        f"mean F(v) of the ends of the chains, has the gradient of {rbm.estimator.upper()}-{rbm.n_sweeps}, which "
+        "Keras' own fit follows with its optimiser SGD. The settings are those of the table above, so that only noise "
+        "and rounding tell these machines from those of the engine; grey levels are drawn anew in each step.",
         f"Four descriptions of an image are compared: its pixels; its first {plan.n_components} principal components; "
         f"E[h|v] of an RBM with {rbm.n_hidden} hidden units; and that of the top of a stack of RBMs "
         f"[{', '.join(str(n) for n in sizes[1:])}], trained from the bottom up, each on the expectations of the units "

@@ -16,6 +16,7 @@ import harmonium.keras
 from harmonium.reproduce.digits import Digits
 from harmonium.reproduce.plan import FineTuning, Machine, Softmax
 from harmonium.reproduce.scores import Score
+from harmonium.training.config import STATISTIC
 
 FloatArray = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -57,8 +58,8 @@ def train_machine(X: FloatArray, machine: Machine, on_work: Progress) -> tuple[h
     model = harmonium.keras.RBM.from_rbm(
         machine.initial(X),
         method=config.method,
-        sweeps=config.sweeps,
-        last_statistic=config.last_statistic,
+        sweeps=config.n_sweeps,
+        last_statistic=config.last_statistic or STATISTIC,
         weight_decay=config.weight_decay,
         binarize=config.binarize,
         centered=config.centered,
@@ -66,7 +67,7 @@ def train_machine(X: FloatArray, machine: Machine, on_work: Progress) -> tuple[h
         seed=config.seed,
     )
     rate = _falling(config.rate, len(X), config.batch_size, config.n_epochs)
-    model.compile(keras.optimizers.SGD(rate, momentum=config.momentum), steps_per_execution=_STEPS)
+    model.compile(keras.optimizers.SGD(rate, momentum=config.sgd_momentum), steps_per_execution=_STEPS)
     watch = _Watch(on_work)
     model.fit(X, batch_size=config.batch_size, epochs=config.n_epochs, verbose=0, callbacks=[watch])
     # The first epoch compiles; where it is the only one, it has to do.

@@ -33,7 +33,7 @@ from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
 from harmonium.sampling.diagnostics import APART
-from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE
+from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE, Progress
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -85,6 +85,7 @@ def impute(
     sweeps: int = 200,
     seed: int | Key = 0,
     engine: str = "native",
+    progress: Progress | None = None,
 ) -> Imputation:
     """p(v_j = 1 | observed) for each missing entry of `X`.
 
@@ -103,6 +104,8 @@ def impute(
         Sweeps of each chain before the averages begin, and sweeps that are averaged over.
     seed : int or Key
     engine : {"native", "numpy"}
+    progress : callable, optional
+        Called as ``progress(done, total)`` with rows, many times. May raise, to stop.
 
     Returns
     -------
@@ -139,11 +142,20 @@ def impute(
     exact = by_missing | by_hidden
     found = Imputation(v.copy(), np.zeros(X.shape), np.empty((len(X), rbm.n_hidden)), np.ones(len(X)), exact)
     machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+    done = 0
+
+    def tick(n_rows: int) -> None:
+        nonlocal done
+        done += n_rows
+        if progress is not None:
+            progress(done, len(X))
+
     for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
         for rows in blocks(np.flatnonzero(few), ROWS):
             _, mean, found.mean_h[rows] = sums(machine, v[rows], missing[rows])
             found.mean[rows] = np.where(missing[rows], mean, v[rows])
-    settings, engine_, key = (chains, burn_in, sweeps), make_engine(rbm, engine), as_key(seed)
+            tick(len(rows))
+    settings, engine_, key = (chains, burn_in, sweeps), make_engine(rbm, engine), as_key(seed).derive("impute")
     first = 0
     for rows in blocks(np.flatnonzero(~exact), max(1, _CELLS // (chains * max(rbm.n_visible, rbm.n_hidden)))):
         mean, error, found.mean_h[rows], found.r_hat[rows] = _over_chains(
@@ -152,11 +164,19 @@ def impute(
         found.mean[rows] = np.where(missing[rows], mean, v[rows])
         found.standard_error[rows] = np.where(missing[rows], error, 0)
         first += chains * len(rows)
+        tick(len(rows))
     return found
 
 
 def complete(
-    rbm: RBM, X: Any, *, method: str = "auto", sweeps: int = 100, seed: int | Key = 0, engine: str = "native"
+    rbm: RBM,
+    X: Any,
+    *,
+    method: str = "auto",
+    sweeps: int = 100,
+    seed: int | Key = 0,
+    engine: str = "native",
+    progress: Progress | None = None,
 ) -> npt.NDArray[np.float32]:
     """`X` with its missing entries drawn from p(missing | observed): multiple imputation, one draw a call.
 
@@ -172,6 +192,8 @@ def complete(
         rest from fair coins.
     seed : int or Key
     engine : {"native", "numpy"}
+    progress : callable, optional
+        Called as ``progress(done, total)`` with rows, every 500. May raise, to stop.
 
     Returns
     -------
@@ -186,7 +208,16 @@ def complete(
     """
     check_choice(method, "method", ("auto", "exact", "gibbs"))
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
-    sweeps, key, engine_ = check_count(sweeps, "sweeps", minimum=0), as_key(seed), make_engine(rbm, engine)
+    sweeps, key = check_count(sweeps, "sweeps", minimum=0), as_key(seed).derive_for_rows("complete")
+    engine_ = make_engine(rbm, engine)
+    done = 0
+
+    def tick(n_rows: int) -> None:
+        nonlocal done
+        done += n_rows
+        if progress is not None:
+            progress(done, len(X))
+
     missing = np.isnan(X)
     drawn, observed = np.asarray(X, np.float32).copy(), np.where(missing, 0, X).astype(np.float64)
     by_missing, by_hidden = _enumerable(rbm, missing, method)
@@ -197,6 +228,7 @@ def complete(
             states = draw(machine, observed[rows], missing[rows], exact.rows_from(first))
             drawn[rows] = np.where(missing[rows], states, drawn[rows])
             first += len(rows)
+            tick(len(rows))
     first = 0
     for rows in blocks(np.flatnonzero(~(by_missing | by_hidden)), ROWS):
         noise, beta = key.rows_from(first), _alternating(first, len(rows))
@@ -205,6 +237,7 @@ def complete(
             v = clamped_sweep(engine_, v, where, noise.at(sweep))
         drawn[rows] = as_array(engine_, v)
         first += len(rows)
+        tick(len(rows))
     return drawn
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,8 @@ from harmonium.inputs import check_count, check_matrix, check_number
 from harmonium.likelihood.exact import exact_sample, is_quick
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
+
+Progress = Callable[[int, int], None]
 
 HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
 _SWEEPS = 1000
@@ -96,7 +98,7 @@ def gibbs_chain(
     InvalidData, InvalidParameter
         `start` or `clamp` is not binary or does not fit the machine; `beta` is no inverse temperature.
     """
-    chains = _run(rbm, start, as_key(seed), clamp, beta, engine)
+    chains = _run(rbm, start, as_key(seed).derive_for_rows("gibbs_chain"), clamp, beta, engine)
     next(chains)  # the start itself
     return (engine_.decode(state.v) for engine_, state in chains)
 
@@ -111,6 +113,7 @@ def sample(
     clamp: Clamp | None = None,
     beta: float | npt.NDArray[Any] = 1.0,
     engine: str = "native",
+    progress: Progress | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Samples of a machine: exact where nothing else is asked for, else independent Gibbs chains after some sweeps.
 
@@ -128,6 +131,8 @@ def sample(
         the rest from fair coins: chains that start alike may all miss the same mode.
     seed, clamp, beta, engine
         As in `gibbs_chain`.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after every sweep. May raise, to stop.
 
     Returns
     -------
@@ -138,9 +143,9 @@ def sample(
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
     """
-    key = as_key(seed)
+    key = as_key(seed).derive_for_rows("sample")
     if sweeps is None and start is None and clamp is None and np.ndim(beta) == 0 and beta == 1 and is_quick(rbm):
-        return exact_sample(rbm, check_count(n, "n"), seed=key, engine=engine)[0]
+        return exact_sample(rbm, check_count(n, "n"), seed=key, engine=engine, progress=progress)[0]
     sweeps = _SWEEPS if sweeps is None else check_count(sweeps, "sweeps", minimum=0)
     if start is None:
         n = check_count(n, "n")
@@ -151,8 +156,11 @@ def sample(
     if n is not None and n != len(start):
         raise InvalidData(f"n and start must agree. Got n={n} and {len(start)} rows. Leave n out, or pass n rows.")
     chain = _run(rbm, start, key, clamp, beta, engine)
-    for _ in range(sweeps + 1):
+    engine_, state = next(chain)
+    for sweep in range(sweeps):
         engine_, state = next(chain)
+        if progress is not None:
+            progress(sweep + 1, sweeps)
     return engine_.decode(state.v)
 
 

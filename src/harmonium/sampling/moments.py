@@ -16,7 +16,7 @@ from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics
 from harmonium.reprs import short_repr
 from harmonium.sampling.diagnostics import APART, Float64Array, r_hat
-from harmonium.sampling.gibbs import HIDDEN, VISIBLE, sample
+from harmonium.sampling.gibbs import HIDDEN, VISIBLE, Progress, sample
 
 _GROUPS = 10
 _DIRECTIONS = 2
@@ -62,6 +62,7 @@ def running_moments(
     start: npt.NDArray[Any] | None = None,
     seed: int | Key = 0,
     engine: str = "native",
+    progress: Progress | None = None,
 ) -> Moments:
     """E[h v'], E[v] and E[h] under the model: exactly, or by Gibbs sampling whose states are never stored.
 
@@ -82,6 +83,8 @@ def running_moments(
         Such as the samples of `sample_tempered`, which need no burn-in.
     seed : int or Key
     engine : {"native", "numpy"}
+    progress : callable, optional
+        Called as ``progress(done, total)`` after every sweep. May raise, to stop.
 
     Returns
     -------
@@ -99,17 +102,20 @@ def running_moments(
     if start is not None:
         chains = len(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
     chains = check_count(chains, "chains", minimum=2)
-    key = as_key(seed)
+    key = as_key(seed).derive("running_moments")
     if method == "exact" or (method == "auto" and start is None and is_quick(rbm)):
-        mean = exact_statistics(rbm, engine=engine)
+        mean = exact_statistics(rbm, engine=engine, progress=progress)
         return Moments(mean, Statistics(*(np.zeros_like(x) for x in mean)), 1.0, True)
     watch, run = Watch(rbm), walk(rbm, chains, start, key, engine)
     groups = np.array_split(np.arange(chains), min(_GROUPS, chains))
     totals: list[list[Float64Array]] = [[] for _ in groups]
     traces = np.empty((sweeps, watch.n_features, chains))
-    for _ in range(burn_in + 1):
-        next(run)
-    for sweep, (engine_, v, logits) in zip(range(sweeps), run, strict=False):
+    next(run)  # the start
+    for sweep, (engine_, v, logits) in zip(range(-burn_in, sweeps), run, strict=False):
+        if progress is not None:
+            progress(burn_in + sweep + 1, burn_in + sweeps)
+        if sweep < 0:
+            continue
         mean_h = engine_.mean(logits)
         traces[sweep] = watch.features(engine_, v, logits)
         for rows, total in zip(groups, totals, strict=True):

@@ -41,10 +41,9 @@ from harmonium.inputs import check_choice, check_count, check_matrix, observed_t
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, bias_of_means
 from harmonium.reprs import short_repr
-from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE
+from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE, Progress
 from harmonium.sampling.ladder import Float64Array, adapt, n_temperatures
 
-Progress = Callable[[int, int], None]
 FloatArray = npt.NDArray[np.floating[Any]]
 
 SWAP = 3  # noise stream, beside those of Gibbs sampling
@@ -264,7 +263,7 @@ def sample_tempered(
     else:
         count = check_count(temperatures, "temperatures", minimum=2)
     X = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
-    key = as_key(seed).derive("tempered")
+    key = as_key(seed).derive("sample_tempered")
     base = np.zeros(rbm.n_visible) if X is None else bias_of_means(*observed_totals(X))
     engine_, ladder = make_engine(rbm, engine), np.linspace(0, 1, count)
     done = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -17,9 +16,8 @@ from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
 from harmonium.sampling.diagnostics import APART, Float64Array, autocorrelation_time, r_hat
+from harmonium.sampling.gibbs import Progress
 from harmonium.sampling.moments import Watch, walk
-
-Progress = Callable[[int, int], None]
 
 _FIRST = 200  # sweeps before the first look at the chains
 _ENOUGH = 50  # autocorrelation times in the draws that measure them
@@ -108,9 +106,10 @@ def thinned_sample(
     check_choice(method, "method", ("auto", "exact", "gibbs"))
     n, chains = check_count(n, "n"), check_count(chains, "chains")
     max_sweeps = check_count(max_sweeps, "max_sweeps", minimum=_FIRST)
-    key = as_key(seed)
+    key = as_key(seed).derive("thinned_sample")
     if method == "exact" or (method == "auto" and start is None and is_quick(rbm)):
-        return ThinnedSamples(exact_sample(rbm, n, seed=key, engine=engine)[0], 1.0, 1, 0, 1.0, True)
+        samples, _ = exact_sample(rbm, n, seed=key, engine=engine, progress=progress)
+        return ThinnedSamples(samples, 1.0, 1, 0, 1.0, True)
     watch, run = Watch(rbm), walk(rbm, chains, start, key, engine)
     features: list[Float64Array] = []
     length = _FIRST

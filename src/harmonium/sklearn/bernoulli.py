@@ -22,6 +22,7 @@ from harmonium.datasets import CONVENTIONS
 from harmonium.engines import ENGINES, Engine, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import FloatArray, missing_entries
+from harmonium.random import Key
 from harmonium.sampling.conditional import complete
 from harmonium.sklearn.conditionals import Conditionals
 from harmonium.sklearn.data import as_dense, check_data, dense_chunks, float_dtype, rows_that_count
@@ -217,7 +218,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
                     n_rows = rows.shape[0]
                     chosen = np.linspace(0, n_rows - 1, min(n_rows, _MONITORED_ROWS)).astype(int)
                     monitored = as_dense(rows[chosen])
-                score = self._pseudo_log_likelihood(self._completed(monitored)).mean()
+                shown = self._completed(monitored, self._first_key().derive("progress", iteration))
+                score = self._pseudo_log_likelihood(shown).mean()
                 print(
                     f"[{type(self).__name__}] Iteration {iteration}, "
                     f"pseudo-likelihood = {score:.2f}, time = {seconds:.2f}s"
@@ -269,7 +271,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
             n_hidden=self.n_components,
             method=self.method,
             sweeps=self.sweeps,
-            chains=self.batch_size,
+            chains=self.batch_size if self.method == "pcd" else None,
             epochs=1,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -308,21 +310,21 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
             missing = missing_entries(X)
             if missing is None:
                 return None
-            return np.packbits(np.where(missing, self._completed(X), 0).astype(np.uint8), axis=1)
+            filled = self._completed(X, self._key("completions"))
+            return np.packbits(np.where(missing, filled, 0).astype(np.uint8), axis=1)
         if missing_entries(X.data) is None:
             return None
-        drawn = []
+        drawn, key = [], self._key("completions")
         for rows, chunk in dense_chunks(X):
             part = X[rows]
             row = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
-            drawn.append(self._completed(chunk, rows.start)[row, part.indices][np.isnan(part.data)])
+            drawn.append(self._completed(chunk, key.rows_from(rows.start))[row, part.indices][np.isnan(part.data)])
         return np.concatenate(drawn).astype(np.uint8)
 
-    def _completed(self, X: npt.NDArray[Any], first_row: int = 0) -> npt.NDArray[Any]:
+    def _completed(self, X: npt.NDArray[Any], key: Key) -> npt.NDArray[Any]:
         """`X` with a draw of what is missing given the rest."""
         if missing_entries(X) is None:
             return X
-        key = self._first_key().derive("complete").rows_from(first_row)
         return complete(self.rbm_, X, sweeps=_SETTLING, seed=key, engine=self.engine)
 
     def _adopt(self, run: Learning, dtype: npt.DTypeLike) -> None:

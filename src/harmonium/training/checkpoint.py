@@ -19,6 +19,9 @@ from harmonium.training.contents import check_contents
 from harmonium.training.estimators import PERSISTENT
 from harmonium.training.trainer import TrainingState
 
+# Goes up whenever the same choices and data come to give other bits: a run cannot change over on the way.
+RESULTS = 2
+
 
 def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, config: Config, **attributes: Any) -> None:
     """Write `state` and `config`, and further JSON values, atomically.
@@ -34,7 +37,8 @@ def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, config: 
     if state.chains is not None:
         tensors["chains"] = np.packbits(state.chains, axis=1)
     tensors |= {f"extras.{name}": array for name, array in state.extras.items()}
-    write_tensors(path, "checkpoint", tensors, {"step": state.step, "config": asdict(config), **attributes})
+    header = {"results": RESULTS, "step": state.step, "config": asdict(config)}
+    write_tensors(path, "checkpoint", tensors, header | attributes)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config, dict[str, Any]]:
@@ -43,9 +47,16 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
     Raises
     ------
     DataUnavailable, UnreadableFile
-        No such file; or not a sound checkpoint.
+        No such file; or not a sound checkpoint, or one of a Harmonium that would go on with other bits.
     """
     tensors, attributes = read_tensors(path, "checkpoint")
+    results = attributes.pop("results", 1)
+    if results != RESULTS:
+        raise UnreadableFile(
+            f"{path} must come from a Harmonium whose runs give the same bits as this one's (version {RESULTS} of "
+            f"results). Got version {results}. Go on with the Harmonium that began the run, or start a new one; its "
+            "model file can still be read."
+        )
     try:
         config = Config(**attributes.pop("config"))
         rbm = RBM(tensors["W"], tensors["b"], tensors["c"])

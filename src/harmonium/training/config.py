@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harmonium.datasets import CONVENTIONS
 from harmonium.engines import ENGINES
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_number
-from harmonium.random import Key
+from harmonium.random import as_seed
 
 # How long a run is where nobody says: what made machines good on sets of all sizes, and the fewest and most passes.
 _STEPS, _EPOCHS, _MOST_EPOCHS = 20_000, 5, 2000
@@ -20,10 +20,23 @@ _STEERED, _SHARE, _SET_ASIDE = 10_000, 10, 500
 _PATIENCE, _MOST_DECAY = 2, 0.3
 _RATE, _TEMPERED_RATE = 0.1, 0.2
 _SMALL, _CHAINS, _TEMPERED_CHAINS = 65_536, 500, 100
+# What an option is that is left out and of use, where that does not depend on the data.
+SWEEPS, STATISTIC = 1, "sampled"
+_RESTARTS, _TEMPERATURES, _MOMENTUM, _TARGET = 0.0, 10, 0.5, 0.1
 
 Choice = TypeVar("Choice", int, float, str)
 
 METHODS = ("pcd", "cd", "fpcd", "pt", "exact")
+
+# The options that only some methods have a use for: those methods, and what it is where nobody says; None where that
+# depends on the data.
+_OF_METHODS: dict[str, tuple[tuple[str, ...], int | float | str | None]] = {
+    "sweeps": (("pcd", "cd", "fpcd", "pt"), SWEEPS),
+    "chains": (("pcd", "fpcd", "pt"), None),
+    "restarts": (("pcd", "fpcd"), _RESTARTS),
+    "temperatures": (("pt",), _TEMPERATURES),
+    "last_statistic": (("pcd", "cd", "fpcd"), STATISTIC),
+}
 
 
 @dataclass(frozen=True)
@@ -42,18 +55,19 @@ class Config:
         afford it, else "pcd" (see `for_data`). PCD costs the same as CD and fits better: with 16 hidden units on
         mnist-5k the exact held-out log-likelihood was -148 nats after PCD-1 and -170 after CD-1, at equal
         pseudo-likelihood.
-    sweeps : int
-        k of CD-k and PCD-k: full Gibbs sweeps of the negative chains in a step.
+    sweeps : int, optional
+        k of CD-k and PCD-k: full Gibbs sweeps of the negative chains in a step; left out, 1.
     chains : int, optional
         Number of persistent chains, whatever the batch size; of "pt" at each temperature. Left out, 500, and 100 for
         "pt". "cd" runs one per sample.
-    restarts : float in [0, 1]
-        The share of persistent chains of "pcd" that start anew from data in each step.
-    temperatures : int
-        Inverse temperatures of "pt", from 0 to 1.
-    last_statistic : {"sampled", "mean_field"}
+    restarts : float in [0, 1], optional
+        The share of persistent chains of "pcd" and "fpcd" that start anew from data in each step; left out, 0.
+    temperatures : int, optional
+        Inverse temperatures of "pt", from 0 to 1; left out, 10.
+    last_statistic : {"sampled", "mean_field"}, optional
         The visible states v of the negative statistics v E[h|v]: the last sample of the chain, or E[v|h] (the seeds'
-        equation 29, "Hinton's approximation", which is a little less noisy and a little more biased).
+        equation 29, "Hinton's approximation", which is a little less noisy and a little more biased); left out,
+        "sampled".
     epochs : int, optional
         Passes over the data; left out, as many as make 20,000 steps, from 5 to 2,000 (see `for_data`).
     batch_size : int
@@ -64,8 +78,8 @@ class Config:
         How the learning rate falls to zero over the run, if at all.
     optimizer : {"sgd", "adam"}
         Gradient ascent with momentum, or Adam.
-    momentum : float in [0, 1)
-        Share of the last update that is added to the next ("sgd").
+    momentum : float in [0, 1), optional
+        Share of the last update that "sgd" adds to the next; left out, 0.5.
     centered : bool
         Whether states are centred by their means in the gradient, which makes learning the same whichever state of a
         unit is called 1, and better conditioned (Melchior, Fischer, Wiskott 2016).
@@ -82,8 +96,8 @@ class Config:
         Coefficient of -sign(W) in the gradient of W.
     max_norm : float
         The largest Euclidean norm that the weights of a hidden unit may have; 0 for none.
-    sparsity_target : float in (0, 1)
-        The mean activation that hidden units are drawn to.
+    sparsity_target : float in (0, 1), optional
+        The mean activation that hidden units are drawn to, with `sparsity_cost`; left out, 0.1.
     sparsity_cost : float
         How strongly: the coefficient of -(mean activation - target) in the gradient of c; 0 for not at all.
     clip : float
@@ -104,13 +118,13 @@ class Config:
         if there is to be patience and all rows weigh the same; else 0.
     engine : {"native", "numpy"}
         Where the numbers live.
-    seed : int
-        Fixes everything: weights, order, noise.
+    seed : int or Key
+        Fixes everything: weights, order, noise. A key is kept as a number that stands for all of it.
 
     Raises
     ------
     InvalidParameter
-        A value outside the ranges above.
+        A value outside the ranges above, or an option that the method or optimiser chosen has no use for.
 
     References
     ----------
@@ -120,24 +134,24 @@ class Config:
 
     n_hidden: int
     method: str | None = None
-    sweeps: int = 1
+    sweeps: int | None = None
     chains: int | None = None
-    restarts: float = 0.0
-    temperatures: int = 10
-    last_statistic: str = "sampled"
+    restarts: float | None = None
+    temperatures: int | None = None
+    last_statistic: str | None = None
     epochs: int | None = None
     batch_size: int = 100
     learning_rate: float | None = None
     schedule: str = "linear"
     optimizer: str = "sgd"
-    momentum: float = 0.5
+    momentum: float | None = None
     centered: bool = True
     data_moments: bool = False
     weight_decay: float | None = None
     max_weight_decay: float | None = None
     l1: float = 0.0
     max_norm: float = 0.0
-    sparsity_target: float = 0.1
+    sparsity_target: float | None = None
     sparsity_cost: float = 0.0
     clip: float = 0.0
     binarize: str = "threshold"
@@ -148,26 +162,27 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("n_hidden", "sweeps", "batch_size"):
+        for name in ("n_hidden", "batch_size"):
             self._keep(name, check_count(getattr(self, name), name))
-        if self.chains is not None:
-            self._keep("chains", check_count(self.chains, "chains"))
-        self._keep("temperatures", check_count(self.temperatures, "temperatures", minimum=2))
-        for name in ("epochs", "patience", "held_out"):
+        counts = {"sweeps": 1, "chains": 1, "temperatures": 2, "epochs": 0, "patience": 0, "held_out": 0}
+        for name, minimum in counts.items():
             if getattr(self, name) is not None:
-                self._keep(name, check_count(getattr(self, name), name, minimum=0))
+                self._keep(name, check_count(getattr(self, name), name, minimum=minimum))
         if self.learning_rate is not None:
             self._keep("learning_rate", check_number(self.learning_rate, "learning_rate", low=0, above=True))
-        self._keep("momentum", check_number(self.momentum, "momentum", low=0, high=1, below=True))
+        if self.momentum is not None:
+            self._keep("momentum", check_number(self.momentum, "momentum", low=0, high=1, below=True))
         for name in ("weight_decay", "max_weight_decay"):
             if getattr(self, name) is not None:
                 self._keep(name, check_number(getattr(self, name), name, low=0))
         for name in ("l1", "max_norm", "sparsity_cost", "clip"):
             self._keep(name, check_number(getattr(self, name), name, low=0))
-        self._keep("restarts", check_number(self.restarts, "restarts", low=0, high=1))
-        target = check_number(self.sparsity_target, "sparsity_target", low=0, high=1, above=True, below=True)
-        self._keep("sparsity_target", target)
-        self._keep("seed", Key(self.seed).seed)
+        if self.restarts is not None:
+            self._keep("restarts", check_number(self.restarts, "restarts", low=0, high=1))
+        if self.sparsity_target is not None:
+            target = check_number(self.sparsity_target, "sparsity_target", low=0, high=1, above=True, below=True)
+            self._keep("sparsity_target", target)
+        self._keep("seed", as_seed(self.seed))
         for name in ("centered", "data_moments"):
             value = getattr(self, name)
             if value not in (True, False):
@@ -177,10 +192,33 @@ class Config:
             check_choice(self.method, "method", METHODS)
         check_choice(self.optimizer, "optimizer", ("sgd", "adam"))
         check_choice(self.monitor, "monitor", ("pseudo", "likelihood"))
-        check_choice(self.last_statistic, "last_statistic", ("sampled", "mean_field"))
+        if self.last_statistic is not None:
+            check_choice(self.last_statistic, "last_statistic", ("sampled", "mean_field"))
         check_choice(self.schedule, "schedule", ("constant", "linear", "cosine"))
         check_choice(self.binarize, "binarize", CONVENTIONS)
         check_choice(self.engine, "engine", tuple(ENGINES))
+        self._refuse_void()
+
+    def _refuse_void(self) -> None:
+        """Refuse what would be accepted and do nothing."""
+        for name, (methods, _) in _OF_METHODS.items():
+            if self.method is not None and self.method not in methods and getattr(self, name) is not None:
+                *others, last = (f'"{x}"' for x in methods)
+                listed = f"{', '.join(others)} or {last}" if others else last
+                raise InvalidParameter(
+                    f'{name} must come with method {listed}. Got it with "{self.method}", which has no use for it. '
+                    "Leave it out, or choose such a method."
+                )
+        if self.optimizer != "sgd" and self.momentum is not None:
+            raise InvalidParameter(
+                f'momentum must come with optimizer "sgd". Got it with "{self.optimizer}", which has averages of its '
+                'own. Leave it out, or choose "sgd".'
+            )
+        if not self.sparsity_cost and self.sparsity_target is not None:
+            raise InvalidParameter(
+                "sparsity_target must come with a sparsity_cost above 0. Got no cost, without which it does nothing. "
+                "Give a cost, or leave it out."
+            )
 
     def _keep(self, name: str, number: int | float) -> None:
         object.__setattr__(self, name, number)  # a plain int or float, whatever number type it came as
@@ -208,7 +246,7 @@ class Config:
         n_trained = max(1, n_samples - held_out)
         if method is None:
             method = "pt" if n_weights <= _SMALL else "pcd"
-        if chains is None:
+        if chains is None and method in _OF_METHODS["chains"][0]:
             chains = _TEMPERED_CHAINS if method == "pt" else _CHAINS
         if rate is None:
             rate = _TEMPERED_RATE if method == "pt" else _RATE
@@ -220,6 +258,15 @@ class Config:
             decay = float(f"{min(max(low * n_weights / n_trained, low), high):.2g}")
         if most is None:
             most = max(decay, _MOST_DECAY) if self.weight_decay is None and patience else decay
+        rest: dict[str, Any] = {
+            name: default
+            for name, (methods, default) in _OF_METHODS.items()
+            if name != "chains" and method in methods and getattr(self, name) is None
+        }
+        if self.optimizer == "sgd" and self.momentum is None:
+            rest["momentum"] = self.sgd_momentum
+        if self.sparsity_cost:
+            rest["sparsity_target"] = self.target
         return replace(
             self,
             method=method,
@@ -230,6 +277,7 @@ class Config:
             max_weight_decay=most,
             patience=patience,
             held_out=held_out,
+            **rest,
         )
 
     def _steering(self, n_samples: int, valid: bool) -> tuple[int, int]:
@@ -252,6 +300,26 @@ class Config:
     def n_chains(self) -> int:
         """The number of chains, where it is given or chosen."""
         return _chosen(self.chains, "chains")
+
+    @property
+    def n_sweeps(self) -> int:
+        """Sweeps of the chains in a step, given or not."""
+        return SWEEPS if self.sweeps is None else self.sweeps
+
+    @property
+    def n_temperatures(self) -> int:
+        """Temperatures of "pt", given or not."""
+        return _TEMPERATURES if self.temperatures is None else self.temperatures
+
+    @property
+    def sgd_momentum(self) -> float:
+        """The momentum of "sgd", given or not; 0 for another optimiser."""
+        return 0.0 if self.optimizer != "sgd" else _MOMENTUM if self.momentum is None else self.momentum
+
+    @property
+    def target(self) -> float:
+        """The mean activation that `sparsity_cost` draws units to, given or not."""
+        return _TARGET if self.sparsity_target is None else self.sparsity_target
 
     @property
     def n_epochs(self) -> int:

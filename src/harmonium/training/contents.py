@@ -51,7 +51,7 @@ def _expected(config: Config, rbm: RBM) -> Iterator[tuple[str, tuple[str, Shape]
     yield "completions", ("u", (None, packed))
     yield "stopped", ("u", (1,))
     if config.method == "pt":
-        temperatures, chains = config.temperatures, config.n_chains
+        temperatures, chains = config.n_temperatures, config.n_chains
         ladders = temperatures, chains
         yield f"{_TEMPERED}v", ("u", (temperatures * chains, packed))
         yield f"{_TEMPERED}sweep", ("i", (1,))

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from harmonium.engines import Engine, Phase
-from harmonium.engines.engine import FloatArray
+from harmonium.engines import Engine
 from harmonium.likelihood import exact_statistics
 from harmonium.rbm import Statistics
-from harmonium.training.negative import Arrays, Negative
+from harmonium.training.negative import Arrays, Negative, Positive
 
 
 class Enumerated:
     """The averages of h v', v and h under the machine itself (`harmonium.exact_statistics`)."""
 
-    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+    def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         exact = exact_statistics(engine.rbm)
         return Negative(Statistics(*(np.asarray(x, np.float32) for x in exact)))
-
-    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
-        pass
 
     def arrays(self, engine: Engine) -> Arrays:
         return {}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from harmonium.training.config import Config
 
 GIVEN = "as given"
+UNUSED = "of no use to this method or optimiser"
 
 # "Measured" refers to docs/adr/0003-persistent-chains.md, which has the figures.
 _WHY: dict[str, str | dict[str, str]] = {
@@ -62,12 +63,13 @@ class Choice(NamedTuple):
     ----------
     name : str
         A field of `Config`.
-    value : int, float, str or bool
+    value : int, float, str or bool, or None
+        None for an option that the method or optimiser has no use for.
     why : str
     """
 
     name: str
-    value: int | float | str | bool
+    value: int | float | str | bool | None
     why: str
 
 
@@ -82,7 +84,9 @@ def explain(config: Config, n_samples: int, n_visible: int, *, valid: bool = Fal
     choices = []
     for field in fields(Config):
         value, why = getattr(chosen, field.name), _WHY[field.name]
-        if isinstance(why, dict):
+        if value is None and field.name != "sparsity_target":
+            why = UNUSED
+        elif isinstance(why, dict):
             why = why[value]
         elif field.name != "n_hidden" and getattr(config, field.name) != field.default:
             why = GIVEN

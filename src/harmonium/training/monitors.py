@@ -70,8 +70,8 @@ class Monitor:
         if self._train is not None:
             self._base = bias_of_means(*observed_totals(self._train.X))
             self._independent = self._train.independent_score(self._base)
-            if self._train.is_binary and self._train.is_complete:
-                self._distinct = n_distinct(self._train.X[: config.n_chains].astype("uint8"))
+            if self._train.is_binary and self._train.is_complete and config.chains is not None:
+                self._distinct = n_distinct(self._train.X[: config.chains].astype("uint8"))
         past = list(history)
         self._history = [r for x, r in zip(past, read_reports(past), strict=True) if self._settled(_epoch_of(x))]
 
@@ -146,7 +146,7 @@ class Monitor:
         return self._scores(engine, engine.rbm, 0, 0)[:2]
 
     def _new_window(self) -> ChainWindow:
-        return ChainWindow(self._pace.look, self._config.sweeps, self._key.derive("directions"))
+        return ChainWindow(self._pace.look, self._config.n_sweeps, self._key.derive("directions"))
 
     def _scores(
         self, engine: Engine, rbm: RBM, step: int, epoch: int
@@ -186,7 +186,9 @@ class Monitor:
 def _subset(X: npt.NDArray[Any], config: Config, key: Key, name: str) -> Subset | None:
     """What is scored of a set; None if nothing of it is observed."""
     missing = missing_entries(X)
-    return None if missing is not None and missing.all() else Subset(X, config.binarize, key, key.derive(name))
+    if missing is not None and missing.all():
+        return None
+    return Subset(X, config.binarize, key.derive(name, "rows"), key.derive(name))
 
 
 def _epoch_of(record: Any) -> float:

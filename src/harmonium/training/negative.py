@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import Engine, Phase, States, make_engine
+from harmonium.engines import Engine, Offsets, Phase, States, make_engine
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
@@ -26,6 +26,27 @@ from harmonium.training.config import Config
 HIDDEN, VISIBLE, RESTART = 0, 1, 2  # noise streams
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class Positive(NamedTuple):
+    """The data's side of one gradient.
+
+    Attributes
+    ----------
+    phase : Phase
+        The rows of the batch, and E[h | v].
+    logits : float array of shape (rows, n_hidden)
+        Their Wv + c.
+    offsets : Offsets, optional
+        What is taken off the states, if they are centred.
+    share : float
+        What the batch weighs beside the others; 1 where all weigh the same.
+    """
+
+    phase: Phase
+    logits: FloatArray
+    offsets: Offsets | None = None
+    share: float = 1.0
 
 
 class Negative(NamedTuple):
@@ -49,11 +70,8 @@ class Negative(NamedTuple):
 class Estimator(Protocol):
     """Where the negative side of a gradient comes from."""
 
-    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
-        """The model's side; `logits` are Wv + c of the batch."""
-
-    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
-        """See the gradient that the parameters have followed."""
+    def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
+        """The model's side of a step, given the data's; to be asked for once a step, in order."""
 
     def arrays(self, engine: Engine) -> Arrays:
         """What a checkpoint must keep, by name."""
@@ -108,14 +126,12 @@ class FromData:
         self._config = config
         self._positive_key, self._key = key.derive("positive"), key.derive("negative")
 
-    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+    def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         config = self._config
-        h = engine.bernoulli(logits, self._positive_key.on(HIDDEN).at(step))
+        h = engine.bernoulli(positive.logits, self._positive_key.on(HIDDEN).at(step))
         mean_field = config.last_statistic == "mean_field"
-        return Negative(run_gibbs(engine, h, self._key, sweeps=config.sweeps, step=step, mean_field=mean_field)[0])
-
-    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
-        pass
+        phase, _ = run_gibbs(engine, h, self._key, sweeps=config.n_sweeps, step=step, mean_field=mean_field)
+        return Negative(phase._replace(weights=positive.phase.weights))  # a chain counts as the row that it starts at
 
     def arrays(self, engine: Engine) -> Arrays:
         return {}
@@ -137,25 +153,22 @@ class Persistent:
         self._key, self._chains_key = key.derive("negative"), key.derive("chains")
         self._h = engine.encode(chains)
 
-    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+    def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         config = self._config
-        start = self._h if config.restarts == 0 else self._restart(engine, logits, step)
+        start = self._restart(engine, positive.logits, step) if config.restarts else self._h
         mean_field = config.last_statistic == "mean_field"
-        phase, last = run_gibbs(engine, start, self._key, sweeps=config.sweeps, step=step, mean_field=mean_field)
+        phase, last = run_gibbs(engine, start, self._key, sweeps=config.n_sweeps, step=step, mean_field=mean_field)
         self._h = engine.bernoulli(last, self._chains_key.on(HIDDEN).at(step))
         return Negative(phase, last)
 
     def _restart(self, engine: Engine, logits: FloatArray, step: int) -> States:
         """The chains, where each starts anew from a row of the batch with probability ``restarts``."""
         key, n = self._chains_key.on(RESTART).at(step), self._config.n_chains
-        anew = key.uniform(n, 1) < self._config.restarts
+        anew = key.uniform(n, 1) < (self._config.restarts or 0.0)
         rows = np.arange(n) % len(logits)
         from_data = engine.bernoulli(logits[rows], self._chains_key.on(VISIBLE).at(step))
         where = engine.encode(np.broadcast_to(anew, (n, logits.shape[1])).astype(np.uint8))
         return engine.overwrite(self._h, where, from_data)
-
-    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
-        pass
 
     def arrays(self, engine: Engine) -> Arrays:
         return {"chains": engine.decode(self._h)}
@@ -165,7 +178,8 @@ class FastWeights:
     """Persistent chains that move by the parameters plus fast ones, which learn quickly and forget in twenty steps.
 
     The fast parameters drive the chains away from where they are, so that they mix even late in training; the
-    statistics they bring are no longer those of the model itself (Tieleman and Hinton 2009).
+    statistics they bring are no longer those of the model itself (Tieleman and Hinton 2009). They follow the gradient
+    that the parameters follow, centred if that is, and weighted as its batch is.
 
     Parameters
     ----------
@@ -180,18 +194,26 @@ class FastWeights:
     def __init__(self, chains: Persistent, config: Config, fast: Statistics) -> None:
         self._chains, self._config, self._fast = chains, config, fast
 
-    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
+    def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         rbm, fast = engine.rbm, self._fast
         moving = make_engine(RBM(rbm.W + fast.hv, rbm.b + fast.v, rbm.c + fast.h), engine.name)
-        return self._chains.estimate(moving, logits, step)
-
-    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
+        negative = self._chains.estimate(moving, positive, step)
         assert isinstance(negative.side, Phase)
-        gradient = engine.moments(positive) - engine.moments(negative.side)
+        gradient = engine.moments(positive.phase) - engine.moments(negative.side)
+        if positive.offsets is not None:
+            gradient = _centred(gradient, positive.offsets)
         # The rate of the fast parameters stays where that of the parameters began (their paper keeps it constant).
-        rate = np.float32(self._config.rate)
-        self._fast = Statistics(*(self.FORGET * x + rate * g for x, g in zip(self._fast, gradient, strict=True)))
+        rate = np.float32(self._config.rate * positive.share)
+        self._fast = Statistics(*(self.FORGET * x + rate * g for x, g in zip(fast, gradient, strict=True)))
+        return negative
 
     def arrays(self, engine: Engine) -> Arrays:
         fast = {f"fast.{name}": x for name, x in zip("Wbc", self._fast, strict=True)}
         return {**self._chains.arrays(engine), **fast}
+
+
+def _centred(gradient: Statistics, offsets: Offsets) -> Statistics:
+    """The direction in W, b and c of a step along the centred gradient, by `harmonium.engines.Offsets`."""
+    dW, db, dc = offsets.centre(gradient)
+    # Not products of matrices, whose order of summation is the BLAS library's to choose.
+    return Statistics(dW, db - (offsets.h[:, None] * dW).sum(axis=0), dc - (dW * offsets.v).sum(axis=1))

@@ -23,7 +23,7 @@ from harmonium.engines import Engine, Offsets, Phase, Rates
 from harmonium.engines.engine import FloatArray
 from harmonium.rbm import RBM, Statistics
 from harmonium.training.config import Config
-from harmonium.training.negative import Arrays
+from harmonium.training.negative import Arrays, Positive
 
 _SLIDE = 0.01  # of the moving averages of the hidden units' means (Melchior, Fischer, Wiskott 2016)
 _KEPT = 0.95  # of the moving average of activations that the sparsity target is held against
@@ -68,23 +68,26 @@ class Optimizer:
                 kept |= {f"{name}.{part}": x for part, x in zip("Wbc", moment, strict=True)}
         return {name: x for name, x in kept.items() if x is not None}
 
+    def offsets(self, positive: Phase) -> Offsets | None:
+        """What centring takes off in the step of a batch, if anything; to be asked for once a step."""
+        if not self._config.centered:
+            return None
+        # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
+        mean = (positive.normalised_weights()[:, None] * positive.mean_h).sum(axis=0)
+        old = self._hidden_means
+        self._hidden_means = mean if old is None else old + np.float32(_SLIDE) * (mean - old)
+        return Offsets(self._data_means, self._hidden_means)
+
     def ascend(
-        self,
-        engine: Engine,
-        positive: Phase,
-        negative: Phase | Statistics,
-        learning_rate: float,
-        step: int,
-        share: float = 1.0,
+        self, engine: Engine, positive: Positive, negative: Phase | Statistics, learning_rate: float, step: int
     ) -> None:
-        """One step; `step` counts from 0, and `share` is what the batch weighs beside the others."""
-        config = self._config
-        offsets = self._offsets(positive) if config.centered else None
-        rates = Rates(share * learning_rate, config.momentum, self.weight_decay)
+        """One step; `step` counts from 0."""
+        config, offsets, share = self._config, positive.offsets, positive.share
+        rates = Rates(share * learning_rate, config.sgd_momentum, self.weight_decay)
         if self._plain and isinstance(negative, Phase):
-            engine.ascend(positive, negative, rates, offsets)
+            engine.ascend(positive.phase, negative, rates, offsets)
             return
-        data = engine.moments(positive)
+        data = engine.moments(positive.phase)
         gradient = data - (negative if isinstance(negative, Statistics) else engine.moments(negative))
         if offsets is not None:
             gradient = offsets.centre(gradient)
@@ -104,17 +107,10 @@ class Optimizer:
         if config.max_norm:
             _limit_norms(engine, config.max_norm, offsets)
 
-    def _offsets(self, positive: Phase) -> Offsets:
-        # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
-        mean = (positive.normalised_weights()[:, None] * positive.mean_h).sum(axis=0)
-        old = self._hidden_means
-        self._hidden_means = mean if old is None else old + np.float32(_SLIDE) * (mean - old)
-        return Offsets(self._data_means, self._hidden_means)
-
     def _excess(self, activity: FloatArray) -> FloatArray:
         old = activity if self._activity is None else self._activity
         self._activity = np.float32(_KEPT) * old + np.float32(1 - _KEPT) * activity
-        return self._activity - np.float32(self._config.sparsity_target)
+        return self._activity - np.float32(self._config.target)
 
     def _adam_direction(self, gradient: Statistics, step: int) -> Statistics:
         if self._adam is None:

@@ -81,11 +81,11 @@ def pace_of(config: Config, n_samples: int, n_visible: int, rows: int, pseudo_ro
     product, flip, flip_hidden, term = _UNITS.get(config.engine, _UNITS["numpy"])
     small, large = sorted((n_visible, config.n_hidden))
     batch = min(config.batch_size, n_samples)
-    chains = batch if config.method == "cd" else config.n_chains
-    chains *= config.temperatures if config.method == "pt" else 1
+    chains = batch if config.chains is None else config.chains
+    chains *= config.n_temperatures if config.method == "pt" else 1
     n_steps = -(-n_samples // batch)
-    step = _STEP + product * mn * (2 * batch + (2 * config.sweeps + 1) * chains)
-    step += _ELEMENT * units * (batch + config.sweeps * chains)
+    step = _STEP + product * mn * (2 * batch + (2 * config.n_sweeps + 1) * chains)
+    step += _ELEMENT * units * (batch + config.n_sweeps * chains)
     report = _REPORT + product * mn * (2 * rows + _WEIGHTS) + 2 * _ELEMENT * units * rows
     report += pseudo_rows * n_visible * (flip + flip_hidden * config.n_hidden)
     sweep = 2 * product * mn + 2 * _ELEMENT * units  # of one chain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harmonium.engines import Engine, Phase
 from harmonium.training.batches import Batch
-from harmonium.training.negative import Estimator, FromData, Negative
+from harmonium.training.negative import Estimator, Negative, Positive
 from harmonium.training.optimizer import Optimizer
 
 
@@ -30,11 +30,8 @@ def advance(
         The model's side.
     """
     logits = engine.logits_h(batch.v)
-    negative = estimator.estimate(engine, logits, step)
-    if batch.weights is not None and isinstance(estimator, FromData) and isinstance(negative.side, Phase):
-        # A chain that starts at a row counts as its row does.
-        negative = negative._replace(side=negative.side._replace(weights=batch.weights))
-    positive = Phase(batch.v, engine.mean(logits), batch.weights)
-    optimizer.ascend(engine, positive, negative.side, learning_rate, step, batch.share)
-    estimator.learn(engine, positive, negative, batch.share * learning_rate)
+    phase = Phase(batch.v, engine.mean(logits), batch.weights)
+    positive = Positive(phase, logits, optimizer.offsets(phase), batch.share)
+    negative = estimator.estimate(engine, positive, step)
+    optimizer.ascend(engine, positive, negative.side, learning_rate, step)
     return negative

@@ -24,7 +24,7 @@ from harmonium.sampling.ladder import adapt
 from harmonium.sampling.tempering import TemperedState, cold_rows, init
 from harmonium.sampling.tempering import step as tempered_step
 from harmonium.training.config import Config
-from harmonium.training.negative import Arrays, Negative
+from harmonium.training.negative import Arrays, Negative, Positive
 
 _PATIENT = 100  # sweeps whose acceptances place the temperatures anew
 
@@ -51,17 +51,17 @@ class Tempered:
         self._config, self._key = config, key.derive("tempered")
         self._base = bias_of_means(data_means.astype(np.float64) * n_samples, n_samples).astype(np.float32)
         if not arrays:
-            self._ladder = np.linspace(0, 1, config.temperatures)
+            self._ladder = np.linspace(0, 1, config.n_temperatures)
             self._state = init(engine, self._ladder, self._base, config.n_chains, self._key.derive("start"))
-            self._swaps = np.zeros((2, config.temperatures - 1))
+            self._swaps = np.zeros((2, config.n_temperatures - 1))
             return
         self._ladder, self._swaps = arrays["tempered.ladder"], arrays["tempered.swaps"].copy()
         v = engine.encode(np.unpackbits(arrays["tempered.v"], axis=1)[:, : len(data_means)])
         replica, heading, trips = (arrays[f"tempered.{name}"] for name in ("replica", "heading", "round_trips"))
         self._state = TemperedState(v, int(arrays["tempered.sweep"][0]), replica, heading, trips)
 
-    def estimate(self, engine: Engine, logits: FloatArray, step: int) -> Negative:
-        for _ in range(self._config.sweeps):
+    def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
+        for _ in range(self._config.n_sweeps):
             self._state, info = tempered_step(engine, self._state, self._ladder, self._base, self._key)
             tried = ~np.isnan(info.acceptance)
             self._swaps += np.where(tried, info.acceptance, 0), tried
@@ -75,9 +75,6 @@ class Tempered:
     def _acceptance(self) -> npt.NDArray[np.float64]:
         total, times = self._swaps
         return np.divide(total, times, out=np.full(len(total), np.nan), where=times > 0)
-
-    def learn(self, engine: Engine, positive: Phase, negative: Negative, learning_rate: float) -> None:
-        pass
 
     def arrays(self, engine: Engine) -> Arrays:
         state = self._state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from harmonium.datasets.binarize import describe_blank
 from harmonium.errors import DataWarning, TrainingAlarm
 from harmonium.inputs import check_matrix
+from harmonium.random import Key, as_seed
 from harmonium.rbm import RBM
 from harmonium.training.alarms import kind_of
 from harmonium.training.config import Config
@@ -64,25 +66,26 @@ def train(
     initial: RBM | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     sample_weight: Any = None,
+    progress: Callable[[int, int], None] | None = None,
     method: str | None = None,
-    sweeps: int = 1,
+    sweeps: int | None = None,
     chains: int | None = None,
-    restarts: float = 0.0,
-    temperatures: int = 10,
-    last_statistic: str = "sampled",
+    restarts: float | None = None,
+    temperatures: int | None = None,
+    last_statistic: str | None = None,
     epochs: int | None = None,
     batch_size: int = 100,
     learning_rate: float | None = None,
     schedule: str = "linear",
     optimizer: str = "sgd",
-    momentum: float = 0.5,
+    momentum: float | None = None,
     centered: bool = True,
     data_moments: bool = False,
     weight_decay: float | None = None,
     max_weight_decay: float | None = None,
     l1: float = 0.0,
     max_norm: float = 0.0,
-    sparsity_target: float = 0.1,
+    sparsity_target: float | None = None,
     sparsity_cost: float = 0.0,
     clip: float = 0.0,
     binarize: str = "threshold",
@@ -90,7 +93,7 @@ def train(
     patience: int | None = None,
     held_out: int | None = None,
     engine: str = "native",
-    seed: int = 0,
+    seed: int | Key = 0,
 ) -> TrainingResult:
     """Train a machine on the rows of `X`.
 
@@ -108,6 +111,8 @@ def train(
         Called with each `EpochRecord`.
     sample_weight : array-like of shape (n_samples,), optional
         How often each row counts.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after every step. May raise, to stop.
     method, sweeps, ..., seed
         The other fields of `Config`, where they are described.
 
@@ -162,14 +167,15 @@ def train(
         patience=patience,
         held_out=held_out,
         engine=engine,
-        seed=seed,
+        seed=as_seed(seed),
     )
     X = check_matrix(X, allow_nan=True)
     if (blank := describe_blank(X, config.binarize)) is not None:
         warnings.warn(blank, DataWarning, stacklevel=2)
     run = TrainingRun(X, config, valid=valid, initial=initial, sample_weight=sample_weight)
     history, told = [], set[str]()
-    for record in run.epochs():
+    on_step = None if progress is None else functools.partial(_tell, progress, run.n_steps)
+    for record in run.epochs(on_step):
         history.append(record)
         for alarm in record.alarms:
             if kind_of(alarm) not in told:
@@ -178,3 +184,7 @@ def train(
         if on_epoch is not None:
             on_epoch(record)
     return TrainingResult(run.rbm, tuple(history), run.config, run.held_out_rows)
+
+
+def _tell(progress: Callable[[int, int], None], total: int, done: int) -> None:
+    progress(done, total)

@@ -1,0 +1,41 @@
+"""The kernels of `arithmetic` in NumPy, for where the compiled extension is missing; their last bits are NumPy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import scipy.special
+
+Float64Array = npt.NDArray[np.float64]
+
+
+def matmul_floats(x: npt.NDArray[np.float32], W: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """``x @ W`` in float32."""
+    return x @ W
+
+
+def matmul_doubles(x: Float64Array, W: Float64Array) -> Float64Array:
+    """``x @ W`` in float64."""
+    return x @ W
+
+
+def exp(x: Float64Array) -> Float64Array:
+    """The exponential function."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.exp(x))
+
+
+def log(x: Float64Array) -> Float64Array:
+    """The natural logarithm, without a warning."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log(x))
+
+
+def logistic(x: Float64Array) -> Float64Array:
+    """1 / (1 + exp(-x))."""
+    return np.asarray(scipy.special.expit(x))
+
+
+def softplus(x: Float64Array) -> Float64Array:
+    """log(1 + exp(x))."""
+    return np.logaddexp(x, 0.0)
