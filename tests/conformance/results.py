@@ -80,7 +80,6 @@ CALLS = {
     "free_energy": lambda: harmonium.free_energy(WIDE, X),
     "free_energy:grey": lambda: harmonium.free_energy(WIDE, GREY),
     "gibbs_chain": chain,
-    "marginal_free_energy": lambda: harmonium.marginal_free_energy(SMALL, HOLED),
     "impute": lambda: harmonium.impute(SMALL, HOLED, method="exact"),
     "impute:gibbs": lambda: harmonium.impute(WIDE, HOLES[:40], method="gibbs", chains=4, burn_in=3, sweeps=4),
     "impute:few missing": lambda: harmonium.impute(WIDE, np.where(np.arange(130) < 5, np.nan, X), method="exact"),
