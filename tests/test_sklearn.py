@@ -311,6 +311,7 @@ def test_bad_sample_counts_are_refused(fitted, arguments):
 # The machine ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::harmonium.errors.TrainingAlarm")  # two passes are not enough
 @pytest.mark.parametrize("method", ["pcd", "cd"])
 @pytest.mark.parametrize("binarize", ["none", "threshold", "sample"])
 def test_fit_is_train_of_the_core(method, binarize, engine):
