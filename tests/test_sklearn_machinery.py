@@ -131,7 +131,7 @@ def test_frames_in_and_out(kind):
     assert list(machine.feature_names_in_) == list("abcdef")
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_grid_search_in_processes_and_threads(backend):
     # In a process of its own with a limit of time, as what once went wrong here was waiting for ever.
     code = f"""
