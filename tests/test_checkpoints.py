@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from oracles import random_parameters, random_states
 
-from harmonium import RBM, Config, TrainingRun
+from harmonium import RBM, Config, TrainingRun, log_likelihood
 from harmonium.training import load_checkpoint, save_checkpoint
 
 HOLES = np.where(np.random.default_rng(1).random((43, 9)) < 0.2, np.nan, random_states(43, 9))
@@ -63,6 +63,8 @@ def test_early_stopping_goes_on_where_it_was(tmp_path):
     config = Config(8, epochs=400, batch_size=12, patience=3, **options)
     whole = TrainingRun(X, config, valid=valid)
     scores = [record.valid.log_likelihood for record in whole.epochs()]
+    assert scores[-1] < max(scores)
+    assert log_likelihood(whole.rbm, valid).mean > max(scores) - 1e-5  # the best is what is kept, be it the first
     run, history = TrainingRun(X, config, valid=valid), []
     while not run.finished:
         history.append(next(run.epochs()))

@@ -14,7 +14,7 @@ from harmonium.training import RunDirectory
 from harmonium.training.checkpoint import RESULTS
 
 GOLDEN = Path(__file__).parent / "golden"
-VERSIONS = sorted(path.name for path in GOLDEN.iterdir())
+VERSIONS = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir() and path.name[0].isdigit())
 RUNS = {"cd": {"hidden_means", "activity"}, "exact": {"hidden_means"}, "pcd": {"hidden_means"}, "fpcd": {"fast.W"}}
 RUNS |= {"pt": {"tempered.ladder", "tempered.swaps", "adam.W", "adam2.c"}}
 

@@ -368,19 +368,6 @@ PYTHON = [
     ),
     *of(
         "training/trainer.py",
-        (
-            "the best machine is not saved",
-            'extras |= {f"best.{name}": getattr(self._best, name) for name in "Wbc"}',
-            "pass",
-            CHECKPOINTS,
-        ),
-        (
-            "the best machine is not restored",
-            'self._best = None if "best.W" not in arrays else',
-            "self._best = None if True else",
-            CHECKPOINTS,
-        ),
-        ("the end is not saved", 'extras["stopped"] = np.ones(1, np.uint8)', "pass", CHECKPOINTS),
         ("missing entries are not saved", 'extras["completions"] = self._batches.completions', "pass", CHECKPOINTS),
         (
             "the schedule begins a step late",
@@ -390,9 +377,30 @@ PYTHON = [
         ),
         (
             "the best machine is not kept",
-            "self.engine.replace(self._best)",
-            "pass",
-            "tests/test_training.py -k patience",
+            "        if self.finished:\n            self.engine.replace(steering.best)",
+            "        if False:\n            self.engine.replace(steering.best)",
+            "tests/test_checkpoints.py -k early",
+        ),
+    ),
+    *of(
+        "training/steering.py",
+        (
+            "the best machine is not restored",
+            'best = RBM(*(arrays[f"best.{name}"] for name in "Wbc"))',
+            'best = RBM(*(0 * arrays[f"best.{name}"] for name in "Wbc"))',
+            CHECKPOINTS,
+        ),
+        (
+            "the records that overfit are counted anew",
+            'epoch, start, overfits, stopped = arrays["steering.counts"].tolist()',
+            "epoch, start, overfits, stopped = 0, 0, 0, 0",
+            CHECKPOINTS,
+        ),
+        (
+            "the raised weight decay is not restored",
+            'decay, first, valid, train = arrays["steering.scores"].tolist()',
+            'decay, first, valid, train = config.decay, *arrays["steering.scores"].tolist()[1:]',
+            CHECKPOINTS,
         ),
     ),
     *of(

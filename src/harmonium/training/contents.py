@@ -12,7 +12,8 @@ from harmonium.training.config import Config
 
 Shape = tuple[int | None, ...]  # None is any length
 
-_TEMPERED = "tempered."
+_TEMPERED, _STEERING = "tempered.", "steering."
+_NEEDED = (_TEMPERED, _STEERING)
 
 
 def check_contents(extras: Mapping[str, npt.NDArray[Any]], config: Config, rbm: RBM) -> None:
@@ -26,7 +27,7 @@ def check_contents(extras: Mapping[str, npt.NDArray[Any]], config: Config, rbm: 
     known = dict(_expected(config, rbm))
     for name, (kind, shape) in known.items():
         if name not in extras:
-            if name.startswith(_TEMPERED):
+            if name.startswith(_NEEDED):
                 raise ValueError(f"{name} is missing")
             continue
         array = extras[name]
@@ -36,6 +37,8 @@ def check_contents(extras: Mapping[str, npt.NDArray[Any]], config: Config, rbm: 
     for name in ("best", "fast", "adam", "adam2"):
         if 0 < sum(f"{name}.{part}" in extras for part in "Wbc") < 3:
             raise ValueError(f"a part of {name} is missing")
+    if config.patience and "best.W" not in extras:
+        raise ValueError("the best machine is missing")
     if ("adam.W" in extras) != ("adam2.W" in extras):
         raise ValueError("one of the moments of Adam is missing")
 
@@ -49,7 +52,9 @@ def _expected(config: Config, rbm: RBM) -> Iterator[tuple[str, tuple[str, Shape]
     for name in ("hidden_means", "activity"):
         yield name, ("f", (n,))
     yield "completions", ("u", (None, packed))
-    yield "stopped", ("u", (1,))
+    if config.patience:
+        yield f"{_STEERING}scores", ("f", (4,))
+        yield f"{_STEERING}counts", ("i", (4,))
     if config.method == "pt":
         temperatures, chains = config.n_temperatures, config.n_chains
         ladders = temperatures, chains

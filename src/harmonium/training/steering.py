@@ -99,5 +99,5 @@ class Steering:
 def _score(scores: Scores | None) -> float:
     """The score that steers: of the worst kind where there is none."""
     if scores is None or scores.best_log_likelihood is None:
-        return -np.inf
+        return -float(np.finfo(np.float64).max)  # infinity is no number, and files hold numbers only
     return scores.best_log_likelihood
