@@ -25,7 +25,8 @@ MACHINE = RBM([[1.0, -2.0]], [0.5, 0.25], [3.0])
 def make_run(path, **options):
     """A run of one step on four rows, some of which have a hole."""
     X = np.where(np.eye(4, 9) > 0, np.nan, random_states(4, 9))
-    config = Config(3, epochs=3, batch_size=2, chains=4, temperatures=3, patience=1, engine="numpy", **options)
+    of_method = {"pt": {"chains": 4, "temperatures": 3}, "cd": {}, "exact": {}}.get(options["method"], {"chains": 4})
+    config = Config(3, epochs=3, batch_size=2, patience=1, engine="numpy", **of_method, **options)
     run = TrainingRun(X, config, valid=random_states(5, 9))
     record = next(run.epochs())
     directory = RunDirectory.create(path, run.config, data="digits", X=X, state=run.state)
