@@ -159,7 +159,7 @@ CLOSE = {
     "theory.contraction_rate": lambda: theory.contraction_rate(MACHINE),
     "theory.coupling_bias": lambda: theory.coupling_bias(MACHINE),
     "theory.clique_potentials": lambda: theory.clique_potentials(MACHINE),
-    "theory.interactions": lambda: theory.interactions(-(rng().random((2, 2, 2)) ** 2)),
+    "theory.interactions": lambda: theory.interactions(-(rng().random(8))),
     "theory.data_model_distance": lambda: theory.data_model_distance(MACHINE, SIX),
     "theory.dobrushin": lambda: theory.dobrushin(MACHINE),
     "theory.fischer_igel": lambda: theory.fischer_igel(MACHINE),
