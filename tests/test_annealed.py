@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from oracles import (
 )
 
 import harmonium
-from harmonium import RBM, Key, LogPartition
+from harmonium import RBM, Estimate, Key
 from harmonium.cli import main
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliable
 from harmonium.likelihood import level, partition, schedule, starts, tempered
@@ -256,15 +257,15 @@ GOOD = quantiles(100, -0.1, 0.4), quantiles(100, 0.1, 0.4)
         (GOOD[0] + 2, GOOD[1], {}, "unreliable", r"the sides contradict each other: they cross by 1\.9"),
         (*GOOD, {"doubt": "chains differ"}, "unreliable", "chains differ"),
         (*GOOD, {"floor": 3.0}, "unreliable", "visited weigh more"),
-        (np.append(GOOD[0], np.nan), GOOD[1], {}, "unreliable", "not finite"),
-        (GOOD[0], np.append(GOOD[1], np.inf), {}, "unreliable", "not finite"),
+        (np.append(GOOD[0], np.nan), GOOD[1], {}, "unknown", "not finite"),
+        (GOOD[0], np.append(GOOD[1], np.inf), {}, "unknown", "not finite"),
     ],
 )
 def test_verdicts(forward, reverse, rest, verdict, reason):
     found = bracket(forward, reverse, **rest)
     assert found.verdict == verdict
     assert re.search(reason, found.reason)
-    if math.isfinite(found.value):
+    if verdict != "unknown":
         assert found.lower <= found.value <= found.upper
     assert verdict != "ok" or found.upper - found.lower <= WIDE
 
@@ -614,8 +615,8 @@ def test_weights_beyond_all_bounds_have_no_number(engine, start):
 
 # Records -------------------------------------------------------------------------------------------------------------
 
-BRACKET = LogPartition(451.28, 451.2, 451.41, "ais", "ok", 61.4, 100, "tempered chains")
-DOUBTFUL = LogPartition(451.28, 440.0, 451.41, "ais", "unreliable", 3.0, 100, "tempered chains", "chains differ")
+BRACKET = Estimate("log Z", 451.28, 451.2, 451.41, "ais", "ok", "", 61.4, 100, "tempered chains")
+DOUBTFUL = Estimate("log Z", 451.28, 440.0, 451.41, "ais", "unreliable", "chains differ", 3.0, 100, "tempered chains")
 
 
 def test_a_bracket_reads_as_one_line():
@@ -629,32 +630,36 @@ def test_an_unreliable_record_is_no_number_unless_told():
         float(DOUBTFUL)
     assert DOUBTFUL.number(accept_unreliable=True) == 451.28
     with pytest.raises(Unreliable, match="Got none: too large"):
-        LogPartition(None, None, None, "exact", "too large").number(accept_unreliable=True)
+        Estimate.unknown("log Z", "too large").number(accept_unreliable=True)
 
 
 def test_likelihoods_know_their_convention_and_their_log_z():
     rbm, X = RBM(*random_parameters(3, 6)), random_states(20, 6)
     found = harmonium.log_likelihood(rbm, X, convention="threshold")
-    assert (found.convention, found.verdict, found.sanity) == ("threshold", "ok", "ok")
+    assert (found.convention, found.verdict, found.reason) == ("threshold", "ok", "")
     np.testing.assert_allclose(found.per_sample, rbm.log_likelihood(X), atol=1e-5)
-    assert float(found) == found.mean == pytest.approx(found.per_sample.mean())
+    assert float(found) == found.value == pytest.approx(found.per_sample.mean())
     doubtful = harmonium.log_likelihood(rbm, X, DOUBTFUL)
-    assert doubtful.mean == pytest.approx(-harmonium.free_energy(rbm, X).mean() - 451.28)
+    assert doubtful.value == pytest.approx(-harmonium.free_energy(rbm, X).mean() - 451.28)
     with pytest.raises(Unreliable, match="log Z is unreliable"):
         float(doubtful)
+    with pytest.raises(InvalidParameter, match=r"log_z must be of log Z\. Got an estimate of the mean log-likelihood"):
+        harmonium.log_likelihood(rbm, X, found)
     with pytest.raises(Unreliable, match="Got none"):
-        float(harmonium.log_likelihood(rbm, X, LogPartition(None, None, None, "exact", "too large")))
+        float(harmonium.log_likelihood(rbm, X, Estimate.unknown("log Z", "too large")))
 
 
 @pytest.mark.parametrize("repeats", [1, 5])
 def test_distinct_samples_cannot_weigh_more_than_one(engine, repeats):
     """All states once are exactly 1; repeats do not count; log Z a little too low is found out."""
     rbm, X = RBM(*random_parameters(3, 6)), np.repeat(all_states(6), repeats, axis=0)
-    assert harmonium.log_likelihood(rbm, X, engine=engine).sanity == "ok"
+    assert harmonium.log_likelihood(rbm, X, engine=engine).verdict == "ok"
     low = rbm.log_z() - 0.01
-    found = harmonium.log_likelihood(rbm, X, LogPartition(low, low, low, "guess", "ok"), engine=engine)
-    assert found.sanity == "the probabilities of 64 distinct samples sum to exp(0.01): log Z is too low"
-    assert found.as_dict()["sanity"] == found.sanity
+    found = harmonium.log_likelihood(rbm, X, Estimate.exact("log Z", low), engine=engine)
+    assert found.verdict == "unreliable"
+    assert found.reason == "the probabilities of 64 distinct samples sum to exp(0.01): log Z is too low"
+    both = harmonium.log_likelihood(rbm, X, replace(Estimate.exact("log Z", low), verdict="wide", reason="why"))
+    assert (both.verdict, both.reason) == ("unreliable", f"log Z is wide: why; {found.reason}")
     with pytest.raises(Unreliable, match="64 distinct samples"):
         float(found)
 
@@ -663,13 +668,24 @@ def test_an_evaluation_brackets_what_is_out_of_reach():
     rbm, X = RBM(*(0.1 * x for x in random_parameters(30, 30))), random_states(50, 30)
     found = harmonium.evaluate(rbm, X, temperatures=100, chains=50)
     assert found.log_z == harmonium.log_partition(rbm, "ais", data=X, temperatures=100, chains=50)
-    assert found.log_likelihood.lower < found.log_likelihood.mean < found.log_likelihood.upper
+    assert found.log_likelihood.lower < found.log_likelihood.value < found.log_likelihood.upper
     fields = json.loads(json.dumps(found.as_dict()))["log_z"]
-    assert list(fields) == ["value", "lower", "upper", "method", "verdict", "ess", "n_chains", "start", "reason"]
+    assert list(fields) == [
+        "quantity",
+        "value",
+        "lower",
+        "upper",
+        "method",
+        "verdict",
+        "reason",
+        "ess",
+        "n_chains",
+        "start",
+    ]
     assert harmonium.evaluate(rbm, X, log_z=found.log_z) == found
     without = harmonium.evaluate(rbm, X, log_z="exact")
-    assert (without.log_z.value, without.log_likelihood.mean) == (None, None)
-    assert "at most 25 units" in without.log_z.verdict
+    assert (without.log_z.value, without.log_likelihood.value) == (None, None)
+    assert "at most 25 units" in without.log_z.reason
     with pytest.raises(InvalidParameter, match="log_z must be one of"):
         harmonium.evaluate(rbm, X, log_z="often")
 

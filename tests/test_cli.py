@@ -137,8 +137,8 @@ def test_evaluate_prints_the_library_s_evaluation(run, capsys, of, splits):
         "pseudo_log_likelihood",
         "reconstruction_error",
     ]
-    assert list(found["log_z"]) == ["value", "lower", "upper", "method", "verdict"]
-    assert list(found["log_likelihood"]) == ["mean", "lower", "upper"]
+    assert list(found["log_z"]) == ["quantity", "value", "lower", "upper", "method", "verdict", "reason"]
+    assert list(found["log_likelihood"]) == [*found["log_z"], "convention", "n_missing"]
 
 
 def test_evaluate_scores_what_is_observed(run, tmp_path, capsys, splits):
@@ -147,7 +147,7 @@ def test_evaluate_scores_what_is_observed(run, tmp_path, capsys, splits):
     np.save(tmp_path / "holes.npy", X)
     found = result_of(capsys, "evaluate", run, tmp_path / "holes.npy", "--split", "train")
     assert found == json.loads(json.dumps(harmonium.evaluate(RBM.load(run / "model.safetensors"), X).as_dict()))
-    assert found["log_likelihood"]["of"] == "what is observed, missing entries being summed out"
+    assert found["log_likelihood"]["quantity"] == "mean log-likelihood of what is observed"
     assert main(["evaluate", str(run), str(tmp_path / "holes.npy"), "--split", "train"]) == 0
     assert re.search(r"of +what is observed, missing entries being summed out: 8\n", capsys.readouterr().out)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from oracles import Exact, all_states, free_energy, random_parameters
 
-from harmonium import RBM
+from harmonium import RBM, Estimate
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliable
 from harmonium.likelihood import log_partition
 from harmonium.likelihood import missing as missing_sums
-from harmonium.likelihood.conditional import LogProbability, clamped, log_conditional_probability
+from harmonium.likelihood.conditional import clamped, log_conditional_probability
 from harmonium.sampling import conditional
 from harmonium.sampling.conditional import complete, impute
 
@@ -268,7 +268,7 @@ def test_an_unreliable_sum_makes_an_unreliable_probability():
         float(found)
     assert found.number(accept_unreliable=True) == found.value
     with pytest.raises(Unreliable, match="Got none"):
-        LogProbability(None, None, None, "ais", "unreliable", "why").number(accept_unreliable=True)
+        Estimate.unknown("log-probability", "why", "ais").number(accept_unreliable=True)
 
 
 def test_exactness_beyond_reach_is_refused_but_held_units_bring_it_back():

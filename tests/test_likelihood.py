@@ -8,7 +8,7 @@ import pytest
 from oracles import Exact, dyadic_parameters, logistic, random_parameters, random_states, row_number
 
 import harmonium
-from harmonium import RBM, Key, LogPartition
+from harmonium import RBM, Estimate, Key
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
 from harmonium.likelihood import missing, partition, pseudo
 
@@ -83,7 +83,7 @@ def test_auto_is_exact_wherever_that_is_quick_here(monkeypatch):
 
 def test_log_partition_reads_as_a_sentence():
     assert str(harmonium.log_partition(RBM([[0.0]], [0.0], [0.0]))) == "log Z = 1.39 (exact, ok)"
-    assert str(LogPartition(None, None, None, "exact", "too large")) == "log Z unknown (too large)"
+    assert str(Estimate.unknown("log Z", "too large")) == "log Z unknown (too large)"
 
 
 # Free energy and likelihood ------------------------------------------------------------------------------------------
@@ -98,8 +98,8 @@ def test_free_energies_and_likelihoods_equal_brute_force(engine, n_hidden, n_vis
         np.testing.assert_allclose(-F - exact.log_z, exact.log_p_v, rtol=0, atol=5e-6)
         X = random_states(50, n_visible)
         got = harmonium.log_likelihood(rbm, X, engine=engine)
-        assert got.mean == pytest.approx(exact.log_p_v[row_number(X)].mean(), abs=5e-6)
-        assert (got.lower, got.upper) == (got.mean, got.mean)
+        assert got.value == pytest.approx(exact.log_p_v[row_number(X)].mean(), abs=5e-6)
+        assert (got.lower, got.upper) == (got.value, got.value)
 
 
 def test_free_energies_of_grey_levels_use_the_levels(engine):
@@ -133,10 +133,10 @@ def test_chunks_of_rows_do_not_show(engine, monkeypatch):
 def test_bounds_of_log_z_become_bounds_of_the_likelihood():
     rbm, X = RBM(*random_parameters(2, 3)), random_states(5, 3)
     F = harmonium.free_energy(rbm, X).mean()
-    got = harmonium.log_likelihood(rbm, X, LogPartition(2.0, 1.0, 4.0, "a bracket", "ok"))
-    assert (got.mean, got.lower, got.upper) == pytest.approx((-F - 2, -F - 4, -F - 1))
-    unknown = harmonium.log_likelihood(rbm, X, LogPartition(None, None, None, "exact", "no"))
-    assert (unknown.mean, unknown.lower, unknown.upper) == (None, None, None)
+    got = harmonium.log_likelihood(rbm, X, Estimate("log Z", 2.0, 1.0, 4.0, "ais"))
+    assert (got.value, got.lower, got.upper) == pytest.approx((-F - 2, -F - 4, -F - 1))
+    unknown = harmonium.log_likelihood(rbm, X, Estimate.unknown("log Z", "no"))
+    assert (unknown.value, unknown.lower, unknown.upper) == (None, None, None)
 
 
 @pytest.mark.parametrize("convention", [None, "threshold", "sample"])
@@ -147,7 +147,7 @@ def test_grey_levels_are_scored_under_no_name_of_another_convention(convention):
         harmonium.log_likelihood(rbm, X, convention=convention)
     with pytest.raises(InvalidParameter, match="convention must be one of threshold, sample, none"):
         harmonium.log_likelihood(rbm, X, convention="thresholded")
-    assert harmonium.log_likelihood(rbm, X, convention="none").mean == pytest.approx(rbm.log_likelihood(X).mean())
+    assert harmonium.log_likelihood(rbm, X, convention="none").value == pytest.approx(rbm.log_likelihood(X).mean())
 
 
 @pytest.mark.parametrize("size", [1e38, 1e39, 1e300])
@@ -195,11 +195,11 @@ def test_what_is_observed_is_scored(engine):
     found = harmonium.evaluate(RBM(*parameters), HOLES, engine=engine)
     expected = observed_log_likelihood(parameters, HOLES)
     np.testing.assert_allclose(found.log_likelihood.per_sample, expected, atol=1e-5)
-    assert found.log_likelihood.mean == pytest.approx(expected.mean(), abs=1e-5)
+    assert found.log_likelihood.value == pytest.approx(expected.mean(), abs=1e-5)
     assert found.log_likelihood.n_missing == np.isnan(HOLES).sum()
     assert (found.pseudo_log_likelihood, found.reconstruction_error) == (None, None)
     fields = json.loads(json.dumps(found.as_dict()))["log_likelihood"]
-    assert fields["of"] == "what is observed, missing entries being summed out"
+    assert fields["quantity"] == "mean log-likelihood of what is observed"
     grey = harmonium.evaluate(RBM(*parameters), np.where(HOLES == 1, 0.7, HOLES), engine=engine)
     assert grey.log_likelihood == found.log_likelihood
 
@@ -211,7 +211,7 @@ def test_annealed_sums_widen_the_likelihood(monkeypatch):
     found = harmonium.log_likelihood(RBM(*parameters), HOLES)
     two_errors = (found.upper - found.lower) / 2
     assert 0 < two_errors < 0.05
-    assert abs(found.mean - observed_log_likelihood(parameters, HOLES).mean()) < 2.5 * two_errors
+    assert abs(found.value - observed_log_likelihood(parameters, HOLES).mean()) < 2.5 * two_errors
 
 
 def test_a_bracket_takes_data_with_missing_entries():
@@ -288,6 +288,6 @@ def test_an_evaluation_out_of_reach_says_so_instead_of_a_number():
     rbm = RBM(np.zeros((26, 26)), np.zeros(26), np.zeros(26))
     got = harmonium.evaluate(rbm, random_states(3, 26), log_z="exact")
     assert got.log_z.value is None
-    assert "at most 25 units" in got.log_z.verdict
-    assert got.log_likelihood.mean is None
+    assert "at most 25 units" in got.log_z.reason
+    assert got.log_likelihood.value is None
     assert got.pseudo_log_likelihood == pytest.approx(-26 * math.log(2))

@@ -110,7 +110,7 @@ def test_the_likelihood_is_bracketed_where_it_is_asked_for_and_not_exact():
     # 19 units can be enumerated after all. The bracket covers the truth in 95 % of runs; twice as far on either side in
     # all but about one of 10,000.
     width = last.log_likelihood_upper - last.log_likelihood_lower
-    assert abs(log_likelihood(rbm, X).mean - last.log_likelihood) < width
+    assert abs(log_likelihood(rbm, X).value - last.log_likelihood) < width
     assert monitor_of(X, 19, **options).report(make_engine(rbm), 10, 1000).train.log_likelihood is None
 
 

@@ -168,7 +168,7 @@ def below_independent(X, valid, rbm):
     """How much likelier held-out rows are under independent units with the means of `X`, in nats."""
     b = bias_of_means(X.sum(axis=0), len(X))
     independent = (valid @ b).mean() - np.logaddexp(0, b).sum()
-    return independent - harmonium.log_likelihood(rbm, valid).mean
+    return independent - harmonium.log_likelihood(rbm, valid).value
 
 
 def test_coins_teach_nothing_and_the_run_knows(engine):
@@ -177,7 +177,7 @@ def test_coins_teach_nothing_and_the_run_knows(engine):
     run = TrainingRun(COINS, Config(8, "pcd", **options), valid=MORE_COINS)
     records = list(run.epochs())
     best = max(record.valid.log_likelihood for record in records)
-    kept = harmonium.log_likelihood(run.rbm, MORE_COINS).mean
+    kept = harmonium.log_likelihood(run.rbm, MORE_COINS).value
     assert kept >= best - 1e-5
     assert below_independent(COINS, MORE_COINS, run.rbm) < 1e-3  # the first machine has weights of 0.01
     decays = [record.weight_decay for record in records]
@@ -206,7 +206,7 @@ def test_tiny_tables_end_soon_and_no_worse_than_at_their_best(n_rows):
     result = harmonium.train(X, 4, valid=valid, method="pcd", chains=10)
     assert result.history[-1].step <= 2000
     best = max(record.valid.log_likelihood for record in result.history)
-    assert harmonium.log_likelihood(result.rbm, valid).mean >= best - 1e-4
+    assert harmonium.log_likelihood(result.rbm, valid).value >= best - 1e-4
     alone = harmonium.train(X, 4, method="pcd", chains=10)
     assert alone.history[-1].step <= 2000
     assert len(alone.held_out_rows) == (n_rows > 1)

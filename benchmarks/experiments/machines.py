@@ -61,9 +61,9 @@ def evaluate(rbm: RBM, X) -> Run:
 def scores(found: Evaluation) -> Run:
     known = found.log_likelihood
     return {
-        "log_likelihood": {"mean": known.mean, "lower": known.lower, "upper": known.upper},
+        "log_likelihood": {"mean": known.value, "lower": known.lower, "upper": known.upper},
         "verdict": known.verdict,
-        "sanity": known.sanity,
+        "reason": known.reason,
         "log_z": found.log_z.as_dict(),
         "pseudo_log_likelihood": found.pseudo_log_likelihood,
         "n_samples": found.n_samples,

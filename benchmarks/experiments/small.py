@@ -67,7 +67,7 @@ def _one(X, test, config: Config) -> Run:
     rbm, trained = train(X, config)
     independent = RBM(np.zeros((1, X.shape[1])), bias_of_means(X.sum(axis=0), len(X)), [0.0])
     found = harmonium.evaluate(rbm, test, chains=100, temperatures=1000)
-    alone = harmonium.log_likelihood(independent, test, harmonium.log_partition(independent)).mean
+    alone = harmonium.log_likelihood(independent, test, harmonium.log_partition(independent)).value
     return {**trained, "test": scores(found), "independent": alone}
 
 

@@ -5,10 +5,8 @@ import types
 
 from harmonium import datasets, errors, theory
 from harmonium.likelihood import (
+    Estimate,
     Evaluation,
-    LogLikelihood,
-    LogPartition,
-    LogProbability,
     evaluate,
     exact_gradient,
     exact_sample,
@@ -49,12 +47,10 @@ __all__ = [
     "RBM",
     "Clamp",
     "Config",
+    "Estimate",
     "Evaluation",
     "Imputation",
     "Key",
-    "LogLikelihood",
-    "LogPartition",
-    "LogProbability",
     "Moments",
     "Statistics",
     "TemperedSamples",

@@ -25,7 +25,6 @@ from harmonium.cli.output import complain, emit
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.cli.working import WorkProgress
 from harmonium.likelihood.conservative import ConservativeLogLikelihood
-from harmonium.likelihood.evaluate import OBSERVED
 
 HELP = """Score a machine on data.
 
@@ -90,8 +89,8 @@ def command(
             progress=progress,
         )
     z, likelihood = found.log_z, found.log_likelihood
-    if likelihood.sanity != "ok":
-        complain("warning", f"{likelihood.sanity}.")
+    if likelihood.verdict == "unreliable":
+        complain("warning", f"{likelihood.reason}.")
     rows = [
         ("machine", f"{found.n_visible} visible, {found.n_hidden} hidden units"),
         ("data", f"{dataset.name}, {split}, {found.n_samples} samples"),
@@ -99,8 +98,12 @@ def command(
         ("log Z", _bracket(z.value, z.lower, z.upper)),
         ("log Z method", z.method if z.ess is None else f"{z.method}, ESS {z.ess:.0f}/{z.n_chains}, from {z.start}"),
         ("log Z verdict", f"{z.verdict}: {z.reason}" if z.reason else z.verdict),
-        ("log-likelihood", _bracket(likelihood.mean, likelihood.lower, likelihood.upper)),
-        *([("of", f"{OBSERVED}: {likelihood.n_missing:,}")] if likelihood.n_missing else []),
+        ("log-likelihood", _bracket(likelihood.value, likelihood.lower, likelihood.upper)),
+        *(
+            [("of", f"what is observed, missing entries being summed out: {likelihood.n_missing:,}")]
+            if likelihood.n_missing
+            else []
+        ),
         *([("conservative bound", _bound(found.conservative))] if found.conservative else []),
         ("pseudo-log-likelihood", found.pseudo_log_likelihood),
         ("reconstruction error", found.reconstruction_error),

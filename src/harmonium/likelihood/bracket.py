@@ -16,13 +16,13 @@ Grosse, Ghahramani, Adams, "Sandwiching the marginal likelihood using bidirectio
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtrit
 
 from harmonium.engines.arithmetic import logistic
 from harmonium.likelihood.annealed import Float64Array, effective_size, log_mean
+from harmonium.likelihood.estimate import Estimate
 
 COVERAGE = 0.95  # of the bracket, given starts that are distributed as they should be
 WIDE = 1.0  # nats
@@ -31,32 +31,7 @@ _SIDE = (1 - COVERAGE) / 2
 _ROUNDING = 1e-3  # nats; the arithmetic of the engines is float32
 
 
-@dataclass(frozen=True)
-class Bracket:
-    """log Z between its two sides, in nats.
-
-    Attributes
-    ----------
-    value : float
-        Bennett's acceptance ratio.
-    lower, upper : float
-        The two sides moved apart by their margins.
-    ess : float
-        Effective sample size of the worse direction, out of `n_chains`.
-    verdict : {"ok", "wide", "unreliable"}
-    reason : str
-        What is wrong; empty if nothing is.
-    """
-
-    value: float
-    lower: float
-    upper: float
-    ess: float
-    verdict: str
-    reason: str
-
-
-def bracket(forward: Float64Array, reverse: Float64Array, floor: float = -math.inf, doubt: str = "") -> Bracket:
+def bracket(forward: Float64Array, reverse: Float64Array, floor: float = -math.inf, doubt: str = "") -> Estimate:
     """Combine the two directions.
 
     Parameters
@@ -67,10 +42,14 @@ def bracket(forward: Float64Array, reverse: Float64Array, floor: float = -math.i
         A sum over some states that is known to be a part of Z, as a logarithm: log Z cannot be less.
     doubt : str
         Why the starts of the reverse chains may be wrong; empty if they are right.
+
+    Returns
+    -------
+    Estimate
+        Its value is Bennett's acceptance ratio, its ends are the two sides moved apart by their margins.
     """
     if not (np.isfinite(forward).all() and np.isfinite(reverse).all()):
-        nothing = math.nan
-        return Bracket(nothing, nothing, nothing, 0.0, "unreliable", "the weights are not finite numbers")
+        return Estimate.unknown("log Z", "the weights are not finite numbers", "ais")
     low, high = log_mean(forward), -log_mean(-reverse)
     errors = margin(forward) + _ROUNDING, margin(-reverse) + _ROUNDING
     ends = (low - errors[0], low + errors[0]), (high - errors[1], high + errors[1])
@@ -91,11 +70,15 @@ def bracket(forward: Float64Array, reverse: Float64Array, floor: float = -math.i
     ]
     found = [reason for reason, holds in reasons if holds]
     lower, upper = min(lower, value), max(upper, value)
-    if found:
-        return Bracket(value, lower, upper, ess, "unreliable", "; ".join(found))
+    verdict, reason = ("unreliable", "; ".join(found)) if found else width(lower, upper)
+    return Estimate("log Z", value, lower, upper, "ais", verdict, reason, ess, len(reverse))
+
+
+def width(lower: float, upper: float) -> tuple[str, str]:
+    """The verdict on ends that cover, and the reason."""
     if upper - lower > WIDE:
-        return Bracket(value, lower, upper, ess, "wide", f"its ends are {upper - lower:.1f} nats apart")
-    return Bracket(value, lower, upper, ess, "ok", "")
+        return "wide", f"its ends are {upper - lower:.1f} nats apart"
+    return "ok", ""
 
 
 def standard_error(log_w: Float64Array) -> float:

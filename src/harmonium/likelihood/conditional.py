@@ -8,71 +8,24 @@ log Z is.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines.arithmetic import matmul, softplus
-from harmonium.errors import InvalidData, Unreliable
+from harmonium.errors import InvalidData
 from harmonium.inputs import check_matrix
-from harmonium.likelihood.bracket import WIDE
+from harmonium.likelihood.bracket import width
+from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.meter import Progress
-from harmonium.likelihood.partition import LogPartition, log_partition
+from harmonium.likelihood.partition import log_partition
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
-
-@dataclass(frozen=True)
-class LogProbability:
-    """log p(v_A | v_B) in nats, with its two sides and a verdict.
-
-    ``float(record)`` is the value, and raises `harmonium.errors.Unreliable` where that is no number to rely on.
-
-    Attributes
-    ----------
-    value, lower, upper : float or None
-        Equal for an exact result, -inf where `A` contradicts `B`; None where a sum is not known. The sides are those of
-        two brackets, each of which covers its log Z in at least 95 % of runs, so they cover in at least 90 %.
-    method : str
-        "exact", or "ais" where one of the two sums was annealed.
-    verdict : str
-        "ok", "wide" (sides more than 1 nat apart), "unreliable", or why there is no number.
-    reason : str
-        Why the verdict is not "ok".
-    """
-
-    value: float | None
-    lower: float | None
-    upper: float | None
-    method: str
-    verdict: str
-    reason: str = ""
-
-    def number(self, *, accept_unreliable: bool = False) -> float:
-        """The value as a bare number.
-
-        Raises
-        ------
-        Unreliable
-            There is none, or the verdict is "unreliable" and `accept_unreliable` is not set.
-        """
-        if self.value is None or (self.verdict == "unreliable" and not accept_unreliable):
-            got = "none" if self.value is None else f"{self.value:.2f}"
-            raise Unreliable(
-                f"A log-probability must be reliable to be used as a number. Got {got}: {self.reason or self.verdict}. "
-                "Take more temperatures or chains, or call number(accept_unreliable=True)."
-            )
-        return self.value
-
-    def __float__(self) -> float:
-        return self.number()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields ready for JSON."""
-        return asdict(self)
+_QUANTITY = "log-probability"
 
 
 def log_conditional_probability(
@@ -87,7 +40,7 @@ def log_conditional_probability(
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,
-) -> LogProbability:
+) -> Estimate:
     """log p(v_A = a | v_B = b), the units that neither mentions being summed out.
 
     Parameters
@@ -102,7 +55,9 @@ def log_conditional_probability(
 
     Returns
     -------
-    LogProbability
+    Estimate
+        Of the log-probability, -inf where `A` contradicts `B`. The ends are those of two brackets, each of which covers
+        its log Z in at least 95 % of runs, so they cover in at least 90 %.
 
     Raises
     ------
@@ -125,15 +80,15 @@ def log_conditional_probability(
     b = _assignment(np.full(rbm.n_visible, np.nan) if given is None else given, rbm.n_visible, "given")
     both = ~np.isnan(a) & ~np.isnan(b)
     if (a[both] != b[both]).any():
-        return LogProbability(-math.inf, -math.inf, -math.inf, "exact", "ok")
+        return Estimate.exact(_QUANTITY, -math.inf)
     if not (np.isnan(b) & ~np.isnan(a)).any():
-        return LogProbability(0.0, 0.0, 0.0, "exact", "ok")
+        return Estimate.exact(_QUANTITY, 0.0)
     key = as_key(seed)
     sums = []
     for assignment, name in ((np.where(np.isnan(a), b, a), "joint"), (b, "given")):
         machine, shift = clamped(rbm, ~np.isnan(assignment), np.nan_to_num(assignment))
         if machine is None:
-            sums.append(LogPartition(shift, shift, shift, "exact", "ok"))
+            sums.append(Estimate.exact("log Z", shift))
             continue
         log_z = log_partition(
             machine,
@@ -192,25 +147,21 @@ def _assignment(x: Any, n_visible: int, name: str) -> npt.NDArray[np.float64]:
     return np.asarray(check_matrix(array[None], name=name, binary=True, allow_nan=True)[0])
 
 
-def _shifted(log_z: LogPartition, shift: float) -> LogPartition:
+def _shifted(log_z: Estimate, shift: float) -> Estimate:
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
         return log_z
     return replace(log_z, value=log_z.value + shift, lower=log_z.lower + shift, upper=log_z.upper + shift)
 
 
-def _ratio(joint: LogPartition, given: LogPartition) -> LogProbability:
+def _ratio(joint: Estimate, given: Estimate) -> Estimate:
     """The difference of two brackets; no probability exceeds 1."""
     method = "ais" if "ais" in (joint.method, given.method) else "exact"
-    reason = "; ".join(x.reason for x in (joint, given) if x.reason and x.verdict == "unreliable")
+    doubt = "; ".join(x.reason for x in (joint, given) if x.verdict in ("unreliable", "unknown"))
     if joint.value is None or given.value is None or joint.lower is None or given.lower is None:
-        return LogProbability(None, None, None, method, "unreliable", reason)
+        return Estimate.unknown(_QUANTITY, doubt, method)
     assert joint.upper is not None
     assert given.upper is not None
     ends = joint.value - given.value, joint.lower - given.upper, joint.upper - given.lower
     value, lower, upper = (min(x, 0.0) for x in ends)
-    if reason:
-        return LogProbability(value, lower, upper, method, "unreliable", reason)
-    if upper - lower > WIDE:
-        reason = f"its ends are {upper - lower:.1f} nats apart"
-        return LogProbability(value, lower, upper, method, "wide", reason)
-    return LogProbability(value, lower, upper, method, "ok")
+    verdict, reason = ("unreliable", doubt) if doubt else width(lower, upper)
+    return Estimate(_QUANTITY, value, lower, upper, method, verdict, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,85 +10,19 @@ import numpy.typing as npt
 
 from harmonium.datasets import CONVENTIONS, binarize
 from harmonium.engines.arithmetic import log_sum_exp
-from harmonium.errors import InvalidData, OutOfReach, Unreliable
+from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
 from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
 from harmonium.likelihood.conservative import ConservativeLogLikelihood, conservative_log_likelihood
+from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.marginal import marginals
 from harmonium.likelihood.meter import Progress
-from harmonium.likelihood.partition import LogPartition, log_partition
+from harmonium.likelihood.partition import log_partition
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
-OBSERVED = "what is observed, missing entries being summed out"
-
-
-@dataclass(frozen=True)
-class LogLikelihood:
-    """Mean log p(v) over samples, in nats, under both ends of log Z (None where log Z is unknown).
-
-    Where entries are missing, it is the mean of log p(observed entries): the others are summed out.
-
-    ``float(record)`` is the mean, and raises `harmonium.errors.Unreliable` where that is no number to rely on.
-
-    Attributes
-    ----------
-    mean, lower, upper : float or None
-        Under the value, the upper end and the lower end of log Z; the ends two standard errors further out where sums
-        over missing entries were annealed.
-    verdict : str
-        That of log Z.
-    sanity : str
-        "ok", or how the probabilities of the distinct samples add up to more than 1 even under the upper end of log Z,
-        which proves that end too low.
-    convention : str, optional
-        How grey levels had become states, where that is known.
-    n_missing : int
-        How many entries of the data were missing.
-    per_sample : ndarray of shape (n_samples,), optional
-        log p of each sample under the value of log Z.
-    """
-
-    mean: float | None
-    lower: float | None
-    upper: float | None
-    verdict: str = "ok"
-    sanity: str = "ok"
-    convention: str | None = field(default=None, compare=False)
-    n_missing: int = 0
-    per_sample: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
-
-    def number(self, *, accept_unreliable: bool = False) -> float:
-        """The mean as a bare number.
-
-        Raises
-        ------
-        Unreliable
-            There is none, or log Z is unreliable or proved too low and `accept_unreliable` is not set.
-        """
-        if self.mean is None:
-            raise Unreliable(f"log Z must be known for a log-likelihood. Got none: {self.verdict}")
-        if not accept_unreliable and (self.verdict == "unreliable" or self.sanity != "ok"):
-            why = self.sanity if self.sanity != "ok" else "log Z is unreliable"
-            raise Unreliable(
-                f"A log-likelihood must be reliable to be used as a number. Got {self.mean:.2f}, but {why}. Bracket "
-                "log Z with more temperatures or chains, or call number(accept_unreliable=True)."
-            )
-        return self.mean
-
-    def __float__(self) -> float:
-        return self.number()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields ready for JSON, less the single samples; ``sanity`` only where it is violated.
-
-        Where entries were missing, ``of`` and ``n_missing`` say so.
-        """
-        more: dict[str, Any] = {} if self.sanity == "ok" else {"sanity": self.sanity}
-        if self.n_missing:
-            more |= {"of": OBSERVED, "n_missing": self.n_missing}
-        return {"mean": self.mean, "lower": self.lower, "upper": self.upper, **more}
+_LOG_LIKELIHOOD = "mean log-likelihood", "mean log-likelihood of what is observed"
 
 
 @dataclass(frozen=True)
@@ -99,8 +33,8 @@ class Evaluation:
     n_hidden: int
     n_samples: int
     convention: str
-    log_z: LogPartition
-    log_likelihood: LogLikelihood
+    log_z: Estimate
+    log_likelihood: Estimate
     pseudo_log_likelihood: float | None
     reconstruction_error: float | None
     conservative: ConservativeLogLikelihood | None = None
@@ -110,19 +44,19 @@ class Evaluation:
         items = {x.name: getattr(self, x.name) for x in fields(self)}
         if self.conservative is None:
             del items["conservative"]
-        records = LogPartition | LogLikelihood | ConservativeLogLikelihood
+        records = Estimate | ConservativeLogLikelihood
         return {name: x.as_dict() if isinstance(x, records) else x for name, x in items.items()}
 
 
 def log_likelihood(
     rbm: RBM,
     X: Any,
-    log_z: LogPartition | None = None,
+    log_z: Estimate | None = None,
     *,
     convention: str | None = None,
     seed: int | Key = 0,
     engine: str = "native",
-) -> LogLikelihood:
+) -> Estimate:
     """Mean log-likelihood of the rows of `X` in nats; of what is observed, where entries are missing.
 
     Parameters
@@ -130,7 +64,7 @@ def log_likelihood(
     rbm : RBM
     X : array-like of 0 and 1, shape (n_samples, n_visible)
         NaN where an entry is missing.
-    log_z : LogPartition, optional
+    log_z : Estimate, optional
         Computed exactly if left out.
     convention : {"threshold", "sample", "none"}, optional
         How `X` was made binary, to be noted in the record. Under "none" `X` may hold grey levels, which stand for
@@ -138,6 +72,14 @@ def log_likelihood(
     seed : int or Key
         Of the annealing that `marginal_free_energy` does for some rows with missing entries.
     engine : {"native", "numpy"}
+
+    Returns
+    -------
+    Estimate
+        Of the mean log-likelihood: under the value, the upper end and the lower end of log Z, the ends two standard
+        errors further out where sums over missing entries were annealed. Where the probabilities of the distinct
+        samples add up to more than 1 even under the upper end of log Z, that end is proved too low, and the verdict is
+        "unreliable".
 
     Raises
     ------
@@ -149,7 +91,7 @@ def log_likelihood(
     Notes
     -----
     The probabilities of distinct binary samples sum to at most 1, so log Z is at least the log of the sum of exp(-F)
-    over them; `LogLikelihood.sanity` says so where even the upper end of `log_z` is less.
+    over them.
     """
     if convention is not None:
         check_choice(convention, "convention", CONVENTIONS)
@@ -162,31 +104,42 @@ def log_likelihood(
             'datasets.binarize, or pass convention="none" to keep them as probabilities.'
         )
     log_z = log_partition(rbm, "exact", engine=engine) if log_z is None else log_z
+    if log_z.quantity != "log Z":
+        raise InvalidParameter(
+            f"log_z must be of log Z. Got an estimate of the {log_z.quantity}. Pass log_partition(rbm)."
+        )
+    quantity = _LOG_LIKELIHOOD[n_missing > 0]
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
-        return LogLikelihood(None, None, None, log_z.verdict, convention=convention, n_missing=n_missing)
+        unknown = Estimate.unknown(quantity, log_z.reason, log_z.method)
+        return replace(unknown, convention=convention, n_missing=n_missing)
     found = marginals(rbm, X, seed=as_key(seed).derive("log_likelihood"), engine=engine)
     minus_f = -found.free_energy
     complete = slice(None) if missing is None else ~missing.any(axis=1)
     mean, error = float(minus_f.mean()), float(np.sqrt((found.standard_error**2).sum())) / len(X)
-    return LogLikelihood(
+    reasons = [f"log Z is {log_z.verdict}: {log_z.reason}"] if log_z.verdict != "ok" else []
+    excess = "" if grey else _excess(X[complete], minus_f[complete], log_z.upper)
+    return Estimate(
+        quantity,
         mean - log_z.value,
         mean - log_z.upper - 2 * error,
         mean - log_z.lower + 2 * error,
-        log_z.verdict,
-        "ok" if grey else _sanity(X[complete], minus_f[complete], log_z.upper),
-        convention,
-        n_missing,
-        minus_f - log_z.value,
+        "ais" if error else log_z.method,
+        "unreliable" if excess else log_z.verdict,
+        "; ".join([*reasons, excess] if excess else reasons),
+        convention=convention,
+        n_missing=n_missing,
+        per_sample=minus_f - log_z.value,
     )
 
 
-def _sanity(X: npt.NDArray[Any], minus_f: npt.NDArray[np.float64], upper: float) -> str:
+def _excess(X: npt.NDArray[Any], minus_f: npt.NDArray[np.float64], upper: float) -> str:
+    """How the probabilities of the distinct rows add up to more than 1 under the upper end of log Z; empty if not."""
     if len(X) == 0:
-        return "ok"
+        return ""
     _, rows = np.unique(np.packbits(X > 0, axis=1), axis=0, return_index=True)
     excess = log_sum_exp(minus_f[rows]) - upper
     if excess <= 1e-3 + 1e-6 * float(np.abs(minus_f).max()):  # float32 logits
-        return "ok"
+        return ""
     return f"the probabilities of {len(rows)} distinct samples sum to exp({excess:.2f}): log Z is too low"
 
 
@@ -195,7 +148,7 @@ def evaluate(
     X: Any,
     *,
     convention: str = "threshold",
-    log_z: str | LogPartition = "auto",
+    log_z: str | Estimate = "auto",
     chains: int = 500,
     temperatures: Temperatures = ADAPTIVE,
     conservative: bool = False,
@@ -211,7 +164,7 @@ def evaluate(
     X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
     convention : {"threshold", "sample", "none"}
         How grey levels become states; likelihoods under different conventions cannot be compared.
-    log_z : {"auto", "exact", "ais"} or LogPartition
+    log_z : {"auto", "exact", "ais"} or Estimate
         How log Z is to be found, or what it is known to be. An annealed estimate uses `X` as its data.
     chains, temperatures, progress
         As in `log_partition`.
@@ -231,7 +184,7 @@ def evaluate(
     key = as_key(seed).derive("evaluate")
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     X = binarize(X, convention, key.derive("binarize"), allow_nan=True)
-    if not isinstance(log_z, LogPartition):
+    if not isinstance(log_z, Estimate):
         log_z = _log_z(rbm, log_z, X, chains, temperatures, key, engine, progress)
     complete = missing_entries(X) is None
     bound = None
@@ -273,11 +226,11 @@ def _log_z(
     key: Key,
     engine: str,
     progress: Progress | None,
-) -> LogPartition:
+) -> Estimate:
     """`log_partition`, with what is out of reach put in words instead of raised."""
     check_choice(method, "log_z", ("auto", "exact", "ais"))
     how: dict[str, Any] = {"data": X, "chains": chains, "temperatures": temperatures, "start": "auto", "seed": key}
     try:
         return log_partition(rbm, method, **how, engine=engine, progress=progress)
     except OutOfReach as error:
-        return LogPartition(None, None, None, "exact", str(error))
+        return Estimate.unknown("log Z", str(error))

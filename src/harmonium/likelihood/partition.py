@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harmonium.engines import ENGINES
 from harmonium.engines.arithmetic import log_sum_exp
-from harmonium.errors import OutOfReach, Unreliable
+from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures
-from harmonium.likelihood.two_sided import CHAINS, EXACT, Settings, anneal_both_ways
+from harmonium.likelihood.two_sided import Settings, anneal_both_ways
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -31,77 +31,6 @@ _TRIAL_SECONDS, _TRIALS = 0.005, 3
 _EXACT_STARTS = 20, 5.0  # units, and seconds of one exact sum
 
 
-@dataclass(frozen=True)
-class LogPartition:
-    """log Z with its two sides and a verdict.
-
-    ``float(record)`` is the value, and raises `harmonium.errors.Unreliable` where that is no number to rely on.
-
-    Attributes
-    ----------
-    value, lower, upper : float or None
-        In nats. Equal for an exact result; None where log Z is out of reach. A bracket covers log Z in at least
-        95 % of runs, provided that the starts of its reverse chains are what `start` says.
-    method : str
-        How it was obtained: "exact" or "ais".
-    verdict : str
-        "ok", "wide" (a bracket of more than 1 nat), "unreliable", or why there is no number.
-    ess : float, optional
-        Effective sample size of the worse direction.
-    n_chains : int, optional
-        Chains a direction: the largest that `ess` could be.
-    start : str, optional
-        Where the reverse chains started: "exact samples" or "tempered chains" (whose equilibrium was checked).
-    reason : str
-        Why the verdict is not "ok".
-    """
-
-    value: float | None
-    lower: float | None
-    upper: float | None
-    method: str
-    verdict: str
-    ess: float | None = None
-    n_chains: int | None = None
-    start: str | None = None
-    reason: str = ""
-
-    def number(self, *, accept_unreliable: bool = False) -> float:
-        """The value as a bare number.
-
-        Raises
-        ------
-        Unreliable
-            There is none, or the verdict is "unreliable" and `accept_unreliable` is not set.
-        """
-        if self.value is None:
-            raise Unreliable(f"log Z must be known to be used as a number. Got none: {self.reason or self.verdict}")
-        if self.verdict == "unreliable" and not accept_unreliable:
-            raise Unreliable(
-                f"log Z must be reliable to be used as a number. Got {self.value:.2f}, but {self.reason}. Take more "
-                "temperatures or chains, pass data, or call number(accept_unreliable=True)."
-            )
-        return self.value
-
-    def __float__(self) -> float:
-        return self.number()
-
-    def __str__(self) -> str:
-        if self.value is None or self.lower is None or self.upper is None:
-            return f"log Z unknown ({self.reason or self.verdict})"
-        if self.ess is None:
-            return f"log Z = {self.value:.2f} ({self.method}, {self.verdict})"
-        sides = f"[{self.lower:.2f}, {self.upper:.2f}]"
-        size = f"ESS {self.ess:.0f}/{self.n_chains}"
-        return f"log Z = {self.value:.2f} {sides} (AIS \N{LEFT RIGHT ARROW} reverse AIS, {size}, {self.verdict})"
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields ready for JSON; those of a bracket only where there is one."""
-        names = ["value", "lower", "upper", "method", "verdict"]
-        names += ["ess", "n_chains", "start", "reason"] if self.n_chains is not None else []
-        return {name: getattr(self, name) for name in names}
-
-
 def log_partition(
     rbm: RBM,
     method: str = "auto",
@@ -114,7 +43,7 @@ def log_partition(
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,
-) -> LogPartition:
+) -> Estimate:
     """log Z = log sum over v and h of exp(-E(v, h)).
 
     Parameters
@@ -145,7 +74,9 @@ def log_partition(
 
     Returns
     -------
-    LogPartition
+    Estimate
+        Of log Z. A bracket covers it in at least 95 % of runs, provided that the starts of its reverse chains are what
+        `start` says.
 
     Raises
     ------
@@ -175,18 +106,13 @@ def log_partition(
     elif method == "auto" and n_units <= most_auto and _UNCERTAIN[0] < seconds < _UNCERTAIN[1]:
         seconds = _measured_seconds(rbm, engine, seconds)
     if method == "exact" or (method == "auto" and n_units <= most_auto and seconds <= _AUTO_SECONDS):
-        log_z = _sum_exactly(rbm, engine, seconds, progress)
-        return LogPartition(log_z, log_z, log_z, "exact", "ok")
+        return Estimate.exact("log Z", _sum_exactly(rbm, engine, seconds, progress))
     if start == "exact":
         _check_units(rbm, max_units, seconds)
     quick = n_units <= min(max_units, _EXACT_STARTS[0]) and seconds <= _EXACT_STARTS[1]
     exact = start == "exact" or (start == "auto" and quick)
     settings = Settings(temperatures, chains, exact, max_units, engine)
-    found = anneal_both_ways(rbm, X, settings, key.derive("ais"), progress)
-    nothing = not math.isfinite(found.value)
-    value, lower, upper = (None if nothing else x for x in (found.value, found.lower, found.upper))
-    origin = EXACT if exact else CHAINS
-    return LogPartition(value, lower, upper, "ais", found.verdict, found.ess, chains, origin, found.reason)
+    return anneal_both_ways(rbm, X, settings, key.derive("ais"), progress)
 
 
 def _sum_exactly(rbm: RBM, engine: str, seconds: float, progress: Progress | None) -> float:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ import numpy.typing as npt
 from harmonium.engines import States
 from harmonium.engines.arithmetic import matmul
 from harmonium.likelihood.annealed import Float64Array, Path, effective_size, log_mean
-from harmonium.likelihood.bracket import FEWEST, Bracket, bracket
+from harmonium.likelihood.bracket import FEWEST, bracket
+from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.exact import exact_sample
 from harmonium.likelihood.meter import Meter, Progress
 from harmonium.likelihood.schedule import plan
@@ -58,7 +60,7 @@ class Settings(NamedTuple):
 
 def anneal_both_ways(
     rbm: RBM, X: npt.NDArray[Any] | None, settings: Settings, key: Key, progress: Progress | None = None
-) -> Bracket:
+) -> Estimate:
     """A bracket of log Z; `X` gives the base its biases and the chains some of their starts."""
 
     def exact(n: int, purpose: str) -> npt.NDArray[np.uint8]:
@@ -78,7 +80,8 @@ def anneal_both_ways(
     else:
         start, reverse, doubt = run.from_chains(forward, X)
     visited += [path.engine.decode(forward.halts[-1]), start]
-    return bracket(forward.log_z, reverse, _floor(path, np.concatenate(visited)), doubt)
+    found = bracket(forward.log_z, reverse, _floor(path, np.concatenate(visited)), doubt)
+    return replace(found, start=EXACT if settings.exact_starts else CHAINS)
 
 
 class _Forward(NamedTuple):

@@ -38,8 +38,7 @@ def make_results(outcome: Outcome, made_by: str) -> dict[str, Any]:
         "settings": asdict(outcome.plans[0]),
         "from_scratch": {
             "engine": trained.result.config.engine,
-            "test_log_likelihood": found.log_likelihood.as_dict()
-            | {"verdict": found.log_likelihood.verdict, "convention": found.convention},
+            "test_log_likelihood": found.log_likelihood.as_dict(),
             "test_pseudo_log_likelihood": found.pseudo_log_likelihood,
             "test_reconstruction_error": found.reconstruction_error,
             "train_pseudo_log_likelihood": None if last.train is None else last.train.pseudo_log_likelihood,

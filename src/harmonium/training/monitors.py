@@ -12,7 +12,7 @@ import numpy.typing as npt
 from harmonium.engines import Engine, Phase
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import check_matrix, missing_entries, observed_totals
-from harmonium.likelihood import LogPartition, log_partition
+from harmonium.likelihood import Estimate, log_partition
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
 from harmonium.training.alarms import alarms
@@ -163,7 +163,7 @@ class Monitor:
         valid, train = found
         return train, valid, logits
 
-    def _log_z(self, rbm: RBM, step: int, epoch: int) -> LogPartition | None:
+    def _log_z(self, rbm: RBM, step: int, epoch: int) -> Estimate | None:
         pace, engine = self._pace, self._config.engine
         if pace.exact:
             return log_partition(rbm, engine=engine)

@@ -20,7 +20,7 @@ from harmonium.engines import Engine
 from harmonium.engines.arithmetic import softplus
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import is_binary, missing_entries
-from harmonium.likelihood import LogPartition, marginal_free_energy
+from harmonium.likelihood import Estimate, marginal_free_energy
 from harmonium.likelihood.annealed import Path, log_mean, straight
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -116,7 +116,7 @@ class Subset:
         rbm: RBM,
         logits: FloatArray | None,
         key: Key,
-        log_z: LogPartition | None,
+        log_z: Estimate | None,
         estimate: float | None = None,
     ) -> Scores:
         """Scores of the machine in `engine`.
@@ -130,7 +130,7 @@ class Subset:
             As `logits` gives them.
         key : Key
             Of the noise in the reconstructions: the same each time.
-        log_z : LogPartition, optional
+        log_z : Estimate, optional
         estimate : float, optional
             Of log Z, where that is all there is.
         """

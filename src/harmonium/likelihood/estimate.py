@@ -1,0 +1,104 @@
+"""An estimate: a number of nats between two ends, with a verdict on whether to rely on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.errors import Unreliable
+
+_ALWAYS = "quantity", "value", "lower", "upper", "method", "verdict", "reason"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A log Z, a mean log-likelihood or a log-probability, in nats, with its two ends and a verdict.
+
+    ``float(record)`` is the value, and raises `harmonium.errors.Unreliable` where that is no number to rely on.
+
+    Attributes
+    ----------
+    quantity : str
+        What is estimated: "log Z", "mean log-likelihood", "log-probability".
+    value, lower, upper : float or None
+        Equal for an exact result; None where the verdict is "unknown".
+    method : str
+        How it was obtained: "exact", or "ais" (annealed importance sampling) where any part of it was.
+    verdict : {"ok", "wide", "unreliable", "unknown"}
+        "wide" is more than 1 nat between the ends; of a log-likelihood, it is the verdict on its log Z.
+    reason : str
+        Why the verdict is not "ok".
+    ess : float, optional
+        Effective sample size of the worse direction, of a bracket.
+    n_chains : int, optional
+        Chains a direction: the largest that `ess` could be.
+    start : str, optional
+        Where the reverse chains started: "exact samples" or "tempered chains" (whose equilibrium was checked).
+    convention : str, optional
+        How grey levels had become states, of a log-likelihood where that is known.
+    n_missing : int, optional
+        How many entries of the data were missing and so summed out, of a log-likelihood.
+    per_sample : float64 array of shape (n_samples,), optional
+        log p of each sample under the value of log Z.
+    """
+
+    quantity: str
+    value: float | None
+    lower: float | None
+    upper: float | None
+    method: str = "exact"
+    verdict: str = "ok"
+    reason: str = ""
+    ess: float | None = None
+    n_chains: int | None = None
+    start: str | None = None
+    convention: str | None = field(default=None, compare=False)
+    n_missing: int | None = None
+    per_sample: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def exact(cls, quantity: str, value: float) -> Estimate:
+        """A number that is known."""
+        return cls(quantity, value, value, value)
+
+    @classmethod
+    def unknown(cls, quantity: str, reason: str, method: str = "exact") -> Estimate:
+        """No number, and why there is none."""
+        return cls(quantity, None, None, None, method, "unknown", reason)
+
+    def number(self, *, accept_unreliable: bool = False) -> float:
+        """The value as a bare number.
+
+        Raises
+        ------
+        Unreliable
+            There is none, or the verdict is "unreliable" and `accept_unreliable` is not set.
+        """
+        if self.value is None:
+            raise Unreliable(f"The {self.quantity} must be known to be used as a number. Got none: {self.reason}")
+        if self.verdict == "unreliable" and not accept_unreliable:
+            raise Unreliable(
+                f"The {self.quantity} must be reliable to be used as a number. Got {self.value:.2f}, but "
+                f"{self.reason}. Take more temperatures or chains, pass data, or call number(accept_unreliable=True)."
+            )
+        return self.value
+
+    def __float__(self) -> float:
+        return self.number()
+
+    def __str__(self) -> str:
+        if self.value is None or self.lower is None or self.upper is None:
+            return f"{self.quantity} unknown ({self.reason})"
+        ends = "" if self.lower == self.upper else f" [{self.lower:.2f}, {self.upper:.2f}]"
+        bracket = (
+            f"AIS \N{LEFT RIGHT ARROW} reverse AIS, ESS {self.ess:.0f}/{self.n_chains}" if self.ess is not None else ""
+        )
+        return f"{self.quantity} = {self.value:.2f}{ends} ({bracket or self.method}, {self.verdict})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields ready for JSON, less the single samples; those that do not apply are left out."""
+        items = {x.name: getattr(self, x.name) for x in fields(self) if x.name != "per_sample"}
+        return {name: x for name, x in items.items() if name in _ALWAYS or x is not None}
