@@ -22,10 +22,10 @@ import harmonium
 from harmonium import RBM, Estimate, Key
 from harmonium.cli import main
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliable
-from harmonium.likelihood import level, partition, schedule, starts, tempered
-from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, Path, Road, effective_size, log_mean, straight
+from harmonium.likelihood import constant_means, equilibrium_check, partition, schedule, tempered
+from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, BiasPath, Path, effective_size, linear_path, log_mean
 from harmonium.likelihood.bracket import WIDE, acceptance_ratio, bracket, margin, standard_error
-from harmonium.likelihood.meter import Meter
+from harmonium.likelihood.progress import Meter
 from harmonium.likelihood.schedule import check_temperatures, plan, salakhutdinov
 
 SHAPES = [(0, 1), (0, 4), (1, 1), (3, 4), (5, 3)]
@@ -36,34 +36,34 @@ def softplus(x):
 
 
 def bent(parameters, knots=(0, 0.3, 0.6, 1)):
-    """A road with dyadic biases of its own, zero at the end."""
+    """A path with dyadic biases of its own, zero at the end."""
     rng, rbm = np.random.default_rng(3), RBM(*parameters)
     x, y = (rng.integers(-8, 9, (len(knots), n)) / 4.0 for n in (rbm.n_visible, rbm.n_hidden))
     x[-1], y[-1] = 0, 0
-    return Road(np.array(knots, float), x, y)
+    return BiasPath(np.array(knots, float), x, y)
 
 
-def roads(parameters):
+def bias_paths(parameters):
     base = np.linspace(-1, 1, len(parameters[1])).astype(np.float32).astype(float)
-    return [straight(RBM(*parameters), base), bent(parameters)]
+    return [linear_path(RBM(*parameters), base), bent(parameters)]
 
 
-def biases(parameters, road, beta):
+def biases(parameters, bias_path, beta):
     """Of the visible and the hidden units on the way, as defined."""
     _, b, c = parameters
-    x, y = (np.array([np.interp(beta, road.betas, z) for z in knots.T]) for knots in (road.x, road.y))
+    x, y = (np.array([np.interp(beta, bias_path.betas, z) for z in knots.T]) for knots in (bias_path.x, bias_path.y))
     return beta * b + x, beta * c + y
 
 
-def log_f(parameters, road, beta, v):
+def log_f(parameters, bias_path, beta, v):
     """The unnormalised log probability of v on the way, as defined."""
-    b, c = biases(parameters, road, beta)
+    b, c = biases(parameters, bias_path, beta)
     return v @ b + softplus(beta * v @ parameters[0].T + c).sum(axis=1)
 
 
-def sweep_matrix(parameters, road, beta, exact):
+def sweep_matrix(parameters, bias_path, beta, exact):
     """T(v, v') at one temperature, shape (2^m, 2^m)."""
-    W, (b, c) = parameters[0], biases(parameters, road, beta)
+    W, (b, c) = parameters[0], biases(parameters, bias_path, beta)
     p_h, p_v = logistic(beta * exact.v @ W.T + c)[:, None], logistic(beta * exact.h @ W + b)[:, None]
     h_from_v = np.prod(p_h * exact.h + (1 - p_h) * (1 - exact.h), axis=2)
     return h_from_v @ np.prod(p_v * exact.v + (1 - p_v) * (1 - exact.v), axis=2)
@@ -87,28 +87,28 @@ def hole(depth=10.0, n_hidden=10, n_visible=40):
 def test_a_run_is_its_definition(engine, n_hidden, n_visible, number):
     """Every log ratio and every state, from the noise of the key and the formulas alone; in both directions."""
     parameters, key = dyadic_parameters(n_hidden, n_visible), Key(5)
-    W, road, betas = parameters[0], roads(parameters)[number], np.array([0, 0.25, 0.5, 0.75, 1])
-    path = Path(RBM(*parameters), road, engine)
-    first = biases(parameters, road, 0)
+    W, bias_path, betas = parameters[0], bias_paths(parameters)[number], np.array([0, 0.25, 0.5, 0.75, 1])
+    path = Path(RBM(*parameters), bias_path, engine)
+    first = biases(parameters, bias_path, 0)
     assert path.log_z_base == pytest.approx(sum(softplus(x).sum() for x in first), rel=1e-14)
     v = (key.on(START).uniform(9, n_visible) < logistic(first[0])).astype(float)
     np.testing.assert_array_equal(path.engine.decode(path.start(9, key)), v)
     for order in (betas, betas[::-1]):
         expected, x, states = np.zeros(9), v, []
         for k in range(4):
-            expected += log_f(parameters, road, order[k + 1], x) - log_f(parameters, road, order[k], x)
+            expected += log_f(parameters, bias_path, order[k + 1], x) - log_f(parameters, bias_path, order[k], x)
             states.append(x)
             beta, key_ = order[k + 1], key.at(k)
-            b, c = biases(parameters, road, beta)
+            b, c = biases(parameters, bias_path, beta)
             h = key_.on(HIDDEN).uniform(9, n_hidden) < logistic(beta * x @ W.T + c)
             x = (key_.on(VISIBLE).uniform(9, n_visible) < logistic(beta * h @ W + b)).astype(float)
-        found = path.run(path.engine.encode(v), order, key, halts={1, 3})
+        found = path.run(path.engine.encode(v), order, key, keep={1, 3})
         np.testing.assert_allclose(found.log_w, expected, rtol=0, atol=2e-5)
         np.testing.assert_array_equal(path.engine.decode(found.v), states[-1])
-        for kept, k in zip(found.halts, (1, 3), strict=True):
+        for kept, k in zip(found.kept, (1, 3), strict=True):
             np.testing.assert_array_equal(path.engine.decode(kept), states[k])
     np.testing.assert_allclose(
-        path.minus_free_energy(path.engine.encode(v)), log_f(parameters, road, 1.0, v), rtol=0, atol=2e-5
+        path.minus_free_energy(path.engine.encode(v)), log_f(parameters, bias_path, 1.0, v), rtol=0, atol=2e-5
     )
 
 
@@ -119,16 +119,16 @@ def test_weights_average_to_z_exactly_over_all_paths(engine, n_hidden, n_visible
     """E[w] = Z / Z_A and, from the machine back, Z_A / Z, by summing over every path of one and of two ratios."""
     parameters = random_parameters(n_hidden, n_visible, scale=scale)
     parameters = tuple(x.astype(np.float32).astype(float) for x in parameters)
-    exact, road = Exact(*parameters), roads(parameters)[number]
-    path = Path(RBM(*parameters), road, engine)
-    states, first = path.engine.encode(exact.v), biases(parameters, road, 0)[0]
+    exact, bias_path = Exact(*parameters), bias_paths(parameters)[number]
+    path = Path(RBM(*parameters), bias_path, engine)
+    states, first = path.engine.encode(exact.v), biases(parameters, bias_path, 0)[0]
 
     def ratio(*betas):
         return next(path.anneal(states, np.array(betas), Key(0))).log_ratio
 
     p_base = np.exp(exact.v @ first - softplus(first).sum())
     one = p_base @ np.exp(ratio(0, 1))
-    middle = sweep_matrix(parameters, road, 0.5, exact)
+    middle = sweep_matrix(parameters, bias_path, 0.5, exact)
     two = (p_base * np.exp(ratio(0, 0.5))) @ middle @ np.exp(ratio(0.5, 1))
     back = (exact.p_v * np.exp(ratio(1, 0.5))) @ middle @ np.exp(ratio(0.5, 0))
     for found in (math.log(one), math.log(two), -math.log(back)):
@@ -139,7 +139,7 @@ def test_weights_average_to_z_exactly_over_all_paths(engine, n_hidden, n_visible
 def test_independent_units_have_no_variance(engine, temperatures):
     b, c = np.linspace(-3, 3, 7), np.linspace(-2, 1, 4)
     rbm, betas = RBM(np.zeros((4, 7)), b, c), np.asarray(temperatures, float)
-    path = Path(rbm, straight(rbm, b), engine)
+    path = Path(rbm, linear_path(rbm, b), engine)
     for v, order, sign in ((path.start(20, Key(1)), betas, 1), (path.start(20, Key(2)), betas[::-1], -1)):
         log_z = path.log_z_base + sign * path.run(v, order, Key(3)).log_w
         np.testing.assert_allclose(log_z, softplus(b).sum() + softplus(c).sum(), rtol=0, atol=1e-5)
@@ -187,7 +187,7 @@ def test_a_number_of_temperatures(n, data):
 
 
 def test_temperatures_crowd_where_the_weights_gather_variance():
-    """A ferromagnet that orders at a known temperature: half of them stand within a quarter of the road."""
+    """A ferromagnet that orders at a known temperature: half of them stand within a quarter of the path."""
     W = np.full((10, 30), 1.0)
     rbm = RBM(W, np.full(30, -5.0), np.full(10, -15.0))
     betas = plan(rbm, 201, None, Key(0), "native").betas
@@ -209,7 +209,7 @@ def test_bad_temperatures(temperatures):
 
 def quantiles(n, mean, deviation):
     """What n normal numbers would be without luck."""
-    return mean + deviation * starts.ndtri((np.arange(n) + 0.5) / n)
+    return mean + deviation * equilibrium_check.ndtri((np.arange(n) + 0.5) / n)
 
 
 @pytest.mark.parametrize("deviation", [0.0, 0.3, 2.0])
@@ -227,7 +227,7 @@ def test_bennett_s_equation_holds_exactly_for_the_distributions_of_works():
     """On a listed machine with one ratio: the two expectations that Bennett's equation sets equal, at log Z only."""
     exact = Exact(*random_parameters(3, 4))
     rbm = RBM(*random_parameters(3, 4))
-    path = Path(rbm, straight(rbm, np.zeros(4)), "numpy")
+    path = Path(rbm, linear_path(rbm, np.zeros(4)), "numpy")
     x = path.log_z_base + next(path.anneal(path.engine.encode(exact.v), np.array([0.0, 1.0]), Key(0))).log_ratio
     p_forward = np.full(16, 1 / 16)
     for log_z, equal in ((exact.log_z, True), (exact.log_z + 0.1, False)):
@@ -313,7 +313,7 @@ def test_a_part_of_z_raises_the_lower_end():
 def test_spread_out_states(n, shape, with_data):
     rbm = RBM(*random_parameters(*shape))
     X = random_states(5, rbm.n_visible) if with_data else None
-    found = starts.spread_out(rbm, starts.leading_directions(rbm), X, n, Key(0))
+    found = equilibrium_check.spread_out(rbm, equilibrium_check.leading_directions(rbm), X, n, Key(0))
     assert found.shape == (n, rbm.n_visible)
     assert set(np.unique(found)) <= {0, 1}
 
@@ -321,7 +321,7 @@ def test_spread_out_states(n, shape, with_data):
 def test_spread_out_states_reach_both_ends_of_a_direction():
     xi = np.random.default_rng(0).choice([-1, 1], 30)
     rbm = RBM(np.outer(np.ones(5), xi) + 0.01 * random_parameters(5, 30)[0], np.zeros(30), np.zeros(5))
-    found = starts.spread_out(rbm, starts.leading_directions(rbm), None, 20, Key(0))
+    found = equilibrium_check.spread_out(rbm, equilibrium_check.leading_directions(rbm), None, 20, Key(0))
     overlap = (2.0 * found - 1) @ xi / 30
     assert (overlap.min(), overlap.max()) == (-1, 1)
 
@@ -330,20 +330,20 @@ def test_what_speaks_against_equilibrium():
     rng = np.random.default_rng(0)
     same, gain, works = rng.normal(size=100), rng.normal(size=100), 0.3 * rng.normal(size=100)
     shifted, wider = same + 2 * (np.arange(100) < 50), same * np.where(np.arange(100) < 50, 1, 5)
-    assert starts.disagreement({"x": same}, 50) == ""
-    assert "differ in x (R-hat" in starts.disagreement({"x": shifted}, 50)
-    assert "differ in x (R-hat" in starts.disagreement({"x": wider}, 50)
-    assert starts.r_hat(np.zeros(10), 5) == 1.0
-    assert starts.drifts(gain) == ""
-    assert "drifts (-0.9" in starts.drifts(gain + 1)
-    old = np.arange(100) > 95
-    assert starts.stays(old, np.ones(100, int)) == ""
-    assert "40% of the chains have not" in starts.stays(np.arange(100) > 59, np.ones(100, int))
-    assert "only 0.04 times" in starts.stays(old, old.astype(int))
+    assert equilibrium_check.disagreement({"x": same}, 50) == ""
+    assert "differ in x (R-hat" in equilibrium_check.disagreement({"x": shifted}, 50)
+    assert "differ in x (R-hat" in equilibrium_check.disagreement({"x": wider}, 50)
+    assert equilibrium_check.r_hat(np.zeros(10), 5) == 1.0
+    assert equilibrium_check.drifts(gain) == ""
+    assert "drifts (-0.9" in equilibrium_check.drifts(gain + 1)
+    stuck = np.arange(100) > 95
+    assert equilibrium_check.stays(stuck, np.ones(100, int)) == ""
+    assert "40% of the chains have not" in equilibrium_check.stays(np.arange(100) > 59, np.ones(100, int))
+    assert "only 0.04 times" in equilibrium_check.stays(stuck, stuck.astype(int))
     heavy, light = np.append(works[:99], 9), np.append(9, works[:99])  # 100 chains, all of weight 1: e^4.6 in all
-    assert "annealing from the base does not come" in starts.unseen(old, heavy, works)
-    assert starts.unseen(old, light, works) == ""
-    assert starts.unseen(np.zeros(100, bool), heavy, works) == ""
+    assert "annealing from the base does not come" in equilibrium_check.unseen(stuck, heavy, works)
+    assert equilibrium_check.unseen(stuck, light, works) == ""
+    assert equilibrium_check.unseen(np.zeros(100, bool), heavy, works) == ""
 
 
 # Tempered chains -----------------------------------------------------------------------------------------------------
@@ -354,8 +354,8 @@ def test_what_speaks_against_equilibrium():
 def test_a_step_of_the_ladders_is_its_definition(engine, number, first):
     """Swaps by the densities as defined, then a sweep of every rung, from the noise of the key alone."""
     parameters, betas, key = dyadic_parameters(3, 5), np.array([0, 0.25, 0.5, 1]), Key(8)
-    road = roads(parameters)[number]
-    path = Path(RBM(*parameters), road, engine)
+    bias_path = bias_paths(parameters)[number]
+    path = Path(RBM(*parameters), bias_path, engine)
     v = random_states(4 * 50, 5)
     found, order = tempered.step(path, betas, path.engine.encode(v), first, key)
     x = v.reshape(4, 50, 5).astype(float)
@@ -363,14 +363,14 @@ def test_a_step_of_the_ladders_is_its_definition(engine, number, first):
     low = list(range(first, 3, 2))
     u = key.on(tempered.SWAP).uniform(len(low), 50)
     for i, k in enumerate(low):
-        here, there = (log_f(parameters, road, betas[k + d], x[k + d]) for d in (0, 1))
-        swapped = [log_f(parameters, road, betas[k + d], x[k + 1 - d]) for d in (0, 1)]
+        here, there = (log_f(parameters, bias_path, betas[k + d], x[k + d]) for d in (0, 1))
+        swapped = [log_f(parameters, bias_path, betas[k + d], x[k + 1 - d]) for d in (0, 1)]
         swap = np.log(u[i]) < sum(swapped) - here - there
         expected[k], expected[k + 1] = np.where(swap, [[k + 1], [k]], [[k], [k + 1]])
     np.testing.assert_array_equal(order, expected)
     assert 0.1 < np.mean(order != np.arange(4)[:, None]) < 0.95
     x = np.take_along_axis(x, expected[..., None], axis=0)
-    fields = [biases(parameters, road, beta) for beta in betas]
+    fields = [biases(parameters, bias_path, beta) for beta in betas]
     W, h, w = parameters[0], [], []
     for k, beta in enumerate(betas):
         u_h, u_v = (key.on(s).rows_from(50 * k).uniform(50, n) for s, n in ((HIDDEN, 3), (VISIBLE, 5)))
@@ -380,10 +380,10 @@ def test_a_step_of_the_ladders_is_its_definition(engine, number, first):
 
 
 def test_walkers_are_followed_between_the_ends(monkeypatch):
-    """Whoever reaches beta = 1 from beta = 0 has arrived, once; who has never been in the hotter half is old."""
+    """Whoever reaches beta = 1 from beta = 0 has arrived, once; who has never been in the hotter half is stuck."""
     monkeypatch.setattr(tempered, "_ROWS", 53)
     parameters, betas, n = random_parameters(4, 6), np.array([0, 0.3, 0.6, 1]), 30
-    path = Path(RBM(*parameters), straight(RBM(*parameters), np.zeros(6)), "numpy")
+    path = Path(RBM(*parameters), linear_path(RBM(*parameters), np.zeros(6)), "numpy")
     state, key = tempered.ladders(np.tile(random_states(n, 6), (4, 1, 1)).astype(np.uint8)), Key(1)
     whole, gain = tempered.temper(path, betas, state, 60, key)
     assert (state.block, state.n_blocks, len(gain)) == (13, 3, n)
@@ -392,16 +392,16 @@ def test_walkers_are_followed_between_the_ends(monkeypatch):
         v = path.engine.encode(np.concatenate(list(state.v[:, rows])))
         chains = len(v) // 4
         who = np.tile(np.arange(4)[:, None], chains)
-        hot, old, arrivals = np.zeros((4, chains), bool), np.ones((4, chains), bool), np.zeros(chains, int)
+        from_base, stuck, arrivals = np.zeros((4, chains), bool), np.ones((4, chains), bool), np.zeros(chains, int)
         for sweep in range(60):
             v, order = tempered.step(path, betas, v, sweep % 2, key.derive("part", number).at(sweep))
             who = np.take_along_axis(who, order, axis=0)
             for i in range(chains):
-                hot[who[0, i], i], old[who[:2, i], i] = True, False
-                arrivals[i] += hot[who[3, i], i]
-                hot[who[3, i], i] = False
+                from_base[who[0, i], i], stuck[who[:2, i], i] = True, False
+                arrivals[i] += from_base[who[3, i], i]
+                from_base[who[3, i], i] = False
         np.testing.assert_array_equal(whole.arrivals[rows], arrivals)
-        np.testing.assert_array_equal(whole.old[:, rows], np.take_along_axis(old, who, axis=0))
+        np.testing.assert_array_equal(whole.stuck[:, rows], np.take_along_axis(stuck, who, axis=0))
         np.testing.assert_array_equal(whole.v[:, rows].reshape(-1, 6), path.engine.decode(v))
     assert whole.arrivals.sum() > n
 
@@ -414,11 +414,11 @@ def test_tempering_leaves_the_machine_invariant():
     is off by 0.01 is caught with probability above 0.999.
     """
     parameters, betas, n = random_parameters(3, 6, scale=2.0), np.array([0, 0.5, 1]), 20_000
-    road, exact = bent(parameters), Exact(*parameters)
-    path = Path(RBM(*parameters), road)
+    bias_path, exact = bent(parameters), Exact(*parameters)
+    path = Path(RBM(*parameters), bias_path)
     rng, v = np.random.default_rng(0), []
     for beta in betas:
-        p = np.exp(log_f(parameters, road, beta, exact.v))
+        p = np.exp(log_f(parameters, bias_path, beta, exact.v))
         v.append(exact.v[rng.choice(64, n, p=p / p.sum())])
     state, _ = tempered.temper(path, betas, tempered.ladders(np.stack(v).astype(np.uint8)), 3, Key(2))
     counts = np.bincount(row_number(state.v[-1]), minlength=64)
@@ -440,30 +440,30 @@ def test_rungs_are_a_deviation_apart(lengths, expected):
     assert len(tempered.rungs(np.array([0.0, 1.0]), np.array([1e9]))) == 60
 
 
-# The level road ------------------------------------------------------------------------------------------------------
+# The constant-means path ---------------------------------------------------------------------------------------------
 
 
 def test_the_level_road_keeps_the_means(engine):
-    """Of every unit, at every knot, by enumeration; the straight road is far from it."""
+    """Of every unit, at every knot, by enumeration; the linear path is far from it."""
     parameters = random_parameters(6, 8, scale=2.0)
     rbm, exact = RBM(*parameters), Exact(*parameters)
     aim = exact.p_v @ exact.v, exact.p_v @ logistic(exact.v @ parameters[0].T + parameters[2])
 
-    def error(road):
+    def error(bias_path):
         worst = 0.0
-        for beta in road.betas if len(road.betas) > 2 else np.linspace(0, 1, 11):
-            p = np.exp(log_f(parameters, road, beta, exact.v))
+        for beta in bias_path.betas if len(bias_path.betas) > 2 else np.linspace(0, 1, 11):
+            p = np.exp(log_f(parameters, bias_path, beta, exact.v))
             p /= p.sum()
-            c = biases(parameters, road, beta)[1]
+            c = biases(parameters, bias_path, beta)[1]
             means = p @ exact.v, p @ logistic(beta * exact.v @ parameters[0].T + c)
             worst = max(worst, *(np.abs(x - y).max() for x, y in zip(means, aim, strict=True)))
         return worst
 
-    road = level.level(rbm, aim, Key(0), engine)
-    assert not road.x[-1].any()
-    assert not road.y[-1].any()
-    assert error(road) < 0.06
-    assert error(straight(rbm, level.log_odds(aim[0]))) > 0.2
+    bias_path = constant_means.constant_means_path(rbm, aim, Key(0), engine)
+    assert not bias_path.x[-1].any()
+    assert not bias_path.y[-1].any()
+    assert error(bias_path) < 0.06
+    assert error(linear_path(rbm, constant_means.log_odds(aim[0]))) > 0.2
 
 
 def test_the_level_road_is_taken_where_it_loses_less(monkeypatch):
@@ -472,12 +472,12 @@ def test_the_level_road_is_taken_where_it_loses_less(monkeypatch):
     W = 3 * np.random.default_rng(0).choice([-1.0, 1.0], (30, 40))
     rbm, knots = RBM(W, np.zeros(40), -10 - W.sum(axis=1) / 2), []
     for easy in (1e9, 0):
-        monkeypatch.setattr(schedule, "_EASY", easy)
+        monkeypatch.setattr(schedule, "_LINEAR_SUFFICES", easy)
         found = plan(rbm, 20, None, Key(0), "native")
-        knots.append(len(found.path.road.betas))
+        knots.append(len(found.path.bias_path.betas))
     assert knots == [2, 11]
     free = RBM(np.zeros((3, 4)), np.ones(4), np.ones(3))
-    assert len(plan(free, 20, None, Key(0), "native").path.road.betas) == 2
+    assert len(plan(free, 20, None, Key(0), "native").path.bias_path.betas) == 2
 
 
 # log_partition -------------------------------------------------------------------------------------------------------
@@ -713,6 +713,6 @@ def test_log_sum_exp_of_the_oracle_is_the_floor():
     from harmonium.likelihood.two_sided import _floor
 
     rbm = RBM(*random_parameters(3, 6))
-    path, v = Path(rbm, straight(rbm, np.zeros(6))), all_states(6).astype(np.uint8)
+    path, v = Path(rbm, linear_path(rbm, np.zeros(6))), all_states(6).astype(np.uint8)
     assert _floor(path, np.concatenate([v, v])) == pytest.approx(rbm.log_z(), abs=1e-5)
     assert _floor(path, v[:5]) == pytest.approx(log_sum_exp(-rbm.free_energy(v[:5])), abs=1e-5)

@@ -18,7 +18,7 @@ STATES = (GREY > 0.5).astype(np.uint8)
 HOLES = np.where(np.random.default_rng(1).random(GREY.shape) < 0.3, np.float32(NAN), GREY)
 WEIGHTS = np.random.default_rng(2).integers(0, 4, 23).astype(float)
 KEY = Key(5)
-POLICIES = ["threshold", "sample", "none"]
+CONVENTIONS = ["threshold", "sample", "none"]
 
 
 def config(**options):
@@ -37,18 +37,18 @@ def arrays(batches, engine, steps):
 # Complete data --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("X", [STATES, GREY], ids=["binary", "grey"])
-def test_order_and_noise_are_those_of_the_keys(X, policy, engine):
+def test_order_and_noise_are_those_of_the_keys(X, convention, engine):
     """Published runs rest on these very draws."""
-    batches, engine_ = Batches(X, config(binarize=policy), KEY), machine(engine)
+    batches, engine_ = Batches(X, config(binarize=convention), KEY), machine(engine)
     assert (batches.n_samples, batches.n_batches, batches.completions) == (23, 4, None)
     for epoch in range(3):
         order = KEY.derive("order", epoch).permutation(23)
         expected = X
-        if policy == "threshold":
+        if convention == "threshold":
             expected = X > 0.5
-        elif policy == "sample":
+        elif convention == "sample":
             expected = KEY.derive("data", epoch).uniform(23, 6) < X
         for number, got in enumerate(arrays(batches, engine_, range(4 * epoch, 4 * epoch + 4))):
             np.testing.assert_array_equal(got, expected[order[7 * number : 7 * number + 7]].astype(np.float32))
@@ -58,7 +58,7 @@ def test_order_and_noise_are_those_of_the_keys(X, policy, engine):
 def test_batches_without_weights_have_none():
     for weights in (None, np.ones(23), np.full(23, 2.5), [3] * 23):
         batch = Batches(STATES, config(), KEY, weights).at(machine("numpy"), 0)
-        assert (batch.weights, batch.share) == (None, 1.0)
+        assert (batch.weights, batch.relative_weight) == (None, 1.0)
 
 
 # Weights --------------------------------------------------------------------------------------------------------------
@@ -71,8 +71,8 @@ def test_every_row_counts_by_its_weight_over_an_epoch():
     total, shares = np.zeros(20), []
     for step in range(3):
         batch = batches.at(engine, step)
-        total += batch.share * (batch.weights / batch.weights.sum()) @ batch.v
-        shares.append(batch.share)
+        total += batch.relative_weight * (batch.weights / batch.weights.sum()) @ batch.v
+        shares.append(batch.relative_weight)
     np.testing.assert_allclose(total / 3, weights[:20] / weights.sum(), rtol=1e-5)
     assert np.mean(shares) == pytest.approx(1)
     assert np.ptp(shares) > 0.1
@@ -84,22 +84,22 @@ def test_a_batch_of_all_rows_has_the_very_weights():
     order = KEY.derive("order", 0).permutation(3)
     np.testing.assert_array_equal(batch.weights, np.array([2, 1, 1])[order])
     assert batch.weights.dtype == np.float32
-    assert batch.share == 1
+    assert batch.relative_weight == 1
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("X", [GREY, HOLES], ids=["complete", "holes"])
-def test_rows_of_no_weight_are_removed(X, policy, engine):
+def test_rows_of_no_weight_are_removed(X, convention, engine):
     kept = WEIGHTS > 0
-    one = Batches(X, config(binarize=policy), KEY, WEIGHTS)
-    two = Batches(X[kept], config(binarize=policy), KEY, WEIGHTS[kept])
+    one = Batches(X, config(binarize=convention), KEY, WEIGHTS)
+    two = Batches(X[kept], config(binarize=convention), KEY, WEIGHTS[kept])
     assert one.n_samples == kept.sum() < 23
     np.testing.assert_array_equal(one.data_means, two.data_means)
     for step in range(5):
         a, b = (x.at(machine(engine), step) for x in (one, two))
         np.testing.assert_array_equal(as_array(machine(engine), a.v), as_array(machine(engine), b.v))
         np.testing.assert_array_equal(a.weights, b.weights)
-        assert a.share == b.share
+        assert a.relative_weight == b.relative_weight
 
 
 def test_weights_that_are_equal_once_zeros_are_gone():
@@ -113,11 +113,12 @@ def test_totals_and_means_count_rows_by_their_weights(X):
     repeated = np.repeat(X, WEIGHTS.astype(int), axis=0)
     for got, expected in zip(observed_totals(X, WEIGHTS), observed_totals(repeated), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6)
-    for policy in POLICIES:
+    for convention in CONVENTIONS:
         one, two = (
-            Batches(*x) for x in ((X, config(binarize=policy), KEY, WEIGHTS), (repeated, config(binarize=policy), KEY))
+            Batches(*x)
+            for x in ((X, config(binarize=convention), KEY, WEIGHTS), (repeated, config(binarize=convention), KEY))
         )
-        states = binarize(repeated, "threshold", allow_nan=True) if policy == "threshold" else repeated
+        states = binarize(repeated, "threshold", allow_nan=True) if convention == "threshold" else repeated
         np.testing.assert_allclose(one.data_means, np.nanmean(states, axis=0, dtype=np.float64), rtol=1e-6)
         np.testing.assert_allclose(one.data_means, two.data_means, rtol=1e-6)
 
@@ -133,10 +134,10 @@ def test_bad_weights_are_refused(weights):
 # Missing entries ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_observed_entries_have_the_noise_of_complete_data(policy, engine):
-    complete = Batches(np.where(np.isnan(HOLES), np.float32(0.4), HOLES), config(binarize=policy), KEY)
-    holes = Batches(HOLES, config(binarize=policy), KEY)
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_observed_entries_have_the_noise_of_complete_data(convention, engine):
+    complete = Batches(np.where(np.isnan(HOLES), np.float32(0.4), HOLES), config(binarize=convention), KEY)
+    holes = Batches(HOLES, config(binarize=convention), KEY)
     for step in range(9):
         rows = KEY.derive("order", step // 4).permutation(23)[step % 4 * 7 :][:7]
         a, b = (arrays(x, machine(engine), [step])[0] for x in (complete, holes))
@@ -145,13 +146,13 @@ def test_observed_entries_have_the_noise_of_complete_data(policy, engine):
         assert np.isin(b[~observed], (0, 1)).all()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_missing_entries_make_one_clamped_sweep_and_are_kept(policy):
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_missing_entries_make_one_clamped_sweep_and_are_kept(convention):
     """With logits of plus and minus infinity, in effect, a sweep has one outcome."""
     W = np.array([[80.0, 80, 0, 0, 0, 0], [-80, 0, 0, 0, 0, 80]])
     engine = make_engine(RBM(W, [-40, -40, 40, -40, -40, -40], [-40.0, 40]), "numpy")
     X = np.array([[1, NAN, NAN, 0, NAN, NAN], [0, NAN, 0, 1, 1, NAN]])
-    batches = Batches(X, config(binarize=policy), KEY, completions=np.zeros((2, 1), np.uint8))
+    batches = Batches(X, config(binarize=convention), KEY, completions=np.zeros((2, 1), np.uint8))
     (v,) = arrays(batches, engine, [0])
     order = KEY.derive("order", 0).permutation(2)
     expected = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
@@ -160,12 +161,12 @@ def test_missing_entries_make_one_clamped_sweep_and_are_kept(policy):
     np.testing.assert_array_equal(batches.completed(np.arange(2)), expected)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("step", [1, 4, 6])
-def test_stored_completions_continue_bit_for_bit(policy, step, engine):
-    whole = Batches(HOLES, config(binarize=policy), KEY, WEIGHTS)
+def test_stored_completions_continue_bit_for_bit(convention, step, engine):
+    whole = Batches(HOLES, config(binarize=convention), KEY, WEIGHTS)
     arrays(whole, machine(engine), range(step))
-    resumed = Batches(HOLES, config(binarize=policy), KEY, WEIGHTS, whole.completions)
+    resumed = Batches(HOLES, config(binarize=convention), KEY, WEIGHTS, whole.completions)
     for now in range(step, 9):
         a, b = (x.at(machine(engine), now) for x in (whole, resumed))
         np.testing.assert_array_equal(as_array(machine(engine), a.v), as_array(machine(engine), b.v))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from harmonium.datasets import Dataset, load, mnist, names, places
+from harmonium.datasets import Dataset, data_folder, load, mnist, names
 from harmonium.errors import DataUnavailable, HarmoniumError, InvalidData, InvalidParameter, UnreadableFile
 
 REAL_DATA = os.environ.get("HARMONIUM_DATA", "")
@@ -365,14 +365,14 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(tmp_path, openml, s
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "kept"
-    places.write_atomically(path, lambda file: file.write(b"old"))
+    data_folder.write_atomically(path, lambda file: file.write(b"old"))
 
     def fail(file):
         file.write(b"new")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        places.write_atomically(path, fail)
+        data_folder.write_atomically(path, fail)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["kept"]
 
@@ -400,13 +400,13 @@ def test_mnist_from_nowhere_says_everything_that_was_tried(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt" or os.uname().sysname == "Darwin", reason="the XDG convention is not this system's")
 def test_cache_folder(monkeypatch, tmp_path):
-    assert places.cache_folder() == tmp_path / "cache"
+    assert data_folder.cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("HARMONIUM_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert places.cache_folder() == tmp_path / "xdg" / "harmonium"
+    assert data_folder.cache_folder() == tmp_path / "xdg" / "harmonium"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert places.cache_folder() == tmp_path / ".cache" / "harmonium"
+    assert data_folder.cache_folder() == tmp_path / ".cache" / "harmonium"
 
 
 # Files: what is read

@@ -76,7 +76,7 @@ def test_fast_weights_move_the_chains_by_the_sum_and_forget(engine, share):
     for step in range(3):
         moving = RBM(*(x + f for x, f in zip((RBM_5_7.W, RBM_5_7.b, RBM_5_7.c), fast, strict=True)))
         twin = Persistent(config, KEY, engine_, estimator.arrays(engine_)["chains"])
-        positive = Positive(phase, engine_.logits_h(v), share=share)
+        positive = Positive(phase, engine_.logits_h(v), relative_weight=share)
         negative = estimator.estimate(engine_, positive, step)
         expected = twin.estimate(make_engine(moving, engine), positive, step)
         np.testing.assert_allclose(negative.logits, expected.logits, atol=1e-5)

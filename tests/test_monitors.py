@@ -14,8 +14,8 @@ from harmonium.errors import InvalidParameter
 from harmonium.likelihood import free_energy, log_likelihood, pseudo_log_likelihood, reconstruction_error
 from harmonium.training.health import leading_pairs
 from harmonium.training.mixing import ChainWindow
+from harmonium.training.monitoring_schedule import monitoring_schedule
 from harmonium.training.monitors import Monitor
-from harmonium.training.pace import pace_of
 from harmonium.training.reports import Report, read_reports
 
 BARS = datasets.load("bars-and-stripes-3x3").train
@@ -257,15 +257,18 @@ def test_the_first_and_the_last_epoch_are_always_due(n_epochs, X):
 
 def test_the_larger_the_epoch_the_more_often_a_report_and_never_oftener_than_it_is_worth():
     config = Config(500, method="pcd", chains=100, batch_size=100, epochs=10_000)
-    paces = [pace_of(config, n, 784, 1000, 200) for n in (500, 5_000, 50_000, 5_000_000)]
-    assert [p.report for p in paces] == sorted((p.report for p in paces), reverse=True)
-    assert paces[-1].report == 1
-    assert paces[0].report > 50
-    assert not paces[0].exact
-    small = pace_of(dataclasses.replace(config, n_hidden=12), 50_000, 784, 1000, 200)
+    schedules = [monitoring_schedule(config, n, 784, 1000, 200) for n in (500, 5_000, 50_000, 5_000_000)]
+    assert [p.report for p in schedules] == sorted((p.report for p in schedules), reverse=True)
+    assert schedules[-1].report == 1
+    assert schedules[0].report > 50
+    assert not schedules[0].exact
+    small = monitoring_schedule(dataclasses.replace(config, n_hidden=12), 50_000, 784, 1000, 200)
     assert small.exact
-    assert pace_of(dataclasses.replace(config, engine="numpy"), 50_000, 784, 1000, 200).report > paces[2].report
-    asked = pace_of(dataclasses.replace(config, monitor="likelihood"), 50_000, 784, 1000, 200)
+    assert (
+        monitoring_schedule(dataclasses.replace(config, engine="numpy"), 50_000, 784, 1000, 200).report
+        > schedules[2].report
+    )
+    asked = monitoring_schedule(dataclasses.replace(config, monitor="likelihood"), 50_000, 784, 1000, 200)
     assert asked.bracket > 0
     assert asked.bracket % asked.report == 0
 

@@ -34,7 +34,7 @@ WIDE, WIDE_HOLES = RBM(*random_parameters(18, 20)), np.full((3, 20), NAN)  # too
 MANY = random_states(4500, 9)  # more than one chunk
 ASSIGNMENT, GIVEN = np.array([[1, NAN, 0, *[NAN] * 6], [NAN, 1, *[NAN] * 7]])
 
-# The same numbers each time, on purpose: so that one report can be held against the next, and one road against another.
+# The same numbers each time, on purpose: so that one report can be held against the next, and one path against another.
 HELD = [("monitor", "reconstruction"), ("monitor", "spectrum"), ("monitor", "directions")]
 HELD += [("level", "lost")]
 
@@ -178,8 +178,8 @@ SILENT = {
 
 @pytest.fixture
 def every_way(monkeypatch):
-    """Several chunks where there would be one, and a level road where the straight one is good enough."""
-    monkeypatch.setattr(schedule, "_EASY", 0)
+    """Several chunks where there would be one, and a constant-means path where the linear one is good enough."""
+    monkeypatch.setattr(schedule, "_LINEAR_SUFFICES", 0)
     monkeypatch.setattr(conditional, "_CELLS", 60)
     monkeypatch.setattr(conditional, "ROWS", 5)
 

@@ -18,7 +18,7 @@ from harmonium.rbm import bias_of_means
 from harmonium.training import load_checkpoint, save_checkpoint
 from harmonium.training.alarms import kind_of
 from harmonium.training.explain import explain
-from harmonium.training.pace import Pace
+from harmonium.training.monitoring_schedule import MonitoringSchedule
 from harmonium.training.scores import Scores, annealed_log_z
 from harmonium.training.steering import Steering
 
@@ -86,8 +86,8 @@ def test_without_room_for_more_decay_the_run_stops():
 
 
 def test_reports_are_close_at_first_and_again_after_going_back():
-    pace = Pace(report=100, look=1, bracket=0, exact=True)
-    early = [epoch for epoch in range(1, 301) if pace.due(epoch)]
+    schedule = MonitoringSchedule(report=100, observation=1, bracket=0, exact=True)
+    early = [epoch for epoch in range(1, 301) if schedule.due(epoch)]
     assert early[:8] == [1, 2, 3, 4, 6, 9, 13, 19]
     assert all(b <= 1.5 * a + 1 for a, b in pairwise(early) if b <= 100)
     assert early[-3:] == [100, 200, 300]

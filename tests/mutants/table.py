@@ -266,7 +266,7 @@ PYTHON = [
         ),
         (
             "fast weights forget the weight of a batch",
-            "np.float32(self._config.rate * positive.share)",
+            "np.float32(self._config.rate * positive.relative_weight)",
             "np.float32(self._config.rate)",
             ESTIMATORS,
         ),
@@ -293,7 +293,7 @@ PYTHON = [
             CHECKPOINTS,
         ),
         ("sweeps begin anew", 'int(arrays["tempered.sweep"][0])', "0", CHECKPOINTS),
-        ("the ladder never moves", "if self._state.sweep % _PATIENT == 0:", "if False:", CHECKPOINTS),
+        ("the ladder never moves", "if self._state.sweep % _ADAPT_EVERY == 0:", "if False:", CHECKPOINTS),
     ),
     *of(
         "training/estimators.py",
@@ -301,7 +301,7 @@ PYTHON = [
     ),
     *of(
         "training/optimizer.py",
-        ("another constant in the sparsity average", "_KEPT = 0.95", "_KEPT = 0.9", OPTIMIZER),
+        ("another constant in the sparsity average", "_ACTIVITY_DECAY = 0.95", "_ACTIVITY_DECAY = 0.9", OPTIMIZER),
         (
             "sparsity of the wrong sign",
             "self._activity - np.float32(self._config.target)",
@@ -322,7 +322,7 @@ PYTHON = [
             "return gradient if norm == clip else",
             OPTIMIZER,
         ),
-        ("hidden means jump", "old + np.float32(_SLIDE) * (mean - old)", "mean", TRAINING),
+        ("hidden means jump", "last + np.float32(_MEANS_RATE) * (mean - last)", "mean", TRAINING),
         (
             "hidden means lost at a checkpoint",
             'kept = {"hidden_means": self._hidden_means, "activity"',
@@ -457,8 +457,8 @@ PYTHON = [
         "likelihood/annealed.py",
         (
             "weights of the wrong sign",
-            "self.log_f(seen, after, ahead) - self.log_f(seen, beta)",
-            "self.log_f(seen, beta) - self.log_f(seen, after, ahead)",
+            "self.log_f(products, after, ahead) - self.log_f(products, beta)",
+            "self.log_f(products, beta) - self.log_f(products, after, ahead)",
             ANNEALED,
         ),
         (

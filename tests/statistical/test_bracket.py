@@ -112,13 +112,13 @@ def test_the_bracket_covers_at_its_stated_rate(machines, digits):
 @pytest.mark.false_alarm(8e-4)
 def test_the_level_road_covers_as_well(machines, digits, monkeypatch):
     """Of 40 runs more than 7 miss with probability below 7e-4; one that covers 60 % is caught with 0.998."""
-    level = {}
-    monkeypatch.setattr(schedule, "_EASY", 0)  # no machine is easy enough for the straight road,
-    monkeypatch.setattr(schedule, "_lost", lambda path, *_: -len(path.road.betas))  # and the level one is the better
+    plans = {}
+    monkeypatch.setattr(schedule, "_LINEAR_SUFFICES", 0)  # no machine is easy enough for the linear path,
+    monkeypatch.setattr(schedule, "_lost", lambda path, *_: -len(path.bias_path.betas))  # and the other is the better
     for rbm, _ in machines:
-        level[rbm.n_hidden] = plan(rbm, 150, digits, Key(0), "native")
-        assert len(level[rbm.n_hidden].path.road.betas) > 2
-    monkeypatch.setattr("harmonium.likelihood.two_sided.plan", lambda rbm, *_: level[rbm.n_hidden])
+        plans[rbm.n_hidden] = plan(rbm, 150, digits, Key(0), "native")
+        assert len(plans[rbm.n_hidden].path.bias_path.betas) > 2
+    monkeypatch.setattr("harmonium.likelihood.two_sided.plan", lambda rbm, *_: plans[rbm.n_hidden])
     outside, ok = [], 0
     for number in range(40):
         rbm, exact = machines[number % len(machines)]

@@ -22,8 +22,8 @@ from harmonium.cli.options import (
     load_split,
 )
 from harmonium.cli.output import complain, emit
+from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
-from harmonium.cli.working import WorkProgress
 from harmonium.likelihood.conservative import ConservativeLogLikelihood
 
 HELP = """Score a machine on data.

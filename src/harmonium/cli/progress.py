@@ -1,23 +1,67 @@
-"""How training is shown: a bar on a terminal, a line per epoch elsewhere; on stderr, always."""
+"""How work is shown on stderr: a bar on a terminal; elsewhere a line per epoch of training, else nothing."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from harmonium.cli.output import complain
-from harmonium.cli.working import REDRAW, WithBar
 from harmonium.training import EpochRecord, Scores, TrainingRun
 from harmonium.training.alarms import kind_of
 
 if TYPE_CHECKING:  # loaded where a bar is drawn, so that --help is quick
     from rich.progress import Progress, ProgressColumn
 
+_REDRAW = 0.1  # seconds between two drawings; a step may take microseconds
+_PATIENCE = 1.0  # seconds of work that need no bar
 _WIDE = 72  # columns that the bar and all words need
 
 
-class TrainingProgress(WithBar):
+class _WithBar:
+    """A context manager that starts its bar, if it has one, and stops the one that it has at the end."""
+
+    _bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class WorkProgress(_WithBar):
+    """A callback ``(done, total)`` and context manager; stderr shows what it is told.
+
+    Parameters
+    ----------
+    label : str
+        What is being worked on.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label, self._start, self._drawn = label, time.monotonic(), 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._drawn < _REDRAW or now - self._start < _PATIENCE or not sys.stderr.isatty():
+            return
+        self._drawn = now
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(self._label)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total)
+
+
+class TrainingProgress(_WithBar):
     """Shows a run while it advances, and its alarms, each once; a context manager.
 
     Parameters
@@ -38,7 +82,7 @@ class TrainingProgress(WithBar):
     def step(self, step: int) -> None:
         """Show that `step` mini-batches are done."""
         now = time.monotonic()
-        if self._bar is not None and (now - self._drawn > REDRAW or step == self._run.n_steps):
+        if self._bar is not None and (now - self._drawn > _REDRAW or step == self._run.n_steps):
             self._drawn = now
             run = self._run
             self._bar.update(
@@ -78,8 +122,8 @@ class TrainingProgress(WithBar):
         )
 
     def _samples_per_second(self, step: int) -> float:
-        share = (step - self._first) / self._run.n_batches
-        return share * self._n_samples / max(time.monotonic() - self._start, 1e-9)
+        epochs = (step - self._first) / self._run.n_batches
+        return epochs * self._n_samples / max(time.monotonic() - self._start, 1e-9)
 
 
 def _make_bar() -> Progress:

@@ -14,7 +14,7 @@ import typer
 from harmonium import datasets
 from harmonium.cli.options import Json, integer
 from harmonium.cli.output import complain, emit
-from harmonium.cli.working import WorkProgress
+from harmonium.cli.progress import WorkProgress
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count
 from harmonium.random import Key

@@ -15,8 +15,8 @@ from harmonium.cli.errors import options_named
 from harmonium.cli.options import DEFAULTS, Engine, Json, Model, Seed, integer, load_data, load_model, load_rows
 from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.pictures import parse_shape, save_picture
+from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
-from harmonium.cli.working import WorkProgress
 from harmonium.datasets.writing import OUTPUTS, write_array
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.sampling import TemperedSamples, sample_tempered

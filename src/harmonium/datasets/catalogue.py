@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets.arrays import read_arrays
+from harmonium.datasets.data_folder import data_folder, describe_data_folder
 from harmonium.datasets.dataset import Dataset, shuffled_split
 from harmonium.datasets.files import KINDS, load_file
 from harmonium.datasets.mnist import load_mnist
-from harmonium.datasets.places import data_folder, describe_data_folder
 from harmonium.datasets.reading import Reading
 from harmonium.datasets.splits import read_splits
 from harmonium.errors import DataUnavailable, InvalidParameter

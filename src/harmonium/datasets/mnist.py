@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets.arrays import read_arrays
+from harmonium.datasets.data_folder import cache_folder, data_folder, describe_data_folder, write_atomically
 from harmonium.datasets.dataset import Dataset
 from harmonium.datasets.idx import read_idx
-from harmonium.datasets.places import cache_folder, data_folder, describe_data_folder, write_atomically
 from harmonium.errors import DataUnavailable, UnreadableFile
 
 N_TRAINING, N_VALID, N_TEST = 60_000, 10_000, 10_000

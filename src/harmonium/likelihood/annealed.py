@@ -6,9 +6,9 @@ units summed out,
     f_beta(v) = exp((beta b + x(beta))'v + sum_i softplus(beta (c_i + W_i v) + y_i(beta))),
 
 where x and y are what the biases have on the way beside their share of the machine's: piecewise linear in beta, and
-zero at beta = 1 (`Road`). The chains move by full sweeps v -> h -> v, which leave f_beta invariant and satisfy detailed
-balance, so that a run from 1 to 0 is the exact reversal of a run from 0 to 1: the two are tied by the work relation on
-which `harmonium.likelihood.bracket` rests.
+zero at beta = 1 (`BiasPath`). The chains move by full sweeps v -> h -> v, which leave f_beta invariant and satisfy
+detailed balance, so that a run from 1 to 0 is the exact reversal of a run from 0 to 1: the two are tied by the work
+relation on which `harmonium.likelihood.bracket` rests.
 
 References
 ----------
@@ -38,7 +38,7 @@ Tick = Callable[[], None]
 HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
 
 
-class Road(NamedTuple):
+class BiasPath(NamedTuple):
     """The biases between independent units and a machine.
 
     Attributes
@@ -56,26 +56,26 @@ class Road(NamedTuple):
     y: npt.NDArray[Any]
 
 
-def straight(rbm: RBM, base: npt.NDArray[Any]) -> Road:
-    """The road of Salakhutdinov and Murray: (1 - beta) base + beta b, and beta c."""
+def linear_path(rbm: RBM, base: npt.NDArray[Any]) -> BiasPath:
+    """The linear path of Salakhutdinov and Murray: biases (1 - beta) base + beta b, and beta c."""
     base = np.asarray(base, np.float64)
     x, y = np.stack([base, np.zeros_like(base)]), np.zeros((2, rbm.n_hidden))
-    return Road(np.array([0.0, 1.0]), x, y)
+    return BiasPath(np.array([0.0, 1.0]), x, y)
 
 
-class Seen(NamedTuple):
-    """What f_beta depends on, for every beta at once.
+class Products(NamedTuple):
+    """The products with v on which f_beta depends, for every beta at once.
 
     Attributes
     ----------
     logits : float32 array of shape (rows, n_hidden)
         Wv + c.
-    tilts : float64 array of shape (rows, knots)
+    visible_terms : float64 array of shape (rows, knots)
         (beta b + x(beta) - x(0))'v at the knots.
     """
 
     logits: npt.NDArray[Any]
-    tilts: Float64Array
+    visible_terms: Float64Array
 
 
 class Step(NamedTuple):
@@ -105,23 +105,23 @@ class Works(NamedTuple):
         for any schedule and any number of sweeps, if the start was distributed as f at the first temperature.
     lengths : float64 array of shape (temperatures - 1,)
         Standard deviation of each temperature's log ratios over the chains.
-    halts : list of States
+    kept : list of States
         The chains at the temperatures that were asked for, in the order of the run.
     """
 
     v: States
     log_w: Float64Array
     lengths: Float64Array
-    halts: list[States]
+    kept: list[States]
 
 
 class Path:
-    """The road from independent units to a machine, and the engine that walks it.
+    """The path from independent units to a machine, with the engine that computes along it.
 
     Parameters
     ----------
     rbm : RBM
-    road : Road
+    bias_path : BiasPath
     engine : str
 
     Attributes
@@ -130,23 +130,24 @@ class Path:
         log Z at beta = 0, exactly: sum_j softplus(x_j(0)) + sum_i softplus(y_i(0)).
     """
 
-    def __init__(self, rbm: RBM, road: Road, engine: str = "native") -> None:
-        self.rbm, self.road = rbm, road
+    def __init__(self, rbm: RBM, bias_path: BiasPath, engine: str = "native") -> None:
+        self.rbm, self.bias_path = rbm, bias_path
         self.engine = make_engine(rbm, engine)
-        self._x, self._y = np.asarray(road.x, np.float32), np.asarray(road.y, np.float32)
+        self._x, self._y = np.asarray(bias_path.x, np.float32), np.asarray(bias_path.y, np.float32)
         self.log_z_base = float(sum(softplus(z[0].astype(np.float64)).sum() for z in (self._x, self._y)))
         # Sums over v as the hidden units of a second machine: the engine's product is its fastest.
         x = self._x.astype(np.float64)
-        tilts = (road.betas[:, None] * rbm.b + x - x[0]).astype(np.float32)
-        self._tilts = make_engine(RBM(tilts, np.zeros_like(self._x[0]), np.zeros(len(tilts), np.float32)), engine)
+        visible_weights = (bias_path.betas[:, None] * rbm.b + x - x[0]).astype(np.float32)
+        no_biases = np.zeros_like(self._x[0]), np.zeros(len(visible_weights), np.float32)
+        self._visible_terms = make_engine(RBM(visible_weights, *no_biases), engine)
 
     def start(self, n: int, key: Key) -> States:
         """Independent exact samples at beta = 0."""
         return self.engine.bernoulli(np.tile(self._x[0], (n, 1)), key.on(START))
 
-    def see(self, v: States) -> Seen:
-        """The products with `v` from which f at any temperature follows."""
-        return Seen(self.engine.logits_h(v), self._tilts.logits_h(v).astype(np.float64))
+    def products(self, v: States) -> Products:
+        """The products with `v`, from which f at any temperature follows."""
+        return Products(self.engine.logits_h(v), self._visible_terms.logits_h(v).astype(np.float64))
 
     def fields(self, logits: npt.NDArray[Any], beta: Beta) -> npt.NDArray[Any]:
         """The log-odds of h at `beta`, a number or one per row, from those at beta = 1."""
@@ -154,13 +155,13 @@ class Path:
         fields += self._between(self._y, beta)
         return fields
 
-    def log_f(self, seen: Seen, beta: Beta, fields: npt.NDArray[Any] | None = None) -> Float64Array:
+    def log_f(self, products: Products, beta: Beta, fields: npt.NDArray[Any] | None = None) -> Float64Array:
         """log f_beta(v) - x(0)'v, shape (rows,); `fields` are those of `beta`, where they are known."""
-        fields = self.fields(seen.logits, beta) if fields is None else fields
+        fields = self.fields(products.logits, beta) if fields is None else fields
         low, far = self._place(beta)
-        rows = np.arange(len(seen.tilts))
-        tilt: Float64Array = (1 - far) * seen.tilts[rows, low] + far * seen.tilts[rows, low + 1]
-        return tilt + self.engine.softplus_sum(fields)
+        terms, rows = products.visible_terms, np.arange(len(products.visible_terms))
+        visible_term: Float64Array = (1 - far) * terms[rows, low] + far * terms[rows, low + 1]
+        return visible_term + self.engine.softplus_sum(fields)
 
     def sweep(self, v: States, beta: Beta, key: Key, fields: npt.NDArray[Any] | None = None) -> States:
         """v -> h -> v at one temperature, or one per row; `fields` are those of `v`, where they are known."""
@@ -178,9 +179,9 @@ class Path:
         betas = betas.astype(np.float32).astype(np.float64)  # the ratios must be of the f that are sampled
         last = len(betas) - 2
         for k, (beta, after) in enumerate(pairwise(betas.tolist())):
-            seen = self.see(v)
-            ahead = self.fields(seen.logits, after)
-            yield Step(v, self.log_f(seen, after, ahead) - self.log_f(seen, beta))
+            products = self.products(v)
+            ahead = self.fields(products.logits, after)
+            yield Step(v, self.log_f(products, after, ahead) - self.log_f(products, beta))
             if k < last:
                 v = self.sweep(v, after, key.at(k), ahead)
 
@@ -190,11 +191,11 @@ class Path:
         betas: Float64Array,
         key: Key,
         tick: Tick = lambda: None,
-        halts: Container[int] = (),
+        keep: Container[int] = (),
     ) -> Works:
         """The works of all chains along `betas`, in either direction.
 
-        `tick` is called after every temperature; at those numbered in `halts` (the last has no number) the states of
+        `tick` is called after every temperature; at those numbered in `keep` (the last has no number) the states of
         the chains are kept.
         """
         log_w, lengths, kept = np.zeros(len(v)), np.zeros(len(betas) - 1), []
@@ -202,14 +203,14 @@ class Path:
             v = step.v
             log_w += step.log_ratio
             lengths[k] = step.log_ratio.std()
-            if k in halts:
+            if k in keep:
                 kept.append(v)
             tick()
         return Works(v, log_w, lengths, kept)
 
     def minus_free_energy(self, v: States) -> Float64Array:
         """-F(v) of the machine itself, in nats."""
-        return self.engine.dot(v, self._x[0]) + self.log_f(self.see(v), 1.0)
+        return self.engine.dot(v, self._x[0]) + self.log_f(self.products(v), 1.0)
 
     def _between(self, knots: Float32Array, beta: Beta) -> Float32Array:
         """The row of `knots` at `beta`, or for each of them its row."""
@@ -219,7 +220,7 @@ class Path:
 
     def _place(self, beta: Beta) -> tuple[npt.NDArray[np.intp], Float64Array]:
         """The knot before each `beta`, and how far on the way to the next it is."""
-        knots, beta = self.road.betas, np.asarray(beta, np.float64)
+        knots, beta = self.bias_path.betas, np.asarray(beta, np.float64)
         low = np.clip(np.searchsorted(knots, beta, side="right") - 1, 0, len(knots) - 2)
         return low, (beta - knots[low]) / (knots[low + 1] - knots[low])
 

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.inputs import check_count, check_matrix
-from harmonium.likelihood.meter import Meter, Progress
+from harmonium.likelihood.progress import Meter, Progress
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures, plan
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM

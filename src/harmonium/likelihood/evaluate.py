@@ -15,8 +15,8 @@ from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entr
 from harmonium.likelihood.conservative import ConservativeLogLikelihood, conservative_log_likelihood
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.marginal import marginals
-from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.partition import log_partition
+from harmonium.likelihood.progress import Progress
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
 from harmonium.random import Key, as_key

@@ -290,8 +290,8 @@ class _Walk:
 
 def _invert(weights: Float64Array, u: Float64Array) -> npt.NDArray[np.intp]:
     """The index at which the running share of `weights` first exceeds `u`; an index of weight zero is never taken."""
-    share = np.cumsum(weights)
-    return np.minimum(np.searchsorted(share, u * share[-1], side="right"), int(np.flatnonzero(weights)[-1]))
+    cumulative = np.cumsum(weights)
+    return np.minimum(np.searchsorted(cumulative, u * cumulative[-1], side="right"), int(np.flatnonzero(weights)[-1]))
 
 
 def _uniform52(key: Key, n_rows: int) -> Float64Array:

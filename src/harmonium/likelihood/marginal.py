@@ -25,8 +25,8 @@ import numpy as np
 from harmonium.engines import make_engine
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
 from harmonium.inputs import check_count, check_matrix, missing_entries
-from harmonium.likelihood.meter import Progress
 from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
+from harmonium.likelihood.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 

@@ -91,8 +91,10 @@ def draw_over_missing(rbm: RBM, v: Float64Array, missing: BoolArray, key: Key) -
     drawn, u = np.zeros(v.shape, np.bool_), key.on(STATE).uniform(len(v), 1)[:, 0]
     for i, (row, free) in enumerate(zip(v, missing, strict=True)):
         states, _, log_p = _missing_states(rbm, row, free)
-        share = np.cumsum(exp(log_p - log_p.max()))
-        drawn[i, free] = states[min(int(np.searchsorted(share, u[i] * share[-1], side="right")), len(share) - 1)] > 0
+        cumulative = np.cumsum(exp(log_p - log_p.max()))
+        drawn[i, free] = (
+            states[min(int(np.searchsorted(cumulative, u[i] * cumulative[-1], side="right")), len(cumulative) - 1)] > 0
+        )
     return drawn
 
 

@@ -13,7 +13,7 @@ from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.likelihood.estimate import Estimate
-from harmonium.likelihood.meter import Progress
+from harmonium.likelihood.progress import Progress
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures
 from harmonium.likelihood.two_sided import Settings, anneal_both_ways
 from harmonium.random import Key, as_key
@@ -98,7 +98,7 @@ def log_partition(
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_temperatures(temperatures)
     key = as_key(seed)
-    X = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
+    data = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
     n_units = min(rbm.n_visible, rbm.n_hidden)
     seconds = _predicted_seconds(rbm, engine)
     if method == "exact":
@@ -112,7 +112,7 @@ def log_partition(
     quick = n_units <= min(max_units, _EXACT_STARTS[0]) and seconds <= _EXACT_STARTS[1]
     exact = start == "exact" or (start == "auto" and quick)
     settings = Settings(temperatures, chains, exact, max_units, engine)
-    return anneal_both_ways(rbm, X, settings, key.derive("ais"), progress)
+    return anneal_both_ways(rbm, data, settings, key.derive("ais"), progress)
 
 
 def _sum_exactly(rbm: RBM, engine: str, seconds: float, progress: Progress | None) -> float:

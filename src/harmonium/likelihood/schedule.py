@@ -1,9 +1,10 @@
-"""Where along the road the temperatures stand, where the road begins, and which road it is.
+"""The plan of an annealing run: the biases of its base, its path, and the temperatures along it.
 
 Short runs with few chains measure how much variance each stretch of temperatures adds to the log weights. If a stretch
 adds A_s / k_s with k_s temperatures in it, the total is smallest for k_s proportional to sqrt(A_s): every temperature
 then adds the same variance ("equal thermodynamic length"). The same runs give the base its biases where no data do.
-Where the straight road asks for many temperatures, a level one is made and tried (`harmonium.likelihood.level`).
+Where the linear path asks for many temperatures, a constant-means path is made and tried
+(`harmonium.likelihood.constant_means`).
 All of this uses noise of its own and ends before the first weight counts, so that it cannot bias the estimate.
 
 References
@@ -23,9 +24,9 @@ import numpy.typing as npt
 from harmonium.engines import States
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count, observed_totals
-from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, straight
-from harmonium.likelihood.level import N_SWEEPS, level
-from harmonium.likelihood.meter import Meter
+from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, linear_path
+from harmonium.likelihood.constant_means import N_SWEEPS, constant_means_path
+from harmonium.likelihood.progress import Meter
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
 
@@ -36,12 +37,12 @@ Temperatures = int | str | npt.ArrayLike
 _CHAINS = 64
 _LENGTHS = (100, 200, 500)  # temperatures of the three short runs
 _LAST = len(_LENGTHS) - 1
-_EASY = 2000  # temperatures for which the straight road is good enough
+_LINEAR_SUFFICES = 2000  # temperatures for which the linear path is good enough
 _STRETCHES = 50
 _VARIANCE = 0.2  # of the log weights that "adaptive" aims at: an effective sample size of about 80 %
 _FEWEST, _MOST = 100, 3_000
 _SETTLE = 30  # sweeps at beta = 1 whose means become the base
-_AIMS, _SETTLE_LEVEL, _ROWS = 2, 100, 256  # of the level road: rounds, and sweeps and chains whose means it keeps
+_ROUNDS, _ROUND_SWEEPS, _ROUND_CHAINS = 2, 100, 256  # of a constant-means path; whose sweeps and chains give its means
 _LARGEST_BIAS = 15.0
 
 
@@ -99,13 +100,13 @@ def plan(
     engine: str,
     meter: Meter | None = None,
 ) -> Plan:
-    """Fit the base, choose the road and place the temperatures.
+    """Fit the base, choose the path and place the temperatures.
 
     Parameters
     ----------
     rbm : RBM
     temperatures : int, str or array
-        As `check_temperatures` returns them. Those that are given one by one stand on the straight road.
+        As `check_temperatures` returns them. Those that are given one by one stand on the linear path.
     X : array of shape (n_samples, n_visible), optional
         Data whose means become the base. Without, the means of the machine's own states after short runs: of all bases
         of independent units, the one with the means of p(v) itself is the closest to p(v).
@@ -116,22 +117,22 @@ def plan(
     meter = Meter() if meter is None else meter
     given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
     base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if X is None else bias_of_means(*observed_totals(X))
-    path, spacing, v = Path(rbm, straight(rbm, base), engine), _EVEN, None
+    path, spacing, v = Path(rbm, linear_path(rbm, base), engine), _EVEN, None
     # The first and second fit the base, the second and third the spacing.
     for number in range(0 if X is None else _LAST if given else 1, _LAST if given else _LAST + 1):
         key_ = key.derive("short run", number)
         spacing, v = _short_run(path, spacing, number, key_, meter)
         if X is None and number < _LAST:
             total, _, n, _ = _own_totals(path, v, _SETTLE, key_.derive("settle"), meter)
-            path = Path(rbm, straight(rbm, bias_of_means(total, n)), engine)
+            path = Path(rbm, linear_path(rbm, bias_of_means(total, n)), engine)
     if isinstance(temperatures, np.ndarray):
         return Plan(path, temperatures)
     if given:
         return Plan(path, salakhutdinov())
-    if _EASY * _VARIANCE < spacing.variance_times_n < math.inf:
+    if _LINEAR_SUFFICES * _VARIANCE < spacing.variance_times_n < math.inf:
         key_ = key.derive("level")
         if X is not None:
-            v = path.engine.encode((X[key_.permutation(len(X))[:_ROWS]] > 0.5).astype(np.uint8))
+            v = path.engine.encode((X[key_.permutation(len(X))[:_ROUND_CHAINS]] > 0.5).astype(np.uint8))
         path, spacing = _better(path, spacing, v, key_, meter)
     n_betas = temperatures if isinstance(temperatures, int) else spacing.enough
     return Plan(path, spacing.place(n_betas))
@@ -149,21 +150,23 @@ def _short_run(path: Path, spacing: _Spacing, number: int, key: Key, meter: Mete
 
 
 def _better(path: Path, spacing: _Spacing, v: States, key: Key, meter: Meter) -> tuple[Path, _Spacing]:
-    """The straight path or a level one, whichever loses less work on the way there and back; with its spacing.
+    """The linear or a constant-means path, whichever loses less work on the way there and back; with its spacing.
 
-    The level road aims at the means of chains from `v`, and once more at those of chains that it has led itself.
+    The constant-means path keeps the means of chains from `v`, then, made anew, those of chains that it has led itself.
     """
     other, found, engine = path, _EVEN, path.engine.name
-    for aim in range(_AIMS):
-        key_ = key.derive("aim", aim)
-        *totals, n, v = _own_totals(path, v, _SETTLE_LEVEL, key_.derive("settle"), meter)
+    for number in range(_ROUNDS):
+        key_ = key.derive("aim", number)
+        *totals, n, v = _own_totals(path, v, _ROUND_SWEEPS, key_.derive("settle"), meter)
         meter.expect(N_SWEEPS)
-        road = level(path.rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, meter.tick)
-        other, found = Path(path.rbm, road, engine), _EVEN
+        bias_path = constant_means_path(
+            path.rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, meter.tick
+        )
+        other, found = Path(path.rbm, bias_path, engine), _EVEN
         for number in range(1, _LAST + 1):
             found, v = _short_run(other, found, number, key_.derive("short run", number), meter)
-    *_, v = _own_totals(path, v, _SETTLE_LEVEL, key.derive("settle"), meter)
-    # Forward runs alone would praise a road on which chains freeze early, and never see what they miss.
+    *_, v = _own_totals(path, v, _ROUND_SWEEPS, key.derive("settle"), meter)
+    # Forward runs alone would praise a path on which chains freeze early, and never see what they miss.
     lost, lost_other = (_lost(x, y, v, key.derive("lost"), meter) for x, y in ((path, spacing), (other, found)))
     return (other, found) if lost_other < lost else (path, spacing)
 

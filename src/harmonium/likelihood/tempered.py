@@ -1,4 +1,4 @@
-"""Samples of the machine by parallel tempering along a road, for the starts of the reverse chains.
+"""Samples of the machine by parallel tempering along a path of biases, for the starts of the reverse chains.
 
 Each chain has a ladder of its own with walkers from beta = 0, where every sweep is an exact sample, to beta = 1.
 Neighbours on a ladder exchange states with the probability that keeps f_a(v_a) f_b(v_b) invariant; even and odd pairs
@@ -35,17 +35,17 @@ class Ladders(NamedTuple):
     Attributes
     ----------
     v : uint8 array of shape (rungs, chains, n_visible)
-    hot : bool array of shape (rungs, chains)
+    from_base : bool array of shape (rungs, chains)
         Whether the walker that is there has been at beta = 0 since it was last at beta = 1.
-    old : bool array of shape (rungs, chains)
+    stuck : bool array of shape (rungs, chains)
         Whether it has never been in the hotter half of the ladder.
     arrivals : int array of shape (chains,)
         Journeys from beta = 0 to beta = 1.
     """
 
     v: npt.NDArray[np.uint8]
-    hot: npt.NDArray[np.bool_]
-    old: npt.NDArray[np.bool_]
+    from_base: npt.NDArray[np.bool_]
+    stuck: npt.NDArray[np.bool_]
     arrivals: npt.NDArray[np.intp]
 
     @property
@@ -67,7 +67,7 @@ def rungs(betas: Float64Array, lengths: Float64Array) -> Float64Array:
     betas : float64 array of shape (temperatures,)
     lengths : float64 array of shape (temperatures - 1,)
         As in `harmonium.likelihood.annealed.Works`: standard deviations of the log ratios, which add up along the
-        road. Two normal distributions whose log ratio has the deviation 1 exchange with probability erfc(1/2) = 0.48.
+        path. Two normal distributions whose log ratio has the deviation 1 exchange with probability erfc(1/2) = 0.48.
     """
     distance = np.concatenate([[0.0], np.cumsum(lengths)])
     if not np.isfinite(distance[-1]):
@@ -93,12 +93,12 @@ def temper(
     parts, drifts = [], []
     for number in range(state.n_blocks):
         chains = slice(number * state.block, (number + 1) * state.block)
-        part = Ladders(state.v[:, chains], state.hot[:, chains], state.old[:, chains], state.arrivals[chains])
+        part = Ladders(state.v[:, chains], state.from_base[:, chains], state.stuck[:, chains], state.arrivals[chains])
         part, drift = _temper(path, betas, part, sweeps, key.derive("part", number), tick)
         parts.append(part)
         drifts.append(drift)
-    v, hot, old = (np.concatenate([part[i] for part in parts], axis=1) for i in range(3))
-    return Ladders(v, hot, old, np.concatenate([part.arrivals for part in parts])), np.concatenate(drifts)
+    v, from_base, stuck = (np.concatenate([part[i] for part in parts], axis=1) for i in range(3))
+    return Ladders(v, from_base, stuck, np.concatenate([part.arrivals for part in parts])), np.concatenate(drifts)
 
 
 def _temper(
@@ -106,19 +106,19 @@ def _temper(
 ) -> tuple[Ladders, Float64Array]:
     n, chains, n_visible = state.v.shape
     v = path.engine.encode(state.v.reshape(-1, n_visible))
-    hot, old, arrivals, middle = state.hot, state.old, state.arrivals, np.zeros(chains)
+    from_base, stuck, arrivals, middle = state.from_base, state.stuck, state.arrivals, np.zeros(chains)
     cold = np.arange((n - 1) * chains, n * chains)
     for sweep in range(sweeps):
         if sweep == sweeps // 2:
             middle = path.minus_free_energy(path.engine.take(v, cold))
         v, order = step(path, betas, v, sweep % 2, key.at(sweep))
-        hot, old = (np.take_along_axis(x, order, axis=0) for x in (hot, old))
-        hot[0], old[: n // 2] = True, False
-        arrivals = arrivals + hot[-1]
-        hot[-1] = False
+        from_base, stuck = (np.take_along_axis(x, order, axis=0) for x in (from_base, stuck))
+        from_base[0], stuck[: n // 2] = True, False
+        arrivals = arrivals + from_base[-1]
+        from_base[-1] = False
         tick()
     drift = path.minus_free_energy(path.engine.take(v, cold)) - middle
-    return Ladders(path.engine.decode(v).reshape(state.v.shape), hot, old, arrivals), drift
+    return Ladders(path.engine.decode(v).reshape(state.v.shape), from_base, stuck, arrivals), drift
 
 
 def step(path: Path, betas: Float64Array, v: States, first: int, key: Key) -> tuple[States, npt.NDArray[np.intp]]:
@@ -143,8 +143,8 @@ def step(path: Path, betas: Float64Array, v: States, first: int, key: Key) -> tu
     low = np.arange(first, n - 1, 2)
     partner = np.arange(n)
     partner[low], partner[low + 1] = low + 1, low
-    here, seen = np.repeat(betas, chains), path.see(v)
-    gain = path.log_f(seen, np.repeat(betas[partner], chains)) - path.log_f(seen, here)
+    here, products = np.repeat(betas, chains), path.products(v)
+    gain = path.log_f(products, np.repeat(betas[partner], chains)) - path.log_f(products, here)
     gain = gain.reshape(n, chains)
     with np.errstate(invalid="ignore"):  # weights beyond all bounds; such swaps are refused
         swapped = log(key.on(SWAP).uniform(len(low), chains)) < gain[low] + gain[low + 1]
@@ -152,4 +152,4 @@ def step(path: Path, betas: Float64Array, v: States, first: int, key: Key) -> tu
     order[low] += swapped
     order[low + 1] -= swapped
     rows = (order * chains + np.arange(chains)).ravel()
-    return path.sweep(path.engine.take(v, rows), here, key, path.fields(seen.logits[rows], here)), order
+    return path.sweep(path.engine.take(v, rows), here, key, path.fields(products.logits[rows], here)), order

@@ -1,9 +1,10 @@
 """Annealing from both sides: the procedure behind ``log_partition(rbm, "ais")``.
 
-1. Short runs fit the base, choose the road and place the temperatures (`schedule`).
+1. Short runs fit the base, choose the path and place the temperatures (`schedule`).
 2. Forward runs go from the base to the machine.
 3. Reverse runs go back from samples of the machine: exact ones where its smaller layer can be enumerated, else tempered
-   chains (`tempered`) whose equilibrium is checked (`starts`), for more sweeps where the check asks for them.
+   chains (`tempered`) whose equilibrium is checked (`equilibrium_check`), for more sweeps where the check asks
+   for them.
 4. Both directions make the bracket (`bracket`).
 """
 
@@ -19,18 +20,18 @@ from harmonium.engines import States
 from harmonium.engines.arithmetic import matmul
 from harmonium.likelihood.annealed import Float64Array, Path, effective_size, log_mean
 from harmonium.likelihood.bracket import FEWEST, bracket
+from harmonium.likelihood.equilibrium_check import disagreement, drifts, leading_directions, spread_out, stays, unseen
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.exact import exact_sample
-from harmonium.likelihood.meter import Meter, Progress
+from harmonium.likelihood.progress import Meter, Progress
 from harmonium.likelihood.schedule import plan
-from harmonium.likelihood.starts import disagreement, drifts, leading_directions, spread_out, stays, unseen
 from harmonium.likelihood.tempered import Ladders, ladders, rungs, temper
 from harmonium.random import Key
 from harmonium.rbm import RBM
 
 EXACT, CHAINS = "exact samples", "tempered chains"
 _SWEEPS = 100, 150, 225, 350  # of the ladders, from one check to the next
-_HALTS = 64  # places on the road where forward chains leave a state for the ladders
+_N_KEPT = 64  # places on the path where forward chains leave a state for the ladders
 _BASE_SAMPLES = 500  # exact samples whose means become the base
 _FLOOR_ROWS = 5000  # rows of data that are added up to a lower bound
 
@@ -79,7 +80,7 @@ def anneal_both_ways(
         reverse = run.reverse(start, 0)
     else:
         start, reverse, doubt = run.from_chains(forward, X)
-    visited += [path.engine.decode(forward.halts[-1]), start]
+    visited += [path.engine.decode(forward.kept[-1]), start]
     found = bracket(forward.log_z, reverse, _floor(path, np.concatenate(visited)), doubt)
     return replace(found, start=EXACT if settings.exact_starts else CHAINS)
 
@@ -95,14 +96,14 @@ class _Forward(NamedTuple):
         As in `Works`.
     at : float64 array
         Some of the temperatures, the last one but one among them.
-    halts : list of States
+    kept : list of States
         The chains there.
     """
 
     log_z: Float64Array
     lengths: Float64Array
     at: Float64Array
-    halts: list[States]
+    kept: list[States]
 
 
 class _Runs:
@@ -114,10 +115,10 @@ class _Runs:
     def forward(self) -> _Forward:
         """From the base to the machine."""
         key, last = self.key.derive("forward", 0), len(self.betas) - 2
-        places = np.unique(np.linspace(0, last, _HALTS).astype(int))
+        places = np.unique(np.linspace(0, last, _N_KEPT).astype(int))
         self.meter.expect(last + 1)
         works = self.path.run(self.path.start(self.chains, key), self.betas, key, self.meter.tick, set(places.tolist()))
-        return _Forward(self.path.log_z_base + works.log_w, works.lengths, self.betas[places], works.halts)
+        return _Forward(self.path.log_z_base + works.log_w, works.lengths, self.betas[places], works.kept)
 
     def reverse(self, v: npt.NDArray[np.uint8], number: int) -> Float64Array:
         """log Z as each chain from `v` down to the base sees it."""
@@ -139,16 +140,16 @@ class _Runs:
         for number, sweeps in enumerate(_SWEEPS):
             self.meter.expect(sweeps * state.n_blocks)
             state, gain = temper(path, steps, state, sweeps, self.key.derive("temper", number), self.meter.tick)
-            v, old, final = state.v[-1], state.old[-1], hopeless or number == len(_SWEEPS) - 1
+            v, stuck, final = state.v[-1], state.stuck[-1], hopeless or number == len(_SWEEPS) - 1
             features = {"free energy": path.minus_free_energy(path.engine.encode(v))}
             features |= {f"direction {k + 1} of the weights": matmul(v, x) for k, x in enumerate(directions[:2])}
-            doubt = disagreement(features, first) or drifts(gain) or stays(old, state.arrivals)
+            doubt = disagreement(features, first) or drifts(gain) or stays(stuck, state.arrivals)
             if doubt and not final:
                 continue
             reverse = self.reverse(v, number)
             if not (np.isfinite(forward.log_z).all() and np.isfinite(reverse).all()):
                 return v, reverse, ""
-            doubt = doubt or disagreement({"reverse work": reverse}, first) or unseen(old, reverse, forward.log_z)
+            doubt = doubt or disagreement({"reverse work": reverse}, first) or unseen(stuck, reverse, forward.log_z)
             if final or not doubt:
                 break
         return v, reverse, doubt
@@ -156,7 +157,7 @@ class _Runs:
     def _set_out(self, steps: Float64Array, forward: _Forward, first: int, spread: npt.NDArray[np.uint8]) -> Ladders:
         """Ladders from where forward chains came by, one chain a ladder, and from `spread`, on all rungs the same."""
         nearest = np.abs(forward.at - steps[:, None]).argmin(axis=1)
-        halts = {i: self.path.engine.decode(forward.halts[i])[:first] for i in set(nearest.tolist())}
+        halts = {i: self.path.engine.decode(forward.kept[i])[:first] for i in set(nearest.tolist())}
         return ladders(np.stack([np.concatenate([halts[i], spread]) for i in nearest.tolist()]))
 
 

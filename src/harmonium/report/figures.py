@@ -168,13 +168,13 @@ def confusion_matrix(counts: Any, names: Sequence[str] | None = None) -> Figure:
         )
     n_classes = len(table)
     labels = [str(k) for k in range(n_classes)] if names is None else list(names)
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    fractions = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     figure = _figure(5.2, 5.2)
     ax = figure.subplots()
-    ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.4, 0, 1))
+    ax.imshow(fractions, cmap="Blues", norm=PowerNorm(0.4, 0, 1))
     for (i, j), count in np.ndenumerate(table):
         if count:
-            colour = "white" if shares[i, j] > 0.3 else "black"
+            colour = "white" if fractions[i, j] > 0.3 else "black"
             ax.text(j, i, str(count), ha="center", va="center", fontsize="small", color=colour)
     ax.set_xticks(range(n_classes), labels)
     ax.set_yticks(range(n_classes), labels)

@@ -24,7 +24,7 @@ _FRAMEWORKS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 def make_results(outcome: Outcome, made_by: str) -> dict[str, Any]:
-    """The content of ``results.json``. Accuracies are shares, means over the seeds."""
+    """The content of ``results.json``. Accuracies are fractions, means over the seeds."""
     trained, found = outcome.scratch, outcome.evaluation
     last = trained.result.history[-1]
     return {
@@ -304,8 +304,8 @@ def _share(value: float) -> str:
     return f"{100 * value:g}\N{NO-BREAK SPACE}%"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
 
 
 def _nats(value: float | None) -> str:

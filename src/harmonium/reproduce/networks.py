@@ -92,9 +92,9 @@ def score_fine_tuned(
 ) -> tuple[Score, int]:
     """Train a pre-trained stack with a softmax by backpropagation; its score, and the parameters of its machines."""
     model = harmonium.keras.classifier(rbms, digits.n_classes, fine_tuned=True, seed=seed)
-    shares = [settings.drop_visible] + [settings.drop_hidden] * len(rbms)
-    pairs = zip(shares, model.layers, strict=True)
-    layers = [x for share, layer in pairs for x in (keras.layers.Dropout(share), layer)]
+    rates = [settings.drop_visible] + [settings.drop_hidden] * len(rbms)
+    pairs = zip(rates, model.layers, strict=True)
+    layers = [x for rate, layer in pairs for x in (keras.layers.Dropout(rate), layer)]
     dropping = keras.Sequential([keras.Input(digits.X.shape[1:]), *layers])
     score = _fit_and_score(dropping, digits.X, digits.X_test, digits, settings, on_work)
     return score, harmonium.keras.count_rbm_parameters(model)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.errors import InvalidData
-from harmonium.likelihood.starts import normal_scores, variance_ratio
+from harmonium.likelihood.equilibrium_check import normal_scores, variance_ratio
 
 Float64Array = npt.NDArray[np.float64]
 

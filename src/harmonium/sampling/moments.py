@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from harmonium.engines import Engine, Phase, States, make_engine
 from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.likelihood.equilibrium_check import leading_directions, spread_out
 from harmonium.likelihood.exact import exact_statistics, is_quick
-from harmonium.likelihood.starts import leading_directions, spread_out
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics
 from harmonium.reprs import short_repr
@@ -174,12 +174,12 @@ def walk(
 
 def _combine(totals: list[list[Float64Array]], sizes: list[int], sweeps: int, agreement: float) -> Moments:
     """Means weighted by the sizes of the groups, and the standard errors of them."""
-    shares = np.array(sizes) / sum(sizes)
+    fractions = np.array(sizes) / sum(sizes)
     mean, error = [], []
     for parts in zip(*totals, strict=True):
         groups = [x / sweeps for x in parts]
-        centre = sum(share * x for share, x in zip(shares, groups, strict=True))
-        variance = sum((share * (x - centre)) ** 2 for share, x in zip(shares, groups, strict=True))
+        centre = sum(fraction * x for fraction, x in zip(fractions, groups, strict=True))
+        variance = sum((fraction * (x - centre)) ** 2 for fraction, x in zip(fractions, groups, strict=True))
         mean.append(centre)
         error.append(np.sqrt(variance * len(groups) / (len(groups) - 1)))
     return Moments(Statistics(*mean), Statistics(*error), agreement)

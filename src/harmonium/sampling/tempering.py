@@ -1,6 +1,6 @@
 """Parallel tempering: chains at every temperature between independent units and the machine exchange their states.
 
-At inverse temperature beta the energy is E_beta(v, h) = beta E(v, h) - (1 - beta) base'v, the road that annealed
+At inverse temperature beta the energy is E_beta(v, h) = beta E(v, h) - (1 - beta) base'v, the path that annealed
 importance sampling takes (`harmonium.likelihood.annealed`): exact samples are free at beta = 0, chains move easily on
 the way, and beta = 1 is the machine. With base = 0 it is the energy times beta.
 
@@ -65,7 +65,7 @@ class TemperedState(NamedTuple):
         Steps done so far; with the key it determines all noise to come.
     replica : int array of shape (T, chains)
         Which of a chain's T walkers is at each temperature; walker k set out from the k-th.
-    heading : int8 array of shape (T, chains)
+    direction : int8 array of shape (T, chains)
         Of the walker that is there: 1 since it was at beta = 0, -1 since it went on to reach beta = 1, 0 before either.
     round_trips : int array of shape (chains,)
         Walks from beta = 0 to 1 and back that were completed.
@@ -74,7 +74,7 @@ class TemperedState(NamedTuple):
     v: States
     sweep: int
     replica: npt.NDArray[np.intp]
-    heading: npt.NDArray[np.int8]
+    direction: npt.NDArray[np.int8]
     round_trips: npt.NDArray[np.intp]
 
 
@@ -262,9 +262,9 @@ def sample_tempered(
         count = _TEMPERATURES
     else:
         count = check_count(temperatures, "temperatures", minimum=2)
-    X = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
+    data = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
     key = as_key(seed).derive("sample_tempered")
-    base = np.zeros(rbm.n_visible) if X is None else bias_of_means(*observed_totals(X))
+    base = np.zeros(rbm.n_visible) if data is None else bias_of_means(*observed_totals(data))
     engine_, ladder = make_engine(rbm, engine), np.linspace(0, 1, count)
     done = 0
 
@@ -319,9 +319,9 @@ def _at_the_start(v: States, sweep: int, n: int) -> TemperedState:
     """No walker has gone anywhere yet."""
     chains = len(v) // n
     replica = np.tile(np.arange(n)[:, None], chains)
-    heading = np.full((n, chains), _NOWHERE, np.int8)
-    heading[0] = _UP
-    return TemperedState(v, sweep, replica, heading, np.zeros(chains, np.intp))
+    direction = np.full((n, chains), _NOWHERE, np.int8)
+    direction[0] = _UP
+    return TemperedState(v, sweep, replica, direction, np.zeros(chains, np.intp))
 
 
 def _spread(engine: Engine, state: TemperedState, n: int) -> TemperedState:
@@ -335,11 +335,11 @@ def _spread(engine: Engine, state: TemperedState, n: int) -> TemperedState:
 def _walk(state: TemperedState, order: npt.NDArray[np.intp]) -> TemperedState:
     """Move the walkers, and count those that are back at beta = 0 from beta = 1."""
     replica = np.take_along_axis(state.replica, order, axis=0)
-    heading = np.take_along_axis(state.heading, order, axis=0)
-    heading[-1][heading[-1] == _UP] = _DOWN
-    back = heading[0] == _DOWN
-    heading[0] = _UP
-    return state._replace(replica=replica, heading=heading, round_trips=state.round_trips + back)
+    direction = np.take_along_axis(state.direction, order, axis=0)
+    direction[-1][direction[-1] == _UP] = _DOWN
+    back = direction[0] == _DOWN
+    direction[0] = _UP
+    return state._replace(replica=replica, direction=direction, round_trips=state.round_trips + back)
 
 
 def _sample_v(

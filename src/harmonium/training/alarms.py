@@ -27,7 +27,7 @@ from harmonium.training.scores import Scores
 _FALLS = 3  # evaluations in a row
 # What counts as a fall, in standard deviations of the series' noise: of three steps downwards in a row, and of three
 # evaluations below where the series was; to either comes a share of what was gained, and of the score itself.
-_STEPS, _BELOW, _SHARE_OF_GAIN, _SHARE_OF_SCORE = 4.0, 2.5, 0.05, 0.002
+_STEPS, _BELOW, _FRACTION_OF_GAIN, _FRACTION_OF_SCORE = 4.0, 2.5, 0.05, 0.002
 _GAP = 0.25  # standard deviations of the free energy by which the gap must have sunk
 _WORSE, _MUCH_WORSE = 0.01, 0.1  # shares by which a machine may score below independent units for two reports, for one
 _IDLE_UNITS = 0.1  # share of the hidden units
@@ -119,10 +119,10 @@ def _worse_than_independent(reports: Sequence[Report], independent: float | None
     if independent is None:
         return None
     # One report far below is enough, or two somewhat below.
-    for share, n in ((_MUCH_WORSE, 1), (_WORSE, 2)):
+    for fraction, n in ((_MUCH_WORSE, 1), (_WORSE, 2)):
         last = [_both_scores(report.train) for report in reports[-n:]]
         worst = [min(scores, default=math.inf) for scores in last]
-        if len(worst) == n and max(worst) < independent - share * abs(independent):
+        if len(worst) == n and max(worst) < independent - fraction * abs(independent):
             return (
                 f"the data are less likely, at {worst[-1]:.2f} nats, than under independent units, at "
                 f"{independent:.2f} nats: lower the learning rate"
@@ -159,7 +159,7 @@ def _falls(values: Sequence[float], uncertainty: float) -> bool:
     """
     if len(values) <= _FALLS:
         return False
-    least = _SHARE_OF_GAIN * (max(values) - values[0]) + _SHARE_OF_SCORE * abs(values[0]) + uncertainty
+    least = _FRACTION_OF_GAIN * (max(values) - values[0]) + _FRACTION_OF_SCORE * abs(values[0]) + uncertainty
     jitter, before, last = _jitter(values), values[:-_FALLS], values[-_FALLS:]
     stairs = (before[-1], *last)
     if all(a > b for a, b in pairwise(stairs)) and before[-1] - last[-1] > _STEPS * jitter + least:

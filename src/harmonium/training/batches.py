@@ -9,9 +9,10 @@ zero, as log p(nothing) = 0. A column that no row observes acts as one more hidd
 
 **Weights** say how often a row counts: the objective is sum_i w_i log p(v_i) / sum_i w_i. A batch always has the same
 number of rows. Its weighted mean alone would give a batch of light rows as much say as a batch of heavy ones, so a
-batch comes with its share, the mean weight of its rows over the mean weight of all, by which the step's learning rate
-is to be multiplied. Then each phase stays an average, and the expected step is along the gradient of the objective,
-exactly so where one batch holds all rows: a weight of 2 is a duplicated row. Rows of weight zero are left out at once.
+batch comes with its relative weight, the mean weight of its rows over the mean weight of all, by which the step's
+learning rate is to be multiplied. Then each phase stays an average, and the expected step is along the gradient of the
+objective, exactly so where one batch holds all rows: a weight of 2 is a duplicated row. Rows of weight zero are left
+out at once.
 One row that outweighs the others by orders of magnitude makes rare, long steps; lower the learning rate for it.
 
 References
@@ -54,13 +55,13 @@ class Batch(NamedTuple):
     v : States, or float array of shape (rows, n_visible)
     weights : float32 array of shape (rows,), or None
         Weights of the rows in every average over them, to be divided by their sum; None where all are equal.
-    share : float
+    relative_weight : float
         What to multiply the learning rate by; 1 where all rows weigh the same, and 1 on average.
     """
 
     v: States | FloatArray
     weights: FloatArray | None = None
-    share: float = 1.0
+    relative_weight: float = 1.0
 
 
 class Batches:

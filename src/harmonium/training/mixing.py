@@ -23,7 +23,7 @@ from harmonium.rbm import RBM
 from harmonium.sampling.diagnostics import autocorrelation_time, r_hat
 from harmonium.training.health import leading_pairs
 
-WATCHED = 16  # chains that are looked at; the first ones
+WATCHED = 16  # chains that are observed; the first ones
 FEWEST = 8  # draws that are worth a number
 _DIRECTIONS = 2
 _LARGEST = 999.0  # what R-hat is called where it is more, or infinite as no chain moves at all: JSON has no infinity
@@ -37,18 +37,19 @@ class ChainHealth:
     ----------
     n_chains : int
     n_distinct : int or None
-        Different visible states among all chains, at the last look; None for ``last_statistic="mean_field"``.
+        Different visible states among all chains, when last observed; None for ``last_statistic="mean_field"``.
     n_distinct_data : int or None
         The same of as many rows of data; None for grey data.
     free_energy, free_energy_spread : float
-        Mean and standard deviation of F over the chains, at the last look. In equilibrium with a machine that fits its
-        data, the mean is that of the data.
+        Mean and standard deviation of F over the chains, when last observed. In equilibrium with a machine that fits
+        its data, the mean is that of the data.
     sweeps : int
         Over which chains were watched.
     n_draws : int
         How often they were looked at.
     autocorrelation_time : float or None
-        In sweeps, of what is slowest; at least as long as the time between two looks. None after few looks.
+        In sweeps, of what is slowest; at least as long as the time between two observations. None after
+        few of them.
     ess : float or None
         Effective sample size of all watched chains together, of what is slowest.
     r_hat : float or None
@@ -77,23 +78,23 @@ class ChainHealth:
 
 
 class ChainWindow:
-    """The looks at chains since the last report.
+    """The observations of chains since the last report.
 
     Parameters
     ----------
     stride : int
-        Steps from one look to the next.
+        Steps from one observation to the next.
     sweeps : int
         Of a step.
     key : Key
         Of the start of the search for directions.
     """
 
-    MOST = 256  # looks that are kept
+    MOST = 256  # observations that are kept
 
     def __init__(self, stride: int, sweeps: int, key: Key) -> None:
         self._stride, self._sweeps, self._key = stride, sweeps, key
-        self._looks: deque[FloatArray] = deque(maxlen=self.MOST)
+        self._observations: deque[FloatArray] = deque(maxlen=self.MOST)
         self._axes: FloatArray | None = None  # of the window: changing axes would look like moving chains
         self._b: FloatArray | None = None
         self._last: tuple[Phase, FloatArray] | None = None
@@ -120,10 +121,10 @@ class ChainWindow:
         n = min(WATCHED, len(logits))
         few = logits[:n]
         minus_f = engine.dot(engine.take(negative.v, np.arange(n)), self._b) + engine.softplus_sum(few)
-        look = np.column_stack([minus_f, matmul(few, self._axes)]).astype(np.float32)
-        if self._looks and self._looks[0].shape != look.shape:
-            self._looks.clear()
-        self._looks.append(look)
+        observation = np.column_stack([minus_f, matmul(few, self._axes)]).astype(np.float32)
+        if self._observations and self._observations[0].shape != observation.shape:
+            self._observations.clear()
+        self._observations.append(observation)
 
     def report(self, engine: Engine, rbm: RBM, n_distinct_data: int | None = None) -> ChainHealth | None:
         """What was seen; None without chains."""
@@ -143,8 +144,8 @@ class ChainWindow:
             n_distinct_data=n_distinct_data,
             free_energy=float(F.mean()),
             free_energy_spread=float(F.std()),
-            sweeps=len(self._looks) * self._stride * self._sweeps,
-            n_draws=len(self._looks),
+            sweeps=len(self._observations) * self._stride * self._sweeps,
+            n_draws=len(self._observations),
             autocorrelation_time=tau,
             ess=ess,
             r_hat=worst,
@@ -154,9 +155,9 @@ class ChainWindow:
 
     def _mixing(self) -> tuple[float | None, float | None, float | None]:
         """Autocorrelation time in sweeps, effective sample size, and R-hat, of what is slowest."""
-        if len(self._looks) < FEWEST or len(self._looks[0]) < 2:
+        if len(self._observations) < FEWEST or len(self._observations[0]) < 2:
             return None, None, None
-        x = np.array(self._looks, np.float64)
+        x = np.array(self._observations, np.float64)
         x -= x.mean(axis=1, keepdims=True)
         draws = [x[:, :, k].T for k in range(x.shape[2])]
         taus = [autocorrelation_time(y) for y in draws]

@@ -19,7 +19,7 @@ from harmonium.training.alarms import alarms
 from harmonium.training.config import Config
 from harmonium.training.health import weight_health
 from harmonium.training.mixing import ChainWindow, n_distinct
-from harmonium.training.pace import BRACKET_CHAINS, BRACKET_TEMPERATURES, pace_of
+from harmonium.training.monitoring_schedule import BRACKET_CHAINS, BRACKET_TEMPERATURES, monitoring_schedule
 from harmonium.training.reports import Report, read_reports
 from harmonium.training.scores import Scores, Subset, annealed_log_z
 
@@ -63,7 +63,7 @@ class Monitor:
         sets = [x for x in (self._train, self._valid) if x is not None]
         rows, pseudo_rows = sum(len(x) for x in sets), sum(x.n_pseudo_rows for x in sets)
         holed_rows = sum(len(x) for x in sets if not x.is_complete)
-        self._pace = pace_of(config, n_samples, n_visible, rows, pseudo_rows, holed_rows)
+        self._schedule = monitoring_schedule(config, n_samples, n_visible, rows, pseudo_rows, holed_rows)
         self._window = self._new_window()
         self._start, self._history = start, list[Report]()
         self._independent = self._distinct = None
@@ -77,8 +77,8 @@ class Monitor:
 
     def due(self, epoch: int) -> bool:
         """Whether a report is to be made after so many epochs: the first, the last, and as many as are cheap enough."""
-        every, left = self._pace.report, self._config.n_epochs - epoch
-        return epoch <= 1 or left <= 0 or (self._pace.due(epoch - self._start) and left >= every // 2)
+        every, left = self._schedule.report, self._config.n_epochs - epoch
+        return epoch <= 1 or left <= 0 or (self._schedule.due(epoch - self._start) and left >= every // 2)
 
     def start_over(self, epoch: int) -> None:
         """The run goes on from another machine: reports come closer again, and none before says what is wrong now."""
@@ -146,14 +146,14 @@ class Monitor:
         return self._scores(engine, engine.rbm, 0, 0)[:2]
 
     def _new_window(self) -> ChainWindow:
-        return ChainWindow(self._pace.look, self._config.n_sweeps, self._key.derive("directions"))
+        return ChainWindow(self._schedule.observation, self._config.n_sweeps, self._key.derive("directions"))
 
     def _scores(
         self, engine: Engine, rbm: RBM, step: int, epoch: int
     ) -> tuple[Scores | None, Scores | None, FloatArray | None]:
         """Scores on training and held-out data, and Wv + c of the training rows."""
         log_z, estimate = self._log_z(rbm, step, epoch), None
-        if self._config.patience and not self._pace.exact and self._train is not None and self._train.is_binary:
+        if self._config.patience and not self._schedule.exact and self._train is not None and self._train.is_binary:
             estimate = annealed_log_z(rbm, self._base, self._key.derive("estimate", step), engine.name)
         key, found = self._key.derive("reconstruction"), list[Scores | None]()
         logits = None
@@ -164,12 +164,12 @@ class Monitor:
         return train, valid, logits
 
     def _log_z(self, rbm: RBM, step: int, epoch: int) -> Estimate | None:
-        pace, engine = self._pace, self._config.engine
-        if pace.exact:
+        schedule, engine = self._schedule, self._config.engine
+        if schedule.exact:
             return log_partition(rbm, engine=engine)
-        if pace.bracket == 0 or self._train is None or not self._train.is_complete:
+        if schedule.bracket == 0 or self._train is None or not self._train.is_complete:
             return None
-        if (epoch - self._start) % pace.bracket and epoch < self._config.n_epochs:
+        if (epoch - self._start) % schedule.bracket and epoch < self._config.n_epochs:
             return None
         key = self._key.derive("log z", step)
         return log_partition(

@@ -39,14 +39,14 @@ class Positive(NamedTuple):
         Their Wv + c.
     offsets : Offsets, optional
         What is taken off the states, if they are centred.
-    share : float
+    relative_weight : float
         What the batch weighs beside the others; 1 where all weigh the same.
     """
 
     phase: Phase
     logits: FloatArray
     offsets: Offsets | None = None
-    share: float = 1.0
+    relative_weight: float = 1.0
 
 
 class Negative(NamedTuple):
@@ -203,7 +203,7 @@ class FastWeights:
         if positive.offsets is not None:
             gradient = _centred(gradient, positive.offsets)
         # The rate of the fast parameters stays where that of the parameters began (their paper keeps it constant).
-        rate = np.float32(self._config.rate * positive.share)
+        rate = np.float32(self._config.rate * positive.relative_weight)
         self._fast = Statistics(*(self.FORGET * x + rate * g for x, g in zip(fast, gradient, strict=True)))
         return negative
 

@@ -25,8 +25,8 @@ from harmonium.rbm import RBM, Statistics
 from harmonium.training.config import Config
 from harmonium.training.negative import Arrays, Positive
 
-_SLIDE = 0.01  # of the moving averages of the hidden units' means (Melchior, Fischer, Wiskott 2016)
-_KEPT = 0.95  # of the moving average of activations that the sparsity target is held against
+_MEANS_RATE = 0.01  # of the moving averages of the hidden units' means (Melchior, Fischer, Wiskott 2016)
+_ACTIVITY_DECAY = 0.95  # of the moving average of activations that the sparsity target is held against
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -74,16 +74,16 @@ class Optimizer:
             return None
         # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
         mean = (positive.normalised_weights()[:, None] * positive.mean_h).sum(axis=0)
-        old = self._hidden_means
-        self._hidden_means = mean if old is None else old + np.float32(_SLIDE) * (mean - old)
+        last = self._hidden_means
+        self._hidden_means = mean if last is None else last + np.float32(_MEANS_RATE) * (mean - last)
         return Offsets(self._data_means, self._hidden_means)
 
     def ascend(
         self, engine: Engine, positive: Positive, negative: Phase | Statistics, learning_rate: float, step: int
     ) -> None:
         """One step; `step` counts from 0."""
-        config, offsets, share = self._config, positive.offsets, positive.share
-        rates = Rates(share * learning_rate, config.sgd_momentum, self.weight_decay)
+        config, offsets, relative_weight = self._config, positive.offsets, positive.relative_weight
+        rates = Rates(relative_weight * learning_rate, config.sgd_momentum, self.weight_decay)
         if self._plain and isinstance(negative, Phase):
             engine.ascend(positive.phase, negative, rates, offsets)
             return
@@ -101,15 +101,15 @@ class Optimizer:
             gradient = _clipped(gradient, config.clip)
         if config.optimizer == "adam":
             # The scale of a gradient cancels in Adam's direction: what a batch weighs must be in it before.
-            gradient = self._adam_direction(Statistics(*(np.float32(share) * x for x in gradient)), step)
+            gradient = self._adam_direction(Statistics(*(np.float32(relative_weight) * x for x in gradient)), step)
             rates = Rates(learning_rate, 0.0, self.weight_decay)
         engine.ascend_along(gradient, rates, offsets)
         if config.max_norm:
             _limit_norms(engine, config.max_norm, offsets)
 
     def _excess(self, activity: FloatArray) -> FloatArray:
-        old = activity if self._activity is None else self._activity
-        self._activity = np.float32(_KEPT) * old + np.float32(1 - _KEPT) * activity
+        last = activity if self._activity is None else self._activity
+        self._activity = np.float32(_ACTIVITY_DECAY) * last + np.float32(1 - _ACTIVITY_DECAY) * activity
         return self._activity - np.float32(self._config.target)
 
     def _adam_direction(self, gradient: Statistics, step: int) -> Statistics:

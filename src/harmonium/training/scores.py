@@ -21,7 +21,7 @@ from harmonium.engines.arithmetic import softplus
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import is_binary, missing_entries
 from harmonium.likelihood import Estimate, marginal_free_energy
-from harmonium.likelihood.annealed import Path, log_mean, straight
+from harmonium.likelihood.annealed import Path, linear_path, log_mean
 from harmonium.random import Key
 from harmonium.rbm import RBM
 
@@ -72,7 +72,7 @@ class Scores:
 
 
 class Subset:
-    """A fixed subset of a set, as states (or grey levels, where the policy is to keep them).
+    """A fixed subset of a set, as states (or grey levels, where the convention is to keep them).
 
     Complete rows, where at least half of all are; else fewer rows, with their holes.
 
@@ -80,12 +80,12 @@ class Subset:
     ----------
     X : array of shape (n_samples, n_visible), values in [0, 1], or NaN where missing
         At least one entry must be observed.
-    policy : {"threshold", "sample", "none"}
+    convention : {"threshold", "sample", "none"}
     rows, noise : Key
         Which rows are taken, and the noise of "sample".
     """
 
-    def __init__(self, X: npt.NDArray[Any], policy: str, rows: Key, noise: Key) -> None:
+    def __init__(self, X: npt.NDArray[Any], convention: str, rows: Key, noise: Key) -> None:
         missing = missing_entries(X)
         complete = X if missing is None else X[~missing.any(axis=1)]
         self.is_complete = 2 * len(complete) >= len(X)
@@ -93,7 +93,7 @@ class Subset:
         if missing is not None and not self.is_complete:
             chosen = X[~missing.all(axis=1)]
         self.X = binarize(
-            chosen[np.sort(rows.permutation(len(chosen))[:most])], policy, noise, allow_nan=not self.is_complete
+            chosen[np.sort(rows.permutation(len(chosen))[:most])], convention, noise, allow_nan=not self.is_complete
         )
         self.is_binary = is_binary(self.X if self.is_complete else self.X[~np.isnan(self.X)])
         self._thin = slice(None, None, -(-len(self.X) // PSEUDO_ROWS))
@@ -176,7 +176,7 @@ class Subset:
 
 def annealed_log_z(rbm: RBM, base: FloatArray, key: Key, engine: str) -> float:
     """An estimate of log Z from one side: annealed importance sampling from independent units with biases `base`."""
-    path = Path(rbm, straight(rbm, base), engine)
+    path = Path(rbm, linear_path(rbm, base), engine)
     betas = np.linspace(0, 1, ANNEALED_TEMPERATURES)
     works = path.run(path.start(ANNEALED_CHAINS, key.derive("start")), betas, key.derive("road"))
     return path.log_z_base + log_mean(works.log_w)

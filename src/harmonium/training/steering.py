@@ -17,7 +17,7 @@ from harmonium.training.negative import Arrays
 from harmonium.training.scores import Scores
 
 _FACTOR = 3.0  # by which the weight decay rises
-_LEAST, _SHARE_OF_GAIN = 0.1, 0.05  # nats, and share of what was gained since the start, that a fall has at least
+_LEAST, _FRACTION_OF_GAIN = 0.1, 0.05  # nats, and fraction of what was gained since the start, that a fall has at least
 _LEAST_DECAY = 1e-4  # that no decay at all is raised to
 
 
@@ -84,7 +84,7 @@ class Steering:
         score, fit = _score(valid), _score(train)
         if score > self.valid:
             self.best, self.valid, self.train, self.epoch = rbm, score, fit, epoch
-        fall = max(_LEAST, _SHARE_OF_GAIN * (self.valid - self.first))
+        fall = max(_LEAST, _FRACTION_OF_GAIN * (self.valid - self.first))
         self.overfits = self.overfits + 1 if score < self.valid - fall and fit > self.train else 0
         if self.overfits < self.patience:
             return False

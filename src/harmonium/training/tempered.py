@@ -26,7 +26,7 @@ from harmonium.sampling.tempering import step as tempered_step
 from harmonium.training.config import Config
 from harmonium.training.negative import Arrays, Negative, Positive
 
-_PATIENT = 100  # sweeps whose acceptances place the temperatures anew
+_ADAPT_EVERY = 100  # sweeps whose acceptances place the temperatures anew
 
 
 class Tempered:
@@ -57,17 +57,17 @@ class Tempered:
             return
         self._ladder, self._swaps = arrays["tempered.ladder"], arrays["tempered.swaps"].copy()
         v = engine.encode(np.unpackbits(arrays["tempered.v"], axis=1)[:, : len(data_means)])
-        replica, heading, trips = (arrays[f"tempered.{name}"] for name in ("replica", "heading", "round_trips"))
-        self._state = TemperedState(v, int(arrays["tempered.sweep"][0]), replica, heading, trips)
+        replica, direction, trips = (arrays[f"tempered.{name}"] for name in ("replica", "heading", "round_trips"))
+        self._state = TemperedState(v, int(arrays["tempered.sweep"][0]), replica, direction, trips)
 
     def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         for _ in range(self._config.n_sweeps):
             self._state, info = tempered_step(engine, self._state, self._ladder, self._base, self._key)
             tried = ~np.isnan(info.acceptance)
             self._swaps += np.where(tried, info.acceptance, 0), tried
-            if self._state.sweep % _PATIENT == 0:
+            if self._state.sweep % _ADAPT_EVERY == 0:
                 self._ladder = adapt(self._ladder, self._acceptance())
-                self._swaps /= _PATIENT  # the old ladder's, to be outweighed at once
+                self._swaps /= _ADAPT_EVERY  # the old ladder's, to be outweighed at once
         v = engine.take(self._state.v, cold_rows(self._state))
         logits = engine.logits_h(v)
         return Negative(Phase(v, engine.mean(logits)), logits, self._acceptance())
@@ -82,7 +82,7 @@ class Tempered:
             "v": np.packbits(engine.decode(state.v), axis=1),
             "sweep": np.array([state.sweep]),
             "replica": state.replica,
-            "heading": state.heading,
+            "heading": state.direction,
             "round_trips": state.round_trips,
             "ladder": self._ladder,
             "swaps": self._swaps.copy(),

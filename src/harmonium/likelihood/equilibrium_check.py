@@ -37,7 +37,7 @@ States01 = npt.NDArray[np.uint8]
 
 _FALSE_ALARM_Z = 3.3  # two-sided, once in a thousand
 _ARRIVALS = 1  # journeys from beta = 0 that a chain must have seen on average
-_OLD = 0.3  # the share of the chains that may be left from the start
+_MOST_STUCK = 0.3  # the share of the chains that may be left from the start
 _UNSEEN = 10.0  # by how much one state may outweigh all that the forward chains have seen
 PICK, PATTERN = 0, 1  # noise streams
 
@@ -97,32 +97,32 @@ def drifts(gain: Float64Array) -> str:
     return ""
 
 
-def stays(old: npt.NDArray[np.bool_], arrivals: npt.NDArray[np.intp]) -> str:
+def stays(stuck: npt.NDArray[np.bool_], arrivals: npt.NDArray[np.intp]) -> str:
     """Whether walkers do not travel, from what `harmonium.likelihood.tempered.Ladders` counts; in words.
 
     Parameters
     ----------
-    old : bool array of shape (chains,)
+    stuck : bool array of shape (chains,)
         At beta = 1.
     arrivals : int array of shape (chains,)
     """
     if arrivals.mean() < _ARRIVALS:
         return f"a chain is reached from beta = 0 only {arrivals.mean():.2g} times"
-    if old.mean() > _OLD:
-        return f"{old.mean():.0%} of the chains have not left the colder half of the road"
+    if stuck.mean() > _MOST_STUCK:
+        return f"{stuck.mean():.0%} of the chains have not left the colder half of the path"
     return ""
 
 
-def unseen(old: npt.NDArray[np.bool_], reverse: Float64Array, forward: Float64Array) -> str:
+def unseen(stuck: npt.NDArray[np.bool_], reverse: Float64Array, forward: Float64Array) -> str:
     """Whether a chain that stems from its start has a weight that forward chains do not know of; in words.
 
     Parameters
     ----------
-    old : bool array of shape (chains,)
+    stuck : bool array of shape (chains,)
     reverse, forward : float64 arrays
         log Z as each chain of either direction sees it.
     """
-    excess = float(reverse[old].max(initial=-np.inf) - log_mean(forward) - math.log(len(forward)))
+    excess = float(reverse[stuck].max(initial=-np.inf) - log_mean(forward) - math.log(len(forward)))
     return "a chain sits where annealing from the base does not come" if excess > math.log(_UNSEEN) else ""
 
 

@@ -1,18 +1,18 @@
-"""A road on which the mean of every unit stays what it is in the machine.
+"""The constant-means path: biases under which the mean of every unit, at every beta, is what it is in the machine.
 
-On the straight road a trained machine freezes: its hidden units are half on at first, patterns that are rare among hot
+On the linear path a trained machine freezes: its hidden units are half on at first, patterns that are rare among hot
 states are frequent among cold ones, and chains that have settled in one can no longer leave it when the balance shifts.
 What shifts the balance is mostly a matter of single units' means. With biases that hold these still at every
 temperature, while the weights grow, patterns appear gradually and keep roughly their shares: the log weights vary much
 less, and states travel more easily between the ends.
 
 The biases are found by stochastic approximation, one knot after the other: chains at a fixed temperature, biases that
-move against the error of the means and come to rest. A polynomial through the knots takes the noise out. Any road is
-valid; a road that misses its aim only costs variance.
+move against the error of the means and come to rest. A polynomial through the knots takes the noise out. Any path is
+valid; a path that misses its aim only costs variance.
 
 References
 ----------
-Grosse, Maddison, Salakhutdinov, "Annealing between distributions by averaging moments", NIPS 2013 (roads by moments).
+Grosse, Maddison, Salakhutdinov, "Annealing between distributions by averaging moments", NIPS 2013 (paths by moments).
 Robbins, Monro, "A stochastic approximation method", Ann. Math. Statist. 22, 1951.
 """
 
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from harmonium.engines import States, make_engine
 from harmonium.engines.arithmetic import log, matmul
-from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, Float64Array, Road, Tick
+from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, BiasPath, Float64Array, Tick
 from harmonium.random import Key
 from harmonium.rbm import RBM
 
@@ -39,34 +39,34 @@ _SURE = 1e-6  # no mean is taken to be closer to 0 or 1
 N_SWEEPS = (_KNOTS - 2) * _SWEEPS
 
 
-def level(
+def constant_means_path(
     rbm: RBM,
     means: tuple[Float64Array, Float64Array],
     key: Key,
     engine: str = "native",
     tick: Tick = lambda: None,
-) -> Road:
-    """The road whose visible and hidden units have the given means at all temperatures but the last.
+) -> BiasPath:
+    """The path whose visible and hidden units have the given means at all temperatures but the last.
 
     Parameters
     ----------
     rbm : RBM
     means : pair of arrays of shapes (n_visible,) and (n_hidden,)
-        Those of the machine itself, for a road without a step at its end.
+        Those of the machine itself, for a path without a step at its end.
     key : Key
     engine : str
     tick : callable
         Called `N_SWEEPS` times.
     """
     betas, engine_ = np.linspace(0, 1, _KNOTS), make_engine(rbm, engine)
-    v_aim, h_aim = (log_odds(x) for x in means)
-    v = engine_.bernoulli(np.tile(v_aim.astype(np.float32), (_CHAINS, 1)), key.on(START))
-    x, y = [v_aim], [h_aim]
+    v_target, h_target = (log_odds(x) for x in means)
+    v = engine_.bernoulli(np.tile(v_target.astype(np.float32), (_CHAINS, 1)), key.on(START))
+    x, y = [v_target], [h_target]
     for k in range(1, _KNOTS - 1):
         if k == 1:  # units that see the others' means
             x_k, y_k = (
-                v_aim - betas[1] * (matmul(means[1], rbm.W) + rbm.b),
-                h_aim - betas[1] * (matmul(means[0], rbm.W.T) + rbm.c),
+                v_target - betas[1] * (matmul(means[1], rbm.W) + rbm.b),
+                h_target - betas[1] * (matmul(means[0], rbm.W.T) + rbm.c),
             )
         else:
             x_k, y_k = 2 * x[-1] - x[-2], 2 * y[-1] - y[-2]
@@ -74,14 +74,14 @@ def level(
         for sweep in range(_SWEEPS):
             v, v_means, h_means = _sweep(engine_, v, betas[k], x_k, y_k, key.at(k * _SWEEPS + sweep))
             rate = _RATE / (1 + sweep / _HALVED)
-            x_k = x_k + rate * np.clip(v_aim - log_odds(v_means), -1, 1)
-            y_k = y_k + rate * np.clip(h_aim - log_odds(h_means), -1, 1)
+            x_k = x_k + rate * np.clip(v_target - log_odds(v_means), -1, 1)
+            y_k = y_k + rate * np.clip(h_target - log_odds(h_means), -1, 1)
             if sweep >= _SWEEPS // 2:
                 x_sum, y_sum = x_sum + x_k, y_sum + y_k
             tick()
         x.append(x_sum / (_SWEEPS - _SWEEPS // 2))
         y.append(y_sum / (_SWEEPS - _SWEEPS // 2))
-    return Road(betas, _smooth(betas, x), _smooth(betas, y))
+    return BiasPath(betas, _smooth(betas, x), _smooth(betas, y))
 
 
 def log_odds(p: npt.NDArray[Any]) -> Float64Array:

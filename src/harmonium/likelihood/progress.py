@@ -1,4 +1,4 @@
-"""A progress bar whose end moves when there turns out to be more to do."""
+"""Progress of work whose length grows as it turns out that there is more to do."""
 
 from __future__ import annotations
 
