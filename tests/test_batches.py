@@ -9,7 +9,6 @@ from harmonium.datasets import binarize
 from harmonium.engines import make_engine
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import observed_totals
-from harmonium.sampling.conditional import as_array
 from harmonium.training.batches import Batches
 
 NAN = np.nan
@@ -31,7 +30,7 @@ def machine(engine, scale=1.0):
 
 def arrays(batches, engine, steps):
     """The rows of some steps as arrays."""
-    return [as_array(engine, batches.at(engine, step).v) for step in steps]
+    return [engine.to_numpy(batches.at(engine, step).v) for step in steps]
 
 
 # Complete data --------------------------------------------------------------------------------------------------------
@@ -97,7 +96,7 @@ def test_rows_of_no_weight_are_removed(X, convention, engine):
     np.testing.assert_array_equal(one.data_means, two.data_means)
     for step in range(5):
         a, b = (x.at(machine(engine), step) for x in (one, two))
-        np.testing.assert_array_equal(as_array(machine(engine), a.v), as_array(machine(engine), b.v))
+        np.testing.assert_array_equal(machine(engine).to_numpy(a.v), machine(engine).to_numpy(b.v))
         np.testing.assert_array_equal(a.weights, b.weights)
         assert a.relative_weight == b.relative_weight
 
@@ -169,7 +168,7 @@ def test_stored_completions_continue_bit_for_bit(convention, step, engine):
     resumed = Batches(HOLES, config(binarize=convention), KEY, WEIGHTS, whole.completions)
     for now in range(step, 9):
         a, b = (x.at(machine(engine), now) for x in (whole, resumed))
-        np.testing.assert_array_equal(as_array(machine(engine), a.v), as_array(machine(engine), b.v))
+        np.testing.assert_array_equal(machine(engine).to_numpy(a.v), machine(engine).to_numpy(b.v))
         np.testing.assert_array_equal(a.weights, b.weights)
     np.testing.assert_array_equal(whole.completions, resumed.completions)
 

@@ -26,9 +26,9 @@ def phases(engine, seed=0):
     return sides
 
 
-def side(optimizer, phase):
+def side(engine, optimizer, phase):
     """The data's side of a step."""
-    return Positive(phase, phase.mean_h, optimizer.offsets(phase))
+    return Positive(phase, phase.mean_h, optimizer.offsets(engine, phase))
 
 
 def steps(engine_name, n=1, rate=0.1, **options):
@@ -41,7 +41,7 @@ def steps(engine_name, n=1, rate=0.1, **options):
     positive, negative = phases(engine)
     gradient = engine.moments(positive) - engine.moments(negative)
     for step in range(n):
-        optimizer.ascend(engine, side(optimizer, positive), negative, rate, step)
+        optimizer.ascend(engine, side(engine, optimizer, positive), negative, rate, step)
     end = engine.rbm
     return [end.W - start.W, end.b - start.b, end.c - start.c], gradient, start
 
@@ -91,7 +91,7 @@ def test_the_activity_is_a_moving_average(engine):
         data, before = engine_.moments(positive).h, engine_.rbm.c
         activity = data if activity is None else 0.95 * activity + 0.05 * data
         slope = data - engine_.moments(negative).h - 0.5 * (activity - 0.2)
-        optimizer.ascend(engine_, side(optimizer, positive), negative, 0.1, step)
+        optimizer.ascend(engine_, side(engine, optimizer, positive), negative, 0.1, step)
         np.testing.assert_allclose(engine_.rbm.c - before, 0.1 * slope, atol=1e-6)
 
 
@@ -133,10 +133,10 @@ def test_a_gradient_that_is_known_without_chains_is_used_as_it_is(engine):
     known = engine_.moments(negative)
     config = Config(N_HIDDEN, momentum=0.0, weight_decay=0.0)
     optimizer = Optimizer(config, MEANS, {})
-    optimizer.ascend(engine_, side(optimizer, positive), Statistics(*known), 0.1, 0)
+    optimizer.ascend(engine_, side(engine, optimizer, positive), Statistics(*known), 0.1, 0)
     other = make_engine(start, engine)
     optimizer = Optimizer(config, MEANS, {})
-    optimizer.ascend(other, side(optimizer, positive), negative, 0.1, 0)
+    optimizer.ascend(other, side(engine, optimizer, positive), negative, 0.1, 0)
     close([engine_.rbm.W, engine_.rbm.b, engine_.rbm.c], [other.rbm.W, other.rbm.b, other.rbm.c], atol=5e-6)
 
 
@@ -191,10 +191,10 @@ def test_offsets_are_the_means_of_the_data_and_a_moving_average_of_the_hidden_un
     expected = None
     for step in range(3):
         positive, negative = phases(engine, step)
-        optimizer.ascend(engine, side(optimizer, positive), negative, 1e-3, step)
+        optimizer.ascend(engine, side(engine, optimizer, positive), negative, 1e-3, step)
         mean = positive.mean_h.mean(axis=0)
         expected = mean if expected is None else 0.99 * expected + 0.01 * mean
-        np.testing.assert_allclose(optimizer.arrays()["hidden_means"], expected, atol=1e-6)
+        np.testing.assert_allclose(optimizer.arrays(engine)["hidden_means"], expected, atol=1e-6)
 
 
 def test_every_choice_survives_a_checkpoint(engine):

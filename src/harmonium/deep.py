@@ -225,6 +225,6 @@ def _pass_on(X: npt.NDArray[Any], rbms: Iterable[RBM], engine: str) -> FloatArra
     for i in range(0, len(X), _ROWS):
         x = engines[0].visible(X[i : i + _ROWS])  # packed, if it is binary
         for layer in engines:
-            x = np.asarray(layer.mean(layer.logits_h(x)), np.float32)
-        chunks.append(x)
+            x = layer.mean(layer.logits_h(x))
+        chunks.append(engines[-1].to_numpy(x))
     return np.concatenate(chunks)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import golden_results
 import numpy as np
 import pytest
 import results
@@ -53,6 +54,11 @@ def reference():
 @pytest.fixture(scope="module")
 def close_reference():
     return results.close()
+
+
+def test_the_results_are_those_of_the_last_version(reference):
+    """A change of bits is a change of `golden_results.json`, which `golden_results.py` writes anew."""
+    assert reference == json.loads(golden_results.FILE.read_text())["native"]
 
 
 def test_the_table_has_every_public_function():

@@ -397,77 +397,77 @@ def test_the_same_key_gives_the_same_chain_on_every_engine(n_hidden, n_visible):
 
 
 class StaleBeta(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         return super().bernoulli(logits, key)
 
 
 class FirstBeta(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         return super().bernoulli(logits, key, np.ravel(beta)[0])
 
 
 class BetaWithoutBias(NumpyEngine):
-    def sample_h(self, v, key, beta=1.0):
+    def sample_h(self, v, key, beta=1.0, offset=None):
         beta = np.reshape(beta, (-1, 1))
         return self.bernoulli((beta * (self.logits_h(v) - self.c) + self.c).astype(np.float32), key)
 
-    def sample_v(self, h, key, beta=1.0):
+    def sample_v(self, h, key, beta=1.0, offset=None):
         beta = np.reshape(beta, (-1, 1))
         return self.bernoulli((beta * (self.logits_v(h) - self.b) + self.b).astype(np.float32), key)
 
 
 class WrongStream(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         return super().bernoulli(logits, key.on(1 - key.stream), beta)
 
 
 class FrozenStep(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         return super().bernoulli(logits, key.at(0), beta)
 
 
 class RowsFromZero(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         return super().bernoulli(logits, Key(key.seed, key.stream, key.step), beta)
 
 
 class SameNoiseInEveryRow(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         p = logistic(np.reshape(beta, (-1, 1)) * logits)
         return (key.uniform(1, logits.shape[1]) < p).astype(np.float32)
 
 
 class SeedOf32Bits(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         return super().bernoulli(logits, Key(key.seed % 2**32, key.stream, key.step, key.row), beta)
 
 
 class NoiseOf16Bits(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         p = logistic(np.reshape(beta, (-1, 1)) * logits)
         return ((key.bits(*logits.shape) >> 16) / 2**16 < p).astype(np.float32)
 
 
 class LastColumnForgotten(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         states = super().bernoulli(logits, key, beta)
         states[:, logits.shape[1] // 4 * 4 :] = 0
         return states
 
 
 class UpsideDown(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         p = logistic(np.reshape(beta, (-1, 1)) * logits)
         return (key.uniform(*logits.shape) > 1 - p).astype(np.float32)  # the right distribution, another noise
 
 
 class MeanField(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         return (logits > 0).astype(np.float32)
 
 
 class RoughSigmoid(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         p = logistic(np.reshape(beta, (-1, 1)) * logits).astype(np.float16)
         return (key.uniform(*logits.shape) < p).astype(np.float32)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 ORACLE = "tests/test_rbm.py"
 RANDOM = "tests/test_random.py"
 CONFORMANCE = "tests/conformance/test_engines.py"
+VERBS = "tests/conformance/test_verbs.py"
 GIBBS = "tests/test_gibbs.py"
 TEMPERING = "tests/test_tempering.py"
 ESTIMATORS = "tests/test_estimators.py"
@@ -114,7 +115,12 @@ PYTHON = [
             "return (key.uniform(*logits.shape) > p)",
             CONFORMANCE,
         ),
-        ("temperature forgotten", "p = expit((beta * logits)", "p = expit((1 * logits)", CONFORMANCE),
+        (
+            "temperature forgotten",
+            "expit(generic.affine(logits, beta, offset).astype",
+            "expit(generic.affine(logits, 1.0, offset).astype",
+            CONFORMANCE,
+        ),
         (
             "transposed W in logits of h",
             "return v @ self.W.T + self.c",
@@ -138,19 +144,21 @@ PYTHON = [
         ),
         (
             "overwriting overwrites all",
-            "return np.where(where > 0, values, states)",
-            "return np.where(where >= 0, values, states)",
-            CONFORMANCE,
-        ),
-        (
-            "negative phase added",
-            "gradient = self.moments(positive) - self.moments(negative)",
-            "gradient = self.moments(positive)",
+            "where[:, None]) > 0, values, x)",
+            "where[:, None]) >= 0, values, x)",
             CONFORMANCE,
         ),
     ),
     *of(
+        "engines/generic.py",
+        ("hidden means jump", "mean + np.float32(share) * (now - mean)", "now", TRAINING),
+        ("hidden means without weights", "(phase.normalised_weights()[:, None] * phase.mean_h)", "phase.mean_h", VERBS),
+        ("one offset for all groups", "blocks, table[:, None], out", "blocks, table[:1, None], out", VERBS),
+        ("offsets times beta", "np.add(blocks, table[:, None]", "np.add(blocks, 0.5 * table[:, None]", VERBS),
+    ),
+    *of(
         "engines/native.py",
+        ("restarts by the wrong rows", "np.where(where, _ALL, _NONE)", "np.where(where, _NONE, _ALL)", VERBS),
         (
             "real data without a mean of v",
             "matmul(weights, v), weighted_h.sum(axis=0))",
@@ -166,6 +174,12 @@ PYTHON = [
     ),
     *of(
         "engines/engine.py",
+        (
+            "negative phase added",
+            "gradient = self.moments(positive) - self.moments(negative)",
+            "gradient = self.moments(positive)",
+            CONFORMANCE,
+        ),
         (
             "centring of one layer",
             "np.outer(gradient.h, self.v) + np.outer(self.h, gradient.v)",
@@ -196,7 +210,7 @@ PYTHON = [
             "return np.minimum(-gain[low] - gain[low + 1], 0)",
             TEMPERING,
         ),
-        ("swaps without the visible bias", "engine.dot(v, b - base)", "engine.dot(v, b - b)", TEMPERING),
+        ("swaps without the visible bias", "visible_biases(engine) - base)", "0 * base)", TEMPERING),
         ("only even pairs swap", "np.arange(state.sweep % 2, n - 1, 2)", "np.arange(0, n - 1, 2)", TEMPERING),
         ("rows draw at their old temperature", "betas[order].ravel()", "np.repeat(betas, chains)", TEMPERING),
         ("one noise for all sweeps", "key = key.at(state.sweep)", "key = key.at(0)", TEMPERING),
@@ -206,7 +220,7 @@ PYTHON = [
             "return np.arange(chains)",
             TEMPERING,
         ),
-        ("the base does not wane", "mixed += (1 - betas)[:, None] * base", "mixed += base", TEMPERING),
+        ("the base does not wane", "(1 - betas)[:, None] * base if", "base if", TEMPERING),
     ),
     *of(
         "sampling/ladder.py",
@@ -260,7 +274,7 @@ PYTHON = [
         ),
         (
             "fast weights take the uncentred gradient",
-            "gradient = _centred(gradient, positive.offsets)",
+            "gradient = _centred(gradient, positive.offsets.in_numpy(engine))",
             "pass",
             OPTIMIZER,
         ),
@@ -272,8 +286,8 @@ PYTHON = [
         ),
         (
             "every chain restarts",
-            "key.uniform(n, 1) < (self._config.restarts or 0.0)",
-            "key.uniform(n, 1) > (self._config.restarts or 0.0)",
+            "key.uniform(n, 1)[:, 0] < (self._config.restarts or 0.0)",
+            "key.uniform(n, 1)[:, 0] > (self._config.restarts or 0.0)",
             ESTIMATORS,
         ),
     ),
@@ -322,10 +336,9 @@ PYTHON = [
             "return gradient if norm == clip else",
             OPTIMIZER,
         ),
-        ("hidden means jump", "last + np.float32(_MEANS_RATE) * (mean - last)", "mean", TRAINING),
         (
             "hidden means lost at a checkpoint",
-            'kept = {"hidden_means": self._hidden_means, "activity"',
+            'kept = {"hidden_means": means, "activity"',
             'kept = {"activity"',
             CHECKPOINTS,
         ),
@@ -457,17 +470,17 @@ PYTHON = [
         "likelihood/annealed.py",
         (
             "weights of the wrong sign",
-            "self.log_f(products, after, ahead) - self.log_f(products, beta)",
-            "self.log_f(products, beta) - self.log_f(products, after, ahead)",
+            "self.log_f(products, after) - self.log_f(products, beta)",
+            "self.log_f(products, beta) - self.log_f(products, after)",
             ANNEALED,
         ),
         (
             "a stale temperature",
-            "v = self.sweep(v, after, key.at(k), ahead)",
-            "v = self.sweep(v, beta, key.at(k))",
+            "v = self.sweep(products.logits, after, key.at(k))",
+            "v = self.sweep(products.logits, beta, key.at(k))",
             ANNEALED,
         ),
-        ("one noise for all temperatures", "key.at(k), ahead)", "key.at(0), ahead)", ANNEALED),
+        ("one noise for all temperatures", "after, key.at(k))", "after, key.at(0))", ANNEALED),
         ("a mean of logarithms", "float(high + log(exp(log_w - high).mean()))", "float(log_w.mean())", ANNEALED),
     ),
     *of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harmonium.engines.engine import Engine, Offsets, Phase, Rates, States, Velocity
+from harmonium.engines.engine import Engine, Offsets, Phase, Rates, Reals, States, Velocity
 from harmonium.engines.numpy import NumpyEngine
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice
@@ -29,6 +29,7 @@ __all__ = [
     "Offsets",
     "Phase",
     "Rates",
+    "Reals",
     "States",
     "Velocity",
     "make_engine",

@@ -12,9 +12,16 @@ from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
 
 FloatArray = npt.NDArray[np.floating[Any]]
-# An engine's own representation of a batch of states. Its length is the number of rows.
+BoolArray = npt.NDArray[np.bool_]
+# What an engine holds, in a form and a place of its own: binary states, and real numbers in float32. Both have a
+# length, the number of rows. Nobody but the engine computes with them; where it takes reals, a NumPy array will do.
 States = Any
+Reals = Any
+# The two parts of an affine argument, which stands for beta * x + offset: a float32 product, and then a float32 sum.
+# Beta is a number or a NumPy array of shape (groups,); an offset is one of shape (units,) or (groups, units). As many
+# consecutive rows as there are rows to a group share an entry.
 Beta = float | FloatArray
+Offset = FloatArray | None
 
 
 class Phase(NamedTuple):
@@ -22,18 +29,18 @@ class Phase(NamedTuple):
 
     Attributes
     ----------
-    v : States, or float array of shape (rows, n_visible)
-    mean_h : float array of shape (rows, n_hidden)
-    weights : float array of shape (rows,), optional
+    v : States or Reals of shape (rows, n_visible)
+    mean_h : Reals of shape (rows, n_hidden)
+    weights : NumPy float array of shape (rows,), optional
         Weights of the rows; they are divided by their sum. Equal if left out.
     """
 
-    v: States
-    mean_h: FloatArray
+    v: States | Reals
+    mean_h: Reals
     weights: FloatArray | None = None
 
     def normalised_weights(self) -> FloatArray:
-        """Weights that sum to one, shape (rows,), float32."""
+        """Weights that sum to one, NumPy, shape (rows,), float32."""
         if self.weights is None:
             return np.full(len(self.mean_h), 1 / len(self.mean_h), np.float32)
         return (self.weights / self.weights.sum()).astype(np.float32)
@@ -73,8 +80,9 @@ class Offsets(NamedTuple):
 
     Attributes
     ----------
-    v : float array of shape (n_visible,)
-    h : float array of shape (n_hidden,)
+    v : NumPy float array of shape (n_visible,)
+    h : Reals of shape (n_hidden,)
+        As `Engine.slide` gives it; `centre` wants it as a NumPy array.
 
     References
     ----------
@@ -82,7 +90,11 @@ class Offsets(NamedTuple):
     """
 
     v: FloatArray
-    h: FloatArray
+    h: Reals
+
+    def in_numpy(self, engine: Engine) -> Offsets:
+        """The same with a NumPy `h`; `engine` is the one that holds it."""
+        return self._replace(h=engine.to_numpy(self.h))
 
     def centre(self, gradient: Statistics) -> Statistics:
         """The gradient in W, b0 and c0 from that in W, b and c, which is a difference of two sides' moments."""
@@ -93,87 +105,116 @@ class Offsets(NamedTuple):
 class Engine(Protocol):
     """Where one machine's parameters and states live.
 
-    `v` arguments are states, or real arrays of probabilities of shape (rows, n_visible) where a method says so.
-    All float arrays are float32 unless said.
+    States and reals are the engine's own (NumPy arrays, packed bits, tensors on a device): algorithms pass them from
+    verb to verb, ask their length, and compute with nothing but what comes back as NumPy. All real numbers are float32
+    unless said. A verb with a body here is made of others; an engine may have a faster one that gives the same bits.
     """
 
     name: str
+    n_visible: int
+    n_hidden: int
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None: ...
 
     @property
     def rbm(self) -> RBM:
-        """A copy of the current parameters."""
+        """A copy of the current parameters, NumPy."""
 
     @property
     def velocity(self) -> Velocity:
-        """A copy of the current momentum."""
+        """A copy of the current momentum, NumPy."""
 
-    # States
+    # From NumPy and back
     def encode(self, X: npt.NDArray[Any]) -> States:
-        """Binary array of shape (rows, units) to states."""
+        """Array of 0 and 1, shape (rows, units), to states."""
 
-    def visible(self, X: npt.NDArray[Any]) -> States | FloatArray:
-        """What stands for `X` where `v` may be real: states if it is binary, else a float array."""
-        return self.encode(X) if is_binary(X) else np.asarray(X, np.float32)
+    def real(self, X: npt.NDArray[Any]) -> Reals:
+        """Array of real numbers, any shape, to reals."""
+
+    def visible(self, X: npt.NDArray[Any]) -> States | Reals:
+        """What stands for `X` where `v` may be real: states if it is binary, else reals."""
+        return self.encode(X) if is_binary(X) else self.real(X)
 
     def draw(self, p: npt.NDArray[Any], key: Key) -> States:
-        """States that are on where (bits + 1/2) / 2**32 < p."""
+        """States that are on where (bits + 1/2) / 2**32 < p, for a NumPy array of shape (rows, units)."""
+        return self.encode((key.uniform(*p.shape) < np.asarray(p, np.float32)).astype(np.uint8))
 
     def decode(self, states: States) -> npt.NDArray[np.uint8]:
-        """States to an array of 0 and 1, shape (rows, units)."""
+        """States to a NumPy array of 0 and 1, shape (rows, units)."""
 
-    def take(self, states: States, rows: npt.NDArray[np.intp]) -> States:
-        """Some rows of `states`, in the order given."""
+    def to_numpy(self, x: Reals | States) -> npt.NDArray[np.float32]:
+        """Reals, or states, to a NumPy array of the same shape."""
 
-    def overwrite(self, states: States, where: States, values: States) -> States:
-        """`states` with the units marked in `where` replaced by those of `values` (all of equal shape)."""
+    # Rows
+    def take(self, x: States | Reals, rows: npt.NDArray[np.intp]) -> States | Reals:
+        """Some rows of `x`, in the order given; `rows` is NumPy."""
+
+    def overwrite(self, x: States | Reals, where: States | BoolArray, values: States) -> States | Reals:
+        """`x` with some units replaced by those of the states `values`, of equal shape.
+
+        `where` marks units by states of that shape, or whole rows by a NumPy array of shape (rows,).
+        """
 
     # Conditionals
-    def logits_h(self, v: States | FloatArray) -> FloatArray:
-        """Wv + c, shape (rows, n_hidden); `v` may be real."""
+    def logits_h(self, v: States | Reals) -> Reals:
+        """Wv + c, shape (rows, n_hidden)."""
 
-    def logits_v(self, h: States) -> FloatArray:
+    def logits_v(self, h: States) -> Reals:
         """W'h + b, shape (rows, n_visible)."""
 
-    def mean(self, logits: FloatArray) -> FloatArray:
-        """The logistic function, finite and monotone for every finite logit."""
+    def mean(self, logits: Reals, beta: Beta = 1.0, offset: Offset = None) -> Reals:
+        """The logistic function of beta * logit + offset, finite and monotone for every finite logit."""
 
-    def bernoulli(self, logits: FloatArray, key: Key, beta: Beta = 1.0) -> States:
-        """States that are on where (bits + 1/2) / 2**32 < sigmoid(beta * logit); `beta` a number or one per row."""
+    def bernoulli(self, logits: Reals, key: Key, beta: Beta = 1.0, offset: Offset = None) -> States:
+        """States that are on where (bits + 1/2) / 2**32 < logistic(beta * logit + offset)."""
 
-    def sample_h(self, v: States, key: Key, beta: Beta = 1.0) -> States:
-        """``bernoulli(logits_h(v), key, beta)``, without keeping the logits."""
+    def sample_h(self, v: States | Reals, key: Key, beta: Beta = 1.0, offset: Offset = None) -> States:
+        """``bernoulli(logits_h(v), key, beta, offset)``, without keeping the logits."""
+        return self.bernoulli(self.logits_h(v), key, beta, offset)
 
-    def sample_v(self, h: States, key: Key, beta: Beta = 1.0) -> States:
-        """``bernoulli(logits_v(h), key, beta)``, without keeping the logits."""
+    def sample_v(self, h: States, key: Key, beta: Beta = 1.0, offset: Offset = None) -> States:
+        """``bernoulli(logits_v(h), key, beta, offset)``, without keeping the logits."""
+        return self.bernoulli(self.logits_v(h), key, beta, offset)
 
-    # Sums
-    def softplus_sum(self, logits: FloatArray) -> npt.NDArray[np.float64]:
-        """Sum over the units of log(1 + exp(logit)), shape (rows,), float64."""
+    # Sums, which come to NumPy in float64
+    def softplus_sum(self, logits: Reals, beta: Beta = 1.0, offset: Offset = None) -> npt.NDArray[np.float64]:
+        """Sum over the units of log(1 + exp(beta * logit + offset)), shape (rows,)."""
 
-    def dot(self, v: States | FloatArray, x: FloatArray) -> npt.NDArray[np.float64]:
-        """X'v for a float32 vector `x`, shape (rows,), float64; `v` may be real."""
+    def dot(self, v: States | Reals, x: FloatArray) -> npt.NDArray[np.float64]:
+        """x'v for a NumPy vector `x`, shape (rows,)."""
+
+    def column_sums(self, x: Reals) -> npt.NDArray[np.float64]:
+        """Sum over the rows, shape (units,)."""
 
     def pseudo_log_likelihood(self, v: States) -> npt.NDArray[np.float64]:
-        """Sum over visible units of log p(v_j | the others), shape (rows,), float64."""
+        """Sum over visible units of log p(v_j | the others), shape (rows,)."""
 
     @staticmethod
     def log_partition_block(rbm: RBM, first: int, count: int) -> float:
-        """Log of the sum of exp(-F(h)) over the hidden states numbered first, ..., first + count - 1, in float64."""
-
-    def moments(self, phase: Phase) -> Statistics:
-        """Weighted averages of h v', v and h over the rows; ``phase.v`` may be real."""
+        """Log of the sum of exp(-F(h)) over the hidden states numbered first, ..., first + count - 1."""
 
     # Learning
+    def moments(self, phase: Phase) -> Statistics:
+        """Weighted averages of h v', v and h over the rows, NumPy, float32."""
+
+    def slide(self, mean: Reals | None, phase: Phase, share: float) -> Reals:
+        """The running mean of h, shape (n_hidden,): `mean` moved by `share` of the way to the average of ``mean_h``.
+
+        That average itself where there is no `mean` yet.
+        """
+
     def replace(self, rbm: RBM) -> None:
         """Take over other parameters, of a machine of the same size; the momentum stays."""
 
     def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
         """One step of gradient ascent, in place, along moments(positive) - moments(negative), centred by `offsets`."""
+        gradient = self.moments(positive) - self.moments(negative)
+        if offsets is not None:
+            gradient = offsets.in_numpy(self).centre(gradient)
+        self.ascend_along(gradient, rates, offsets)
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
-        """One step of gradient ascent with momentum, in place.
+        """One step of gradient ascent with momentum, in place, along a gradient in NumPy.
 
         The gradient of W has ``weight_decay * W`` taken off; velocity = momentum * velocity + learning_rate * gradient;
         parameters += velocity. With `offsets` gradient and velocity are those of the centred machine, and the biases

@@ -24,12 +24,15 @@ import numpy.typing as npt
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
+from harmonium.engines import generic
 from harmonium.engines._native import _kernels
 from harmonium.engines.arithmetic import contiguous, matmul
-from harmonium.engines.engine import Beta, Engine, FloatArray, Offsets, Phase, Rates, Velocity
+from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
+
+_NONE, _ALL = np.uint64(0), np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,12 +54,12 @@ class Bits:
 
 
 class NativeEngine(Engine):
-    """States are `Bits`; see `harmonium.engines.engine.Engine` for the verbs."""
+    """States are `Bits`, reals are float32 arrays; see `harmonium.engines.engine.Engine` for the verbs."""
 
     name = "native"
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
-        self._n_visible, self._n_hidden = rbm.n_visible, rbm.n_hidden
+        self.n_visible, self.n_hidden = rbm.n_visible, rbm.n_hidden
         self._machine = _kernels.Machine(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
         if velocity is not None:
             self._machine.set_weight_velocity(_contiguous(velocity.W.T))
@@ -75,15 +78,24 @@ class NativeEngine(Engine):
     def encode(self, X: npt.NDArray[Any]) -> Bits:
         return Bits(_kernels.encode(np.ascontiguousarray(X, np.uint8)), X.shape[1])
 
+    def real(self, X: npt.NDArray[Any]) -> FloatArray:
+        return _contiguous(X)
+
     def decode(self, states: Bits) -> npt.NDArray[np.uint8]:
         X: npt.NDArray[np.uint8] = _kernels.decode(states.words, states.n_units)
         return X
 
-    def take(self, states: Bits | FloatArray, rows: npt.NDArray[np.intp]) -> Bits | FloatArray:
-        return Bits(np.take(states.words, rows, axis=0), states.n_units) if isinstance(states, Bits) else states[rows]
+    def to_numpy(self, x: FloatArray | Bits) -> npt.NDArray[np.float32]:
+        return np.asarray(self.decode(x) if isinstance(x, Bits) else x, np.float32)
 
-    def overwrite(self, states: Bits, where: Bits, values: Bits) -> Bits:
-        return Bits((states.words & ~where.words) | (values.words & where.words), states.n_units)
+    def take(self, x: Bits | FloatArray, rows: npt.NDArray[np.intp]) -> Bits | FloatArray:
+        return Bits(np.take(x.words, rows, axis=0), x.n_units) if isinstance(x, Bits) else x[rows]
+
+    def overwrite(self, x: Bits | FloatArray, where: Bits | BoolArray, values: Bits) -> Bits | FloatArray:
+        if isinstance(x, Bits):
+            mask = where.words if isinstance(where, Bits) else np.where(where, _ALL, _NONE)[:, None]
+            return Bits((x.words & ~mask) | (values.words & mask), x.n_units)
+        return np.where(self.decode(where) if isinstance(where, Bits) else where[:, None], self.decode(values), x)
 
     def logits_h(self, v: Bits | FloatArray) -> FloatArray:
         if isinstance(v, Bits):
@@ -96,25 +108,37 @@ class NativeEngine(Engine):
         logits: FloatArray = self._machine.logits_v(h.words)
         return logits
 
-    def mean(self, logits: FloatArray) -> FloatArray:
-        p: FloatArray = _kernels.mean(_contiguous(logits))
+    def mean(self, logits: FloatArray, beta: Beta = 1.0, offset: Offset = None) -> FloatArray:
+        p: FloatArray = _kernels.mean(_contiguous(generic.affine(logits, beta, offset)))
         return p
 
-    def bernoulli(self, logits: FloatArray, key: Key, beta: Beta = 1.0) -> Bits:
+    def bernoulli(self, logits: FloatArray, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Bits:
+        if offset is not None:
+            logits, beta = generic.affine(logits, beta, offset), 1.0
         words = _kernels.bernoulli(_contiguous(logits), _words(key), _per_row(beta, len(logits)))
         return Bits(words, logits.shape[1])
 
-    def sample_h(self, v: Bits, key: Key, beta: Beta = 1.0) -> Bits:
-        return Bits(self._machine.sample_h(v.words, _words(key), _per_row(beta, len(v.words))), self._n_hidden)
+    def sample_h(self, v: Bits | FloatArray, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Bits:
+        if offset is None and isinstance(v, Bits):
+            return Bits(self._machine.sample_h(v.words, _words(key), _per_row(beta, len(v.words))), self.n_hidden)
+        return self._decide(self.logits_h(v), key, beta, offset)
 
-    def sample_v(self, h: Bits, key: Key, beta: Beta = 1.0) -> Bits:
-        return Bits(self._machine.sample_v(h.words, _words(key), _per_row(beta, len(h.words))), self._n_visible)
+    def sample_v(self, h: Bits, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Bits:
+        if offset is None:
+            return Bits(self._machine.sample_v(h.words, _words(key), _per_row(beta, len(h.words))), self.n_visible)
+        return self._decide(self.logits_v(h), key, beta, offset)
+
+    def _decide(self, logits: FloatArray, key: Key, beta: Beta, offset: Offset) -> Bits:
+        """`bernoulli` of logits that nobody else needs."""
+        if offset is not None:
+            logits, beta = generic.affine(logits, beta, offset, out=logits), 1.0
+        return self.bernoulli(logits, key, beta)
 
     def draw(self, p: npt.NDArray[Any], key: Key) -> Bits:
         return Bits(_kernels.draw(_contiguous(p), _words(key)), p.shape[1])
 
-    def softplus_sum(self, logits: FloatArray) -> npt.NDArray[np.float64]:
-        total: npt.NDArray[np.float64] = _kernels.softplus_sum(_contiguous(logits))
+    def softplus_sum(self, logits: FloatArray, beta: Beta = 1.0, offset: Offset = None) -> npt.NDArray[np.float64]:
+        total: npt.NDArray[np.float64] = _kernels.softplus_sum(_contiguous(generic.affine(logits, beta, offset)))
         return total
 
     def dot(self, v: Bits | FloatArray, x: FloatArray) -> npt.NDArray[np.float64]:
@@ -123,6 +147,9 @@ class NativeEngine(Engine):
             return product
         total: npt.NDArray[np.float64] = np.multiply(v, x, dtype=np.float64).sum(axis=1)
         return total
+
+    def column_sums(self, x: FloatArray) -> npt.NDArray[np.float64]:
+        return generic.column_sums(x)
 
     def pseudo_log_likelihood(self, v: Bits) -> npt.NDArray[np.float64]:
         total: npt.NDArray[np.float64] = self._machine.pseudo_log_likelihood(v.words)
@@ -143,6 +170,9 @@ class NativeEngine(Engine):
         # Real data are often zero, and zeros on the left cost nothing.
         return Statistics(matmul(v.T, weighted_h).T, matmul(weights, v), weighted_h.sum(axis=0))
 
+    def slide(self, mean: FloatArray | None, phase: Phase, share: float) -> FloatArray:
+        return generic.slide(mean, phase, share)
+
     def replace(self, rbm: RBM) -> None:
         self._machine.replace(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
 
@@ -151,8 +181,7 @@ class NativeEngine(Engine):
             mu, lam = (None, None) if offsets is None else (_contiguous(x) for x in offsets)
             self._machine.ascend(*_side(positive), *_side(negative), *rates, mu, lam)
             return
-        gradient = self.moments(positive) - self.moments(negative)
-        self.ascend_along(gradient if offsets is None else offsets.centre(gradient), rates, offsets)
+        super().ascend(positive, negative, rates, offsets)
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
         m = self._machine
@@ -212,6 +241,6 @@ def _words(key: Key) -> tuple[int, int, int, int]:
 
 
 def _per_row(beta: Beta, n_rows: int) -> FloatArray | None:
-    if isinstance(beta, float | int):
+    if not np.ndim(beta):
         return None if beta == 1 else np.full(n_rows, beta, np.float32)
-    return np.broadcast_to(np.asarray(beta, np.float32).ravel(), (n_rows,)).copy()
+    return contiguous(np.broadcast_to(generic.per_row(beta, n_rows), (n_rows,)), np.float32)

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logsumexp
 
-from harmonium.engines.engine import Beta, Engine, FloatArray, Offsets, Phase, Rates, Velocity
+from harmonium.engines import generic
+from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics, softplus
 
@@ -17,12 +18,13 @@ _STATES = 4096
 
 
 class NumpyEngine(Engine):
-    """States are float arrays of 0 and 1; see `harmonium.engines.engine.Engine` for the verbs."""
+    """States and reals are float32 arrays; see `harmonium.engines.engine.Engine` for the verbs."""
 
     name = "numpy"
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
         self.W, self.b, self.c = (np.array(x, np.float32) for x in (rbm.W, rbm.b, rbm.c))
+        self.n_hidden, self.n_visible = self.W.shape
         self._velocity = [np.zeros_like(x) for x in (self.W, self.b, self.c)]
         if velocity is not None:
             self._velocity = [np.array(x, np.float32) for x in velocity]
@@ -38,17 +40,20 @@ class NumpyEngine(Engine):
     def encode(self, X: npt.NDArray[Any]) -> FloatArray:
         return np.asarray(X, np.float32)
 
-    def draw(self, p: npt.NDArray[Any], key: Key) -> FloatArray:
-        return (key.uniform(*p.shape) < np.asarray(p, np.float32)).astype(np.float32)
+    def real(self, X: npt.NDArray[Any]) -> FloatArray:
+        return np.asarray(X, np.float32)
 
     def decode(self, states: FloatArray) -> npt.NDArray[np.uint8]:
         return states.astype(np.uint8)
 
-    def take(self, states: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
-        return states[rows]
+    def to_numpy(self, x: FloatArray) -> npt.NDArray[np.float32]:
+        return np.asarray(x, np.float32)
 
-    def overwrite(self, states: FloatArray, where: FloatArray, values: FloatArray) -> FloatArray:
-        return np.where(where > 0, values, states)
+    def take(self, x: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
+        return x[rows]
+
+    def overwrite(self, x: FloatArray, where: FloatArray | BoolArray, values: FloatArray) -> FloatArray:
+        return np.where((where if where.ndim == 2 else where[:, None]) > 0, values, x)
 
     def logits_h(self, v: FloatArray) -> FloatArray:
         return v @ self.W.T + self.c
@@ -56,27 +61,23 @@ class NumpyEngine(Engine):
     def logits_v(self, h: FloatArray) -> FloatArray:
         return h @ self.W + self.b
 
-    def mean(self, logits: FloatArray) -> FloatArray:
-        p: FloatArray = expit(logits)
+    def mean(self, logits: FloatArray, beta: Beta = 1.0, offset: Offset = None) -> FloatArray:
+        p: FloatArray = expit(generic.affine(logits, beta, offset))
         return p
 
-    def bernoulli(self, logits: FloatArray, key: Key, beta: Beta = 1.0) -> FloatArray:
-        beta = np.reshape(np.asarray(beta, np.float32), (-1, 1))
-        p = expit((beta * logits).astype(np.float64))
+    def bernoulli(self, logits: FloatArray, key: Key, beta: Beta = 1.0, offset: Offset = None) -> FloatArray:
+        p = expit(generic.affine(logits, beta, offset).astype(np.float64))
         return (key.uniform(*logits.shape) < p).astype(np.float32)
 
-    def sample_h(self, v: FloatArray, key: Key, beta: Beta = 1.0) -> FloatArray:
-        return self.bernoulli(self.logits_h(v), key, beta)
-
-    def sample_v(self, h: FloatArray, key: Key, beta: Beta = 1.0) -> FloatArray:
-        return self.bernoulli(self.logits_v(h), key, beta)
-
-    def softplus_sum(self, logits: FloatArray) -> npt.NDArray[np.float64]:
-        total: npt.NDArray[np.float64] = softplus(logits.astype(np.float64)).sum(axis=1)
+    def softplus_sum(self, logits: FloatArray, beta: Beta = 1.0, offset: Offset = None) -> npt.NDArray[np.float64]:
+        total: npt.NDArray[np.float64] = softplus(generic.affine(logits, beta, offset).astype(np.float64)).sum(axis=1)
         return total
 
     def dot(self, v: FloatArray, x: FloatArray) -> npt.NDArray[np.float64]:
         return v.astype(np.float64) @ x.astype(np.float64)
+
+    def column_sums(self, x: FloatArray) -> npt.NDArray[np.float64]:
+        return generic.column_sums(x)
 
     def pseudo_log_likelihood(self, v: FloatArray) -> npt.NDArray[np.float64]:
         W, b = self.W.astype(np.float64), self.b.astype(np.float64)
@@ -104,12 +105,11 @@ class NumpyEngine(Engine):
         weighted_h = w[:, None] * phase.mean_h
         return Statistics(weighted_h.T @ phase.v, w @ phase.v, weighted_h.sum(axis=0))
 
+    def slide(self, mean: FloatArray | None, phase: Phase, share: float) -> FloatArray:
+        return generic.slide(mean, phase, share)
+
     def replace(self, rbm: RBM) -> None:
         self.W, self.b, self.c = (np.array(x, np.float32) for x in (rbm.W, rbm.b, rbm.c))
-
-    def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
-        gradient = self.moments(positive) - self.moments(negative)
-        self.ascend_along(gradient if offsets is None else offsets.centre(gradient), rates, offsets)
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
         learning_rate, momentum, weight_decay = (np.float32(x) for x in rates)

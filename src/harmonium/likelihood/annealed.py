@@ -25,14 +25,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import States, make_engine
+from harmonium.engines import Reals, States, make_engine
 from harmonium.engines.arithmetic import exp, log
+from harmonium.engines.generic import independent_v
 from harmonium.random import Key
 from harmonium.rbm import RBM, softplus
 
 Float64Array = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
-Beta = float | Float64Array
+Beta = float | Float64Array  # a number, or one for each group of as many consecutive rows, as at the verbs of engines
+Fields = tuple[Float32Array, Float32Array | None]  # the parts of an affine argument
 Tick = Callable[[], None]
 
 HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
@@ -68,13 +70,13 @@ class Products(NamedTuple):
 
     Attributes
     ----------
-    logits : float32 array of shape (rows, n_hidden)
+    logits : Reals of shape (rows, n_hidden)
         Wv + c.
     visible_terms : float64 array of shape (rows, knots)
         (beta b + x(beta) - x(0))'v at the knots.
     """
 
-    logits: npt.NDArray[Any]
+    logits: Reals
     visible_terms: Float64Array
 
 
@@ -134,6 +136,7 @@ class Path:
         self.rbm, self.bias_path = rbm, bias_path
         self.engine = make_engine(rbm, engine)
         self._x, self._y = np.asarray(bias_path.x, np.float32), np.asarray(bias_path.y, np.float32)
+        self._bends = bool(self._y.any())
         self.log_z_base = float(sum(softplus(z[0].astype(np.float64)).sum() for z in (self._x, self._y)))
         # Sums over v as the hidden units of a second machine: the engine's product is its fastest.
         x = self._x.astype(np.float64)
@@ -143,33 +146,33 @@ class Path:
 
     def start(self, n: int, key: Key) -> States:
         """Independent exact samples at beta = 0."""
-        return self.engine.bernoulli(np.tile(self._x[0], (n, 1)), key.on(START))
+        return independent_v(self.engine, n, key.on(START), 0.0, self._x[0])
 
     def products(self, v: States) -> Products:
-        """The products with `v`, from which f at any temperature follows."""
-        return Products(self.engine.logits_h(v), self._visible_terms.logits_h(v).astype(np.float64))
+        """The products with `v` from which f at any temperature follows."""
+        visible_terms = self._visible_terms.to_numpy(self._visible_terms.logits_h(v)).astype(np.float64)
+        return Products(self.engine.logits_h(v), visible_terms)
 
-    def fields(self, logits: npt.NDArray[Any], beta: Beta) -> npt.NDArray[Any]:
-        """The log-odds of h at `beta`, a number or one per row, from those at beta = 1."""
-        fields = _column(beta) * logits
-        fields += self._between(self._y, beta)
-        return fields
+    def fields_h(self, beta: Beta) -> Fields:
+        """What the log-odds of h at `beta` are, given those at beta = 1: the factor of these, and what is added."""
+        return np.asarray(beta, np.float32), self._between(self._y, beta) if self._bends else None
 
-    def log_f(self, products: Products, beta: Beta, fields: npt.NDArray[Any] | None = None) -> Float64Array:
-        """log f_beta(v) - x(0)'v, shape (rows,); `fields` are those of `beta`, where they are known."""
-        fields = self.fields(products.logits, beta) if fields is None else fields
-        low, far = self._place(beta)
-        terms, rows = products.visible_terms, np.arange(len(products.visible_terms))
+    def fields_v(self, beta: Beta) -> Fields:
+        """The same of v."""
+        return np.asarray(beta, np.float32), self._between(self._x, beta)
+
+    def log_f(self, products: Products, beta: Beta) -> Float64Array:
+        """log f_beta(v) - x(0)'v, shape (rows,)."""
+        terms = products.visible_terms
+        low, far = self._place(beta if np.ndim(beta) == 0 else np.repeat(beta, len(terms) // np.size(beta)))
+        rows = np.arange(len(terms))
         visible_term: Float64Array = (1 - far) * terms[rows, low] + far * terms[rows, low + 1]
-        return visible_term + self.engine.softplus_sum(fields)
+        return visible_term + self.engine.softplus_sum(products.logits, *self.fields_h(beta))
 
-    def sweep(self, v: States, beta: Beta, key: Key, fields: npt.NDArray[Any] | None = None) -> States:
-        """v -> h -> v at one temperature, or one per row; `fields` are those of `v`, where they are known."""
-        fields = self.fields(self.engine.logits_h(v), beta) if fields is None else fields
-        mixed = self.engine.logits_v(self.engine.bernoulli(fields, key.on(HIDDEN)))
-        mixed *= _column(beta)
-        mixed += self._between(self._x, beta)
-        return self.engine.bernoulli(mixed, key.on(VISIBLE))
+    def sweep(self, logits: Reals, beta: Beta, key: Key) -> States:
+        """v -> h -> v at `beta`, from Wv + c."""
+        h = self.engine.bernoulli(logits, key.on(HIDDEN), *self.fields_h(beta))
+        return self.engine.sample_v(h, key.on(VISIBLE), *self.fields_v(beta))
 
     def anneal(self, v: States, betas: Float64Array, key: Key) -> Iterator[Step]:
         """Walk through `betas` from states distributed as f at the first of them; the order is the direction.
@@ -180,10 +183,9 @@ class Path:
         last = len(betas) - 2
         for k, (beta, after) in enumerate(pairwise(betas.tolist())):
             products = self.products(v)
-            ahead = self.fields(products.logits, after)
-            yield Step(v, self.log_f(products, after, ahead) - self.log_f(products, beta))
+            yield Step(v, self.log_f(products, after) - self.log_f(products, beta))
             if k < last:
-                v = self.sweep(v, after, key.at(k), ahead)
+                v = self.sweep(products.logits, after, key.at(k))
 
     def run(
         self,
@@ -213,7 +215,7 @@ class Path:
         return self.engine.dot(v, self._x[0]) + self.log_f(self.products(v), 1.0)
 
     def _between(self, knots: Float32Array, beta: Beta) -> Float32Array:
-        """The row of `knots` at `beta`, or for each of them its row."""
+        """The row of `knots` at `beta`, or one for each of its groups."""
         low, far = self._place(beta)
         part: Float32Array = far.astype(np.float32)[..., None]
         return (1 - part) * knots[low] + part * knots[low + 1]
@@ -235,8 +237,3 @@ def effective_size(log_w: Float64Array) -> float:
     """(sum w)^2 / sum w^2, Kish's effective sample size: from 1 to the number of chains."""
     w = exp(log_w - log_w.max())
     return float(w.sum() ** 2 / (w**2).sum())
-
-
-def _column(beta: Beta) -> Float32Array:
-    """`beta` as a factor of rows."""
-    return np.asarray(beta, np.float32).reshape(-1, 1)

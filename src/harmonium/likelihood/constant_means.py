@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import States, make_engine
+from harmonium.engines import Engine, States, make_engine
 from harmonium.engines.arithmetic import log, matmul
+from harmonium.engines.generic import independent_v
 from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, BiasPath, Float64Array, Tick
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -60,7 +61,7 @@ def constant_means_path(
     """
     betas, engine_ = np.linspace(0, 1, _KNOTS), make_engine(rbm, engine)
     v_target, h_target = (log_odds(x) for x in means)
-    v = engine_.bernoulli(np.tile(v_target.astype(np.float32), (_CHAINS, 1)), key.on(START))
+    v = independent_v(engine_, _CHAINS, key.on(START), 0.0, v_target.astype(np.float32))
     x, y = [v_target], [h_target]
     for k in range(1, _KNOTS - 1):
         if k == 1:  # units that see the others' means
@@ -91,13 +92,17 @@ def log_odds(p: npt.NDArray[Any]) -> Float64Array:
 
 
 def _sweep(
-    engine: Any, v: States, beta: float, x: Float64Array, y: Float64Array, key: Key
+    engine: Engine, v: States, beta: float, x: Float64Array, y: Float64Array, key: Key
 ) -> tuple[States, Float64Array, Float64Array]:
     """The chains after v -> h -> v, and the mean of E[v | h] and of E[h | v] over them."""
-    fields = np.float32(beta) * engine.logits_h(v) + y.astype(np.float32)
-    mixed = np.float32(beta) * engine.logits_v(engine.bernoulli(fields, key.on(HIDDEN))) + x.astype(np.float32)
-    v_means, h_means = (engine.mean(z).mean(axis=0, dtype=np.float64) for z in (mixed, fields))
-    return engine.bernoulli(mixed, key.on(VISIBLE)), v_means, h_means
+    fields_h, fields_v = (beta, y.astype(np.float32)), (beta, x.astype(np.float32))
+    logits_h = engine.logits_h(v)
+    logits_v = engine.logits_v(engine.bernoulli(logits_h, key.on(HIDDEN), *fields_h))
+    v_sums, h_sums = (
+        engine.column_sums(engine.mean(logits, *fields))
+        for logits, fields in ((logits_v, fields_v), (logits_h, fields_h))
+    )
+    return engine.bernoulli(logits_v, key.on(VISIBLE), *fields_v), v_sums / len(v), h_sums / len(v)
 
 
 def _smooth(betas: Float64Array, inner: list[Float64Array]) -> Float64Array:

@@ -24,6 +24,7 @@ import numpy as np
 
 from harmonium.engines import make_engine
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
+from harmonium.engines.generic import independent_v
 from harmonium.inputs import check_count, check_matrix, missing_entries
 from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
 from harmonium.likelihood.progress import Progress
@@ -169,17 +170,17 @@ def _anneal(
     weights = make_engine(RBM(rbm.W, np.zeros(rbm.n_visible), np.zeros(rbm.n_hidden)), engine)
     logits = matmul(v, rbm.W.T) + rbm.c
     log_base = matmul(v, rbm.b) + softplus(logits).sum(axis=1) + matmul(missing, softplus(rbm.b))
-    seen = np.repeat(logits.astype(np.float32), chains, axis=0)
+    seen = logits.astype(np.float32)  # its rows serve `chains` each
+    n = len(seen) * chains
     where = weights.encode(np.repeat(missing, chains, axis=0).astype(np.uint8))
-    nothing = weights.encode(np.zeros((len(seen), rbm.n_visible), np.uint8))
+    nothing = weights.encode(np.zeros((n, rbm.n_visible), np.uint8))
     b = rbm.b.astype(np.float32)
-    states = weights.overwrite(nothing, where, weights.bernoulli(np.tile(b, (len(seen), 1)), key.on(START)))
-    betas, log_w = np.linspace(0, 1, temperatures, dtype=np.float32), np.zeros(len(seen))
+    states = weights.overwrite(nothing, where, independent_v(weights, n, key.on(START), 0.0, b))
+    betas, log_w = np.linspace(0, 1, temperatures, dtype=np.float32), np.zeros(n)
     for k, (beta, after) in enumerate(pairwise(betas)):
         pulls = weights.logits_h(states)
-        fields = seen + after * pulls
-        log_w += weights.softplus_sum(fields) - weights.softplus_sum(seen + beta * pulls)
-        h = weights.bernoulli(fields, key.at(k).on(HIDDEN))
-        drawn = weights.bernoulli(b + after * weights.logits_v(h), key.at(k).on(VISIBLE))
+        log_w += weights.softplus_sum(pulls, after, seen) - weights.softplus_sum(pulls, beta, seen)
+        h = weights.bernoulli(pulls, key.at(k).on(HIDDEN), after, seen)
+        drawn = weights.sample_v(h, key.at(k).on(VISIBLE), after, b)
         states = weights.overwrite(nothing, where, drawn)
     return log_base[:, None] + log_w.reshape(len(v), chains)

@@ -76,6 +76,6 @@ def reconstruction_error(rbm: RBM, X: Any, *, seed: int | Key = 0, engine: str =
     key, total = as_key(seed).derive("reconstruction"), 0.0
     for i in range(0, len(X), _ROWS):
         chunk = np.asarray(X[i : i + _ROWS], np.float32)
-        h = engine_.bernoulli(engine_.logits_h(engine_.visible(X[i : i + _ROWS])), key.rows_from(i))
-        total += float(((chunk - engine_.mean(engine_.logits_v(h))) ** 2).sum(dtype=np.float64))
+        h = engine_.sample_h(engine_.visible(X[i : i + _ROWS]), key.rows_from(i))
+        total += float(((chunk - engine_.to_numpy(engine_.mean(engine_.logits_v(h)))) ** 2).sum(dtype=np.float64))
     return total / X.size

@@ -191,8 +191,8 @@ def _own_totals(
         h = path.engine.bernoulli(logits_h, key.at(sweep).on(HIDDEN))
         logits_v = path.engine.logits_v(h)
         if sweep >= sweeps // 2:
-            v_total = v_total + path.engine.mean(logits_v).sum(axis=0, dtype=np.float64)
-            h_total = h_total + path.engine.mean(logits_h).sum(axis=0, dtype=np.float64)
+            v_total = v_total + path.engine.column_sums(path.engine.mean(logits_v))
+            h_total = h_total + path.engine.column_sums(path.engine.mean(logits_h))
             n += len(logits_v)
         v = path.engine.bernoulli(logits_v, key.at(sweep).on(VISIBLE))
         meter.tick()

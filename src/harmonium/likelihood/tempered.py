@@ -143,8 +143,8 @@ def step(path: Path, betas: Float64Array, v: States, first: int, key: Key) -> tu
     low = np.arange(first, n - 1, 2)
     partner = np.arange(n)
     partner[low], partner[low + 1] = low + 1, low
-    here, products = np.repeat(betas, chains), path.products(v)
-    gain = path.log_f(products, np.repeat(betas[partner], chains)) - path.log_f(products, here)
+    products = path.products(v)
+    gain = path.log_f(products, betas[partner]) - path.log_f(products, betas)
     gain = gain.reshape(n, chains)
     with np.errstate(invalid="ignore"):  # weights beyond all bounds; such swaps are refused
         swapped = log(key.on(SWAP).uniform(len(low), chains)) < gain[low] + gain[low + 1]
@@ -152,4 +152,4 @@ def step(path: Path, betas: Float64Array, v: States, first: int, key: Key) -> tu
     order[low] += swapped
     order[low + 1] -= swapped
     rows = (order * chains + np.arange(chains)).ravel()
-    return path.sweep(path.engine.take(v, rows), here, key, path.fields(products.logits[rows], here)), order
+    return path.sweep(path.engine.take(products.logits, rows), betas, key), order

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import Engine, States, make_engine
-from harmonium.engines.engine import Beta, FloatArray
+from harmonium.engines import Engine, Reals, States, make_engine
+from harmonium.engines.engine import Beta
+from harmonium.engines.generic import independent_v
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.likelihood.missing import (
@@ -235,7 +236,7 @@ def complete(
         v, where = _start(engine_, observed[rows], missing[rows], noise, beta)
         for sweep in range(sweeps):
             v = clamped_sweep(engine_, v, where, noise.at(sweep))
-        drawn[rows] = as_array(engine_, v)
+        drawn[rows] = engine_.to_numpy(v)
         first += len(rows)
         tick(len(rows))
     return drawn
@@ -262,22 +263,10 @@ def _alternating(first: int, n: int) -> npt.NDArray[np.float32]:
     return ((first + np.arange(n) + 1) % 2).astype(np.float32)
 
 
-def clamped_sweep(engine: Engine, v: States | FloatArray, where: States, key: Key) -> States | FloatArray:
+def clamped_sweep(engine: Engine, v: States | Reals, where: States, key: Key) -> States | Reals:
     """One sweep v -> h -> v of which only the units marked in `where` keep the outcome; the others may be real."""
-    h = engine.bernoulli(engine.logits_h(v), key.on(HIDDEN))
-    return fill(engine, v, where, engine.sample_v(h, key.on(VISIBLE)))
-
-
-def fill(engine: Engine, v: States | FloatArray, where: States, drawn: States) -> States | FloatArray:
-    """`v` with the units marked in the states `where` replaced by those of `drawn`; `v` may be real."""
-    if isinstance(v, np.ndarray):
-        return np.where(engine.decode(where), engine.decode(drawn), v)
-    return engine.overwrite(v, where, drawn)
-
-
-def as_array(engine: Engine, v: States | FloatArray) -> npt.NDArray[Any]:
-    """States or real values as an array."""
-    return v if isinstance(v, np.ndarray) else engine.decode(v)
+    h = engine.sample_h(v, key.on(HIDDEN))
+    return engine.overwrite(v, where, engine.sample_v(h, key.on(VISIBLE)))
 
 
 def _start(
@@ -285,9 +274,8 @@ def _start(
 ) -> tuple[Any, States]:
     """Rows as an engine holds them, what is missing drawn from the biases times `beta`, and the mask of that."""
     where = engine.encode(missing.astype(np.uint8))
-    b = engine.rbm.b.astype(np.float32)
-    noise = engine.bernoulli(np.tile(b, (len(v), 1)), key.on(START), beta)
-    return fill(engine, engine.visible(v), where, noise), where
+    noise = independent_v(engine, len(v), key.on(START), beta)
+    return engine.overwrite(engine.visible(v), where, noise), where
 
 
 def _over_chains(
@@ -302,11 +290,12 @@ def _over_chains(
         noise, logits_h = key.at(sweep), engine.logits_h(states)
         logits_v = engine.logits_v(engine.bernoulli(logits_h, noise.on(HIDDEN)))
         if sweep >= burn_in:
-            p = engine.mean(logits_v).astype(np.float64)
+            p = engine.to_numpy(engine.mean(logits_v)).astype(np.float64)
             total += p
             squares += np.square(p, out=p).reshape(n_rows, chains, n_visible).sum(axis=1)
-            total_h = total_h + engine.mean(logits_h).reshape(n_rows, chains, -1).mean(axis=1, dtype=np.float64)
-        states = fill(engine, states, where, engine.bernoulli(logits_v, noise.on(VISIBLE)))
+            p_h = engine.to_numpy(engine.mean(logits_h))
+            total_h = total_h + p_h.reshape(n_rows, chains, -1).mean(axis=1, dtype=np.float64)
+        states = engine.overwrite(states, where, engine.bernoulli(logits_v, noise.on(VISIBLE)))
     means = total.reshape(n_rows, chains, n_visible) / sweeps
     between = means.var(axis=1, ddof=1) if chains > 1 else np.full(v.shape, np.nan)
     within = np.maximum(squares - sweeps * (means**2).sum(axis=1), 0) / (chains * (sweeps - 1))

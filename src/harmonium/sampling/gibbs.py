@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, States, make_engine
+from harmonium.engines.generic import independent_v
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_count, check_matrix, check_number
 from harmonium.likelihood.exact import exact_sample, is_quick
@@ -151,7 +152,7 @@ def sample(
         n = check_count(n, "n")
         engine_ = make_engine(rbm, engine)
         betas = ((np.arange(n) + 1) % 2).astype(np.float32)
-        start = engine_.decode(engine_.bernoulli(np.tile(rbm.b.astype(np.float32), (n, 1)), key.on(START), betas))
+        start = engine_.decode(independent_v(engine_, n, key.on(START), betas))
     start = check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True)
     if n is not None and n != len(start):
         raise InvalidData(f"n and start must agree. Got n={n} and {len(start)} rows. Leave n out, or pass n rows.")

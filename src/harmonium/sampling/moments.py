@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import Engine, Phase, States, make_engine
+from harmonium.engines import Engine, Phase, Reals, States, make_engine
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.likelihood.equilibrium_check import leading_directions, spread_out
 from harmonium.likelihood.exact import exact_statistics, is_quick
@@ -119,7 +119,7 @@ def running_moments(
         mean_h = engine_.mean(logits)
         traces[sweep] = watch.features(engine_, v, logits)
         for rows, total in zip(groups, totals, strict=True):
-            part = engine_.moments(Phase(engine_.take(v, rows), mean_h[rows]))
+            part = engine_.moments(Phase(engine_.take(v, rows), engine_.take(mean_h, rows)))
             if not total:  # in the memory order of the engine: adding across the grain takes several times as long
                 total += [np.zeros_like(x, np.float64) for x in part]
             for sums, x in zip(total, part, strict=True):
@@ -145,7 +145,7 @@ class Watch:
         self._directions = leading_directions(rbm)[:_DIRECTIONS].astype(np.float32)
         self.n_features = 1 + len(self._directions)
 
-    def features(self, engine: Engine, v: States, logits: npt.NDArray[Any]) -> Float64Array:
+    def features(self, engine: Engine, v: States, logits: Reals) -> Float64Array:
         """F(v) in nats and d'v for each direction d, shape (n_features, chains); `logits` are Wv + c."""
         free_energy = -engine.dot(v, self._b) - engine.softplus_sum(logits)
         return np.stack([free_energy, *(engine.dot(v, d) for d in self._directions)])
@@ -153,7 +153,7 @@ class Watch:
 
 def walk(
     rbm: RBM, chains: int, start: npt.NDArray[Any] | None, key: Key, name: str
-) -> Iterator[tuple[Engine, States, npt.NDArray[Any]]]:
+) -> Iterator[tuple[Engine, States, Reals]]:
     """Chains from `start`, or from dispersed states: engine, v and Wv + c, then after every sweep, endlessly.
 
     The activations serve whoever looks at the state, and then the next sweep.

@@ -35,8 +35,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import Engine, States, make_engine
+from harmonium.engines import Engine, Reals, States, make_engine
 from harmonium.engines.arithmetic import exp
+from harmonium.engines.generic import independent_v, visible_biases
 from harmonium.inputs import check_choice, check_count, check_matrix, observed_totals
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, bias_of_means
@@ -132,7 +133,7 @@ def init(engine: Engine, ladder: FloatArray, base: FloatArray, chains: int, key:
     key : Key
     """
     rows = len(ladder) * chains
-    v = engine.bernoulli(np.tile(np.asarray(base, np.float32), (rows, 1)), key.on(START))
+    v = independent_v(engine, rows, key.on(START), 0.0, np.asarray(base, np.float32))
     return _at_the_start(v, 0, len(ladder))
 
 
@@ -158,7 +159,8 @@ def step(
     # A swap is its own inverse, so `order` also says where each row goes, and at which beta it draws h.
     h = engine.bernoulli(logits, key.on(HIDDEN), betas[order].ravel())
     h = engine.take(h, (order * chains + np.arange(chains)).ravel())
-    v = _sample_v(engine, h, np.repeat(betas, chains), base, key.on(VISIBLE))
+    offset = (1 - betas)[:, None] * base if base.any() else None
+    v = engine.sample_v(h, key.on(VISIBLE), betas, offset)
     acceptance = np.full(n - 1, np.nan)
     acceptance[low] = p.mean(axis=1)
     state = _walk(state, order)._replace(v=v, sweep=state.sweep + 1)
@@ -168,7 +170,7 @@ def step(
 def swap_log_probability(
     engine: Engine,
     v: States,
-    logits: FloatArray,
+    logits: Reals,
     betas: npt.NDArray[np.float32],
     base: npt.NDArray[np.float32],
     low: npt.NDArray[np.intp],
@@ -180,7 +182,7 @@ def swap_log_probability(
     engine : Engine
     v : States of shape (T * chains, n_visible)
         Temperature-major.
-    logits : float array of shape (T * chains, n_hidden)
+    logits : Reals of shape (T * chains, n_hidden)
         Wv + c.
     betas : float32 array of shape (T,)
     base : float32 array of shape (n_visible,)
@@ -194,10 +196,9 @@ def swap_log_probability(
     chains = len(v) // len(betas)
     partner = np.arange(len(betas))
     partner[low], partner[low + 1] = low + 1, low
-    here, there = np.repeat(betas, chains), np.repeat(betas[partner], chains)
-    b = engine.logits_v(engine.encode(np.zeros((1, logits.shape[1]), np.uint8)))[0]  # W'0 + b
-    gain = (there.astype(np.float64) - here) * engine.dot(v, b - base)
-    gain += engine.softplus_sum(there[:, None] * logits) - engine.softplus_sum(here[:, None] * logits)
+    rise = np.repeat(betas[partner].astype(np.float64) - betas, chains)
+    gain = rise * engine.dot(v, visible_biases(engine) - base)
+    gain += engine.softplus_sum(logits, betas[partner]) - engine.softplus_sum(logits, betas)
     gain = gain.reshape(len(betas), chains)
     return np.minimum(gain[low] + gain[low + 1], 0)
 
@@ -340,14 +341,3 @@ def _walk(state: TemperedState, order: npt.NDArray[np.intp]) -> TemperedState:
     back = direction[0] == _DOWN
     direction[0] = _UP
     return state._replace(replica=replica, direction=direction, round_trips=state.round_trips + back)
-
-
-def _sample_v(
-    engine: Engine, h: States, betas: npt.NDArray[np.float32], base: npt.NDArray[np.float32], key: Key
-) -> States:
-    if not base.any():
-        return engine.sample_v(h, key, betas)
-    mixed = engine.logits_v(h)
-    mixed *= betas[:, None]
-    mixed += (1 - betas)[:, None] * base
-    return engine.bernoulli(mixed, key)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
+from harmonium.engines import Reals
 from harmonium.errors import InvalidData
 from harmonium.inputs import FloatArray, check_count, check_matrix, is_binary, missing_entries
 from harmonium.random import Key
@@ -56,11 +57,12 @@ class Conditionals(Fitted):
         for rows, chunk in dense_chunks(X):
             missing = missing_entries(chunk)
             if missing is None:
-                mean[rows] = engine.mean(engine.logits_h(engine.visible(chunk)))
+                mean[rows] = engine.to_numpy(engine.mean(engine.logits_h(engine.visible(chunk))))
                 continue
             holes = missing.any(axis=1)
             if not holes.all():
-                mean[rows][~holes] = engine.mean(engine.logits_h(engine.visible(chunk[~holes])))
+                seen = engine.visible(chunk[~holes])
+                mean[rows][~holes] = engine.to_numpy(engine.mean(engine.logits_h(seen)))
             sweeps = self.missing_sweeps if sweeps is None else check_count(sweeps, "sweeps", minimum=2)
             mean[rows][holes] = impute(
                 self.rbm_,
@@ -93,9 +95,10 @@ class Conditionals(Fitted):
             `h` is not within [0, 1], or not as wide as there are components.
         """
         H, one = self._hidden_rows(h)
+        engine = self._engine()
         mean = np.empty((len(H), self.components_.shape[1]), float_dtype(H))
         for rows, chunk in dense_chunks(H):
-            mean[rows] = self._engine().mean(self._logits_v(chunk))
+            mean[rows] = engine.to_numpy(engine.mean(self._logits_v(chunk)))
         return only(mean, one)
 
     def inverse_transform(self, X: Any) -> FloatArray:
@@ -266,7 +269,7 @@ class Conditionals(Fitted):
             )
         return H, one
 
-    def _logits_v(self, h: npt.NDArray[Any]) -> FloatArray:
+    def _logits_v(self, h: npt.NDArray[Any]) -> Reals:
         """W'h + b for checked rows, which may be real."""
         if is_binary(h):
             engine = self._engine()

@@ -83,7 +83,7 @@ class Learning:
     @property
     def averages(self) -> Any:
         """The moving averages that a run goes on from, besides its chains."""
-        return self._optimizer.arrays()
+        return self._optimizer.arrays(self.engine)
 
 
 def _first_machine(batches: Batches | SparseBatches, config: Config, key: Key) -> RBM:

@@ -30,12 +30,12 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets import binarize
-from harmonium.engines import Engine, States
+from harmonium.engines import Engine, Reals, States
 from harmonium.engines.engine import FloatArray
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_matrix, check_weights, is_binary, missing_entries, observed_totals
 from harmonium.random import Key
-from harmonium.sampling.conditional import as_array, clamped_sweep, fill
+from harmonium.sampling.conditional import clamped_sweep
 from harmonium.training.config import Config
 
 SWEEPS = 1  # of the missing entries of a row, each time it is in a batch
@@ -52,14 +52,14 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    v : States, or float array of shape (rows, n_visible)
+    v : States or Reals of shape (rows, n_visible)
     weights : float32 array of shape (rows,), or None
         Weights of the rows in every average over them, to be divided by their sum; None where all are equal.
     relative_weight : float
         What to multiply the learning rate by; 1 where all rows weigh the same, and 1 on average.
     """
 
-    v: States | FloatArray
+    v: States | Reals
     weights: FloatArray | None = None
     relative_weight: float = 1.0
 
@@ -164,7 +164,7 @@ class Batches:
         weights = self.sample_weight[rows]
         return Batch(v, weights.astype(np.float32), float(weights.mean() / self.sample_weight.mean()))
 
-    def _encoded(self, engine: Engine, epoch: int) -> tuple[States | FloatArray, States | None]:
+    def _encoded(self, engine: Engine, epoch: int) -> tuple[States | Reals, States | None]:
         """The observed entries and the mask of the missing ones as the engine holds them."""
         missing = None if self._epoch is None else self._epoch[2]
         if self._epoch is None and self._missing is not None:
@@ -176,15 +176,15 @@ class Batches:
         return engine.visible(binarize(self._observed, self._config.binarize, self._key)), missing
 
     def _complete(
-        self, engine: Engine, v: States | FloatArray, where: States, rows: npt.NDArray[np.intp], step: int
-    ) -> States | FloatArray:
+        self, engine: Engine, v: States | Reals, where: States, rows: npt.NDArray[np.intp], step: int
+    ) -> States | Reals:
         """The batch `v` with its missing entries one sweep further, which is kept."""
         assert self._completions is not None
-        v = fill(engine, v, where, engine.encode(self._completions[rows]))
+        v = engine.overwrite(v, where, engine.encode(self._completions[rows]))
         key = self._key.derive("missing")
         for sweep in range(step * SWEEPS, (step + 1) * SWEEPS):
             v = clamped_sweep(engine, v, where, key.at(sweep))
-        self._completions[rows] = engine.decode(where) * as_array(engine, v).astype(np.uint8)
+        self._completions[rows] = engine.decode(where) * engine.to_numpy(v).astype(np.uint8)
         return v
 
     def as_learnt(self) -> npt.NDArray[Any]:

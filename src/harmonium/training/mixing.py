@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import Engine, Phase
+from harmonium.engines import Engine, Phase, Reals
 from harmonium.engines.arithmetic import matmul
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import is_binary
@@ -97,11 +97,11 @@ class ChainWindow:
         self._observations: deque[FloatArray] = deque(maxlen=self.MOST)
         self._axes: FloatArray | None = None  # of the window: changing axes would look like moving chains
         self._b: FloatArray | None = None
-        self._last: tuple[Phase, FloatArray] | None = None
+        self._last: tuple[Phase, Reals] | None = None
         self._swaps: npt.NDArray[Any] = np.zeros((2, 1))  # for each pair: the sum of what was accepted, and how often
 
     def observe(
-        self, step: int, engine: Engine, negative: Phase | None, logits: FloatArray | None, swaps: FloatArray | None
+        self, step: int, engine: Engine, negative: Phase | None, logits: Reals | None, swaps: FloatArray | None
     ) -> None:
         """Look at the chains as they are after `step`, if it is time to."""
         if swaps is not None:
@@ -118,10 +118,10 @@ class ChainWindow:
             rbm = engine.rbm
             self._b = rbm.b.astype(np.float32)
             self._axes = leading_pairs(rbm.W, self._key)[0][:, :_DIRECTIONS].astype(np.float32)
-        n = min(WATCHED, len(logits))
-        few = logits[:n]
-        minus_f = engine.dot(engine.take(negative.v, np.arange(n)), self._b) + engine.softplus_sum(few)
-        observation = np.column_stack([minus_f, matmul(few, self._axes)]).astype(np.float32)
+        few = np.arange(min(WATCHED, len(logits)))
+        v, logits = engine.take(negative.v, few), engine.take(logits, few)
+        minus_f = engine.dot(v, self._b) + engine.softplus_sum(logits)
+        observation = np.column_stack([minus_f, matmul(engine.to_numpy(logits), self._axes)]).astype(np.float32)
         if self._observations and self._observations[0].shape != observation.shape:
             self._observations.clear()
         self._observations.append(observation)
@@ -131,7 +131,8 @@ class ChainWindow:
         if self._last is None:
             return None
         (v, *_), logits = self._last
-        means = isinstance(v, np.ndarray) and not is_binary(v)
+        states = engine.to_numpy(v)
+        means = not is_binary(states)
         # E[v|h] is no state; but b'E[v|h] and the activations of a state that was drawn from it have the right means.
         logits = logits if means else engine.logits_h(v)
         F = -engine.dot(v, rbm.b.astype(np.float32)) - engine.softplus_sum(logits)
@@ -140,7 +141,7 @@ class ChainWindow:
         swaps = total[times > 0] / times[times > 0]
         return ChainHealth(
             n_chains=len(v),
-            n_distinct=None if means else n_distinct(engine.decode(v)),
+            n_distinct=None if means else n_distinct(states.astype(np.uint8)),
             n_distinct_data=n_distinct_data,
             free_energy=float(F.mean()),
             free_energy_spread=float(F.std()),

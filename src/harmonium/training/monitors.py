@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from harmonium.engines import Engine, Phase
+from harmonium.engines import Engine, Phase, Reals
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import check_matrix, missing_entries, observed_totals
 from harmonium.likelihood import Estimate, log_partition
@@ -94,7 +94,7 @@ class Monitor:
         step: int,
         engine: Engine,
         negative: Phase | None,
-        logits: FloatArray | None,
+        logits: Reals | None,
         swaps: FloatArray | None = None,
     ) -> None:
         """Look at the chains after a step of training; to be called after each.
@@ -106,7 +106,7 @@ class Monitor:
         engine : Engine
         negative : Phase or None
             The negative side of the step's gradient; None if it has no states.
-        logits : float array of shape (chains, n_hidden), or None
+        logits : Reals of shape (chains, n_hidden), or None
             Wv + c of its states; None without persistent chains.
         swaps : float array of shape (temperatures - 1,), or None
             Acceptance between neighbouring temperatures.
@@ -132,7 +132,8 @@ class Monitor:
         chains = self._window.report(engine, rbm, self._distinct)
         self._window = self._new_window()
         train, valid, logits = self._scores(engine, rbm, step, epoch)
-        weights = weight_health(rbm, velocity, logits, self._key.derive("spectrum"))
+        seen = None if logits is None else engine.to_numpy(logits)
+        weights = weight_health(rbm, velocity, seen, self._key.derive("spectrum"))
         found = Report(train, valid, weights, chains)
         if not self._settled(epoch):
             return replace(found, alarms=alarms([found]))
@@ -150,7 +151,7 @@ class Monitor:
 
     def _scores(
         self, engine: Engine, rbm: RBM, step: int, epoch: int
-    ) -> tuple[Scores | None, Scores | None, FloatArray | None]:
+    ) -> tuple[Scores | None, Scores | None, Reals | None]:
         """Scores on training and held-out data, and Wv + c of the training rows."""
         log_z, estimate = self._log_z(rbm, step, epoch), None
         if self._config.patience and not self._schedule.exact and self._train is not None and self._train.is_binary:

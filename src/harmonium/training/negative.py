@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import Engine, Offsets, Phase, States, make_engine
+from harmonium.engines import Engine, Offsets, Phase, Reals, States, make_engine
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
@@ -35,7 +35,7 @@ class Positive(NamedTuple):
     ----------
     phase : Phase
         The rows of the batch, and E[h | v].
-    logits : float array of shape (rows, n_hidden)
+    logits : Reals of shape (rows, n_hidden)
         Their Wv + c.
     offsets : Offsets, optional
         What is taken off the states, if they are centred.
@@ -44,7 +44,7 @@ class Positive(NamedTuple):
     """
 
     phase: Phase
-    logits: FloatArray
+    logits: Reals
     offsets: Offsets | None = None
     relative_weight: float = 1.0
 
@@ -56,14 +56,14 @@ class Negative(NamedTuple):
     ----------
     side : Phase or Statistics
         The last states of the chains, or averages that are known without chains.
-    logits : float array of shape (chains, n_hidden), optional
+    logits : Reals of shape (chains, n_hidden), optional
         Wv + c for the last sample of v of each chain, if there are chains that persist.
     swaps : float array of shape (temperatures - 1,), optional
         Share of the swaps that were accepted between neighbouring temperatures.
     """
 
     side: Phase | Statistics
-    logits: FloatArray | None = None
+    logits: Reals | None = None
     swaps: FloatArray | None = None
 
 
@@ -79,7 +79,7 @@ class Estimator(Protocol):
 
 def run_gibbs(
     engine: Engine, h: States, key: Key, *, sweeps: int, step: int, mean_field: bool = False
-) -> tuple[Phase, FloatArray]:
+) -> tuple[Phase, Reals]:
     """Run chains from hidden states and return their statistics.
 
     Both layers are sampled on the way; only the last hidden statistic is an expectation, which lowers the noise of the
@@ -101,7 +101,7 @@ def run_gibbs(
     -------
     phase : Phase
         The last v (or its mean given h), and E[h | v].
-    logits : float array of shape (chains, n_hidden)
+    logits : Reals of shape (chains, n_hidden)
         Wv + c for the last sample of v.
     """
     for sweep in range(step * sweeps, (step + 1) * sweeps - 1):
@@ -161,14 +161,13 @@ class Persistent:
         self._h = engine.bernoulli(last, self._chains_key.on(HIDDEN).at(step))
         return Negative(phase, last)
 
-    def _restart(self, engine: Engine, logits: FloatArray, step: int) -> States:
+    def _restart(self, engine: Engine, logits: Reals, step: int) -> States:
         """The chains, where each starts anew from a row of the batch with probability ``restarts``."""
         key, n = self._chains_key.on(RESTART).at(step), self._config.n_chains
-        anew = key.uniform(n, 1) < (self._config.restarts or 0.0)
+        anew = key.uniform(n, 1)[:, 0] < (self._config.restarts or 0.0)
         rows = np.arange(n) % len(logits)
-        from_data = engine.bernoulli(logits[rows], self._chains_key.on(VISIBLE).at(step))
-        where = engine.encode(np.broadcast_to(anew, (n, logits.shape[1])).astype(np.uint8))
-        return engine.overwrite(self._h, where, from_data)
+        from_data = engine.bernoulli(engine.take(logits, rows), self._chains_key.on(VISIBLE).at(step))
+        return engine.overwrite(self._h, anew, from_data)
 
     def arrays(self, engine: Engine) -> Arrays:
         return {"chains": engine.decode(self._h)}
@@ -201,7 +200,7 @@ class FastWeights:
         assert isinstance(negative.side, Phase)
         gradient = engine.moments(positive.phase) - engine.moments(negative.side)
         if positive.offsets is not None:
-            gradient = _centred(gradient, positive.offsets)
+            gradient = _centred(gradient, positive.offsets.in_numpy(engine))
         # The rate of the fast parameters stays where that of the parameters began (their paper keeps it constant).
         rate = np.float32(self._config.rate * positive.relative_weight)
         self._fast = Statistics(*(self.FORGET * x + rate * g for x, g in zip(fast, gradient, strict=True)))

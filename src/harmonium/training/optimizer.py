@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harmonium.engines import Engine, Offsets, Phase, Rates
+from harmonium.engines import Engine, Offsets, Phase, Rates, Reals
 from harmonium.engines.engine import FloatArray
 from harmonium.rbm import RBM, Statistics
 from harmonium.training.config import Config
@@ -50,7 +50,7 @@ class Optimizer:
     def __init__(self, config: Config, data_means: FloatArray, arrays: Arrays) -> None:
         self._config, self._data_means = config, data_means
         self.weight_decay = config.decay
-        self._hidden_means: FloatArray | None = arrays.get("hidden_means")
+        self._hidden_means: Reals | None = arrays.get("hidden_means")
         self._activity: FloatArray | None = arrays.get("activity")
         self._adam: tuple[Statistics, Statistics] | None = None
         if "adam.W" in arrays:
@@ -60,22 +60,20 @@ class Optimizer:
             config.data_moments or config.l1 or config.sparsity_cost or config.clip or config.max_norm
         )
 
-    def arrays(self) -> Arrays:
+    def arrays(self, engine: Engine) -> Arrays:
         """What a checkpoint must keep, by name."""
-        kept = {"hidden_means": self._hidden_means, "activity": self._activity}
+        means = None if self._hidden_means is None else engine.to_numpy(self._hidden_means)
+        kept = {"hidden_means": means, "activity": self._activity}
         if self._adam is not None:
             for name, moment in zip(("adam", "adam2"), self._adam, strict=True):
                 kept |= {f"{name}.{part}": x for part, x in zip("Wbc", moment, strict=True)}
         return {name: x for name, x in kept.items() if x is not None}
 
-    def offsets(self, positive: Phase) -> Offsets | None:
+    def offsets(self, engine: Engine, positive: Phase) -> Offsets | None:
         """What centring takes off in the step of a batch, if anything; to be asked for once a step."""
         if not self._config.centered:
             return None
-        # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
-        mean = (positive.normalised_weights()[:, None] * positive.mean_h).sum(axis=0)
-        last = self._hidden_means
-        self._hidden_means = mean if last is None else last + np.float32(_MEANS_RATE) * (mean - last)
+        self._hidden_means = engine.slide(self._hidden_means, positive, _MEANS_RATE)
         return Offsets(self._data_means, self._hidden_means)
 
     def ascend(
@@ -90,7 +88,7 @@ class Optimizer:
         data = engine.moments(positive.phase)
         gradient = data - (negative if isinstance(negative, Statistics) else engine.moments(negative))
         if offsets is not None:
-            gradient = offsets.centre(gradient)
+            gradient = offsets.in_numpy(engine).centre(gradient)
         if config.data_moments:
             gradient = gradient._replace(v=gradient.v + (self._data_means - data.v))
         if config.l1:
@@ -142,5 +140,6 @@ def _limit_norms(engine: Engine, max_norm: float, offsets: Offsets | None) -> No
         return
     change = np.minimum(1, max_norm / np.maximum(norms, np.finfo(np.float32).tiny))[:, None].astype(np.float32) * W - W
     if offsets is not None:  # what is scaled are the weights of the centred machine
+        offsets = offsets.in_numpy(engine)
         b, c = b - (offsets.h[:, None] * change).sum(axis=0), c - (change * offsets.v).sum(axis=1)
     engine.replace(RBM(W + change, b, c))

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets import binarize
-from harmonium.engines import Engine
+from harmonium.engines import Engine, Reals
 from harmonium.engines.arithmetic import softplus
 from harmonium.engines.engine import FloatArray
 from harmonium.inputs import is_binary, missing_entries
@@ -106,7 +106,7 @@ class Subset:
         """Rows that the pseudo-likelihood is computed of."""
         return len(self.X[self._thin]) if self.is_binary and self.is_complete else 0
 
-    def logits(self, engine: Engine) -> FloatArray | None:
+    def logits(self, engine: Engine) -> Reals | None:
         """Wv + c of the rows; None where they have holes."""
         return engine.logits_h(engine.visible(self.X)) if self.is_complete else None
 
@@ -114,7 +114,7 @@ class Subset:
         self,
         engine: Engine,
         rbm: RBM,
-        logits: FloatArray | None,
+        logits: Reals | None,
         key: Key,
         log_z: Estimate | None,
         estimate: float | None = None,
@@ -126,7 +126,7 @@ class Subset:
         engine : Engine
         rbm : RBM
             Its parameters.
-        logits : float array of shape (rows, n_hidden), or None
+        logits : Reals of shape (rows, n_hidden), or None
             As `logits` gives them.
         key : Key
             Of the noise in the reconstructions: the same each time.
@@ -148,7 +148,7 @@ class Subset:
             )
         else:
             minus_f = engine.dot(engine.visible(self.X), rbm.b.astype(np.float32)) + engine.softplus_sum(logits)
-            mean_v = engine.mean(engine.logits_v(engine.bernoulli(logits, key)))
+            mean_v = engine.to_numpy(engine.mean(engine.logits_v(engine.bernoulli(logits, key))))
             error = float(np.mean((self.X - mean_v) ** 2, dtype=np.float64))
         mean = float(minus_f.mean())
         value = lower = upper = None

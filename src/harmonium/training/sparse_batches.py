@@ -16,7 +16,7 @@ from harmonium.engines import Engine
 from harmonium.errors import InvalidData
 from harmonium.inputs import check_weights
 from harmonium.random import Key
-from harmonium.sampling.conditional import as_array, clamped_sweep
+from harmonium.sampling.conditional import clamped_sweep
 from harmonium.training.batches import SWEEPS, Batch
 from harmonium.training.config import Config
 
@@ -96,7 +96,7 @@ class SparseBatches:
         entries, places = self._entries(rows)
         X = np.zeros((len(rows), self.n_visible), self._values.dtype)
         X[places] = self._values[entries]
-        v = engine.encode(X) if X.dtype == np.uint8 else X
+        v = engine.encode(X) if X.dtype == np.uint8 else engine.real(X)
         if self._missing is not None and (holes := self._missing[entries]).any():
             v = self._complete(engine, v, entries[holes], (places[0][holes], places[1][holes]), step)
         if self.sample_weight is None:
@@ -118,7 +118,7 @@ class SparseBatches:
         mask, key = engine.encode(where), self._key.derive("missing")
         for sweep in range(step * SWEEPS, (step + 1) * SWEEPS):
             v = clamped_sweep(engine, v, mask, key.at(sweep))
-        self._values[entries] = as_array(engine, v)[places]
+        self._values[entries] = engine.to_numpy(v)[places]
         return v
 
     def _draw(self, key: Key) -> None:

@@ -31,7 +31,7 @@ def advance(
     """
     logits = engine.logits_h(batch.v)
     phase = Phase(batch.v, engine.mean(logits), batch.weights)
-    positive = Positive(phase, logits, optimizer.offsets(phase), batch.relative_weight)
+    positive = Positive(phase, logits, optimizer.offsets(engine, phase), batch.relative_weight)
     negative = estimator.estimate(engine, positive, step)
     optimizer.ascend(engine, positive, negative.side, learning_rate, step)
     return negative

@@ -238,7 +238,7 @@ class TrainingRun:
     @property
     def state(self) -> TrainingState:
         """A copy of the complete state, from which another run continues exactly as this one would."""
-        extras = {**self._estimator.arrays(self.engine), **self._optimizer.arrays()}
+        extras = {**self._estimator.arrays(self.engine), **self._optimizer.arrays(self.engine)}
         chains = extras.pop("chains", None)
         if self._batches.completions is not None:
             extras["completions"] = self._batches.completions

@@ -1,0 +1,65 @@
+"""What is made of verbs, or of NumPy arrays, in the same way for several engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harmonium.engines.engine import Beta, Engine, FloatArray, Offset, Phase, States
+from harmonium.random import Key
+
+Float32Array = npt.NDArray[np.float32]
+
+# Over the verbs of any engine ----------------------------------------------------------------------------------------
+
+
+def independent_v(engine: Engine, n: int, key: Key, beta: Beta = 1.0, offset: Offset = None) -> States:
+    """`n` rows of visible units that see no hidden ones: their log-odds are beta * b + offset."""
+    return engine.sample_v(_nothing(engine, n), key, beta, offset)
+
+
+def visible_biases(engine: Engine) -> Float32Array:
+    """b as the engine holds it, shape (n_visible,), NumPy, without a copy of W."""
+    biases: Float32Array = engine.to_numpy(engine.logits_v(_nothing(engine, 1)))[0]
+    return biases
+
+
+def _nothing(engine: Engine, n: int) -> States:
+    """Hidden states that are off, so that W'h is zero."""
+    return engine.encode(np.zeros((n, engine.n_hidden), np.uint8))
+
+
+# For engines whose reals are NumPy arrays ----------------------------------------------------------------------------
+
+
+def per_row(x: npt.ArrayLike, n_rows: int) -> FloatArray:
+    """An entry for each row, from one for each group of as many consecutive rows; float32."""
+    groups: FloatArray = np.atleast_1d(np.asarray(x, np.float32))
+    return groups if len(groups) in (1, n_rows) else np.repeat(groups, n_rows // len(groups), axis=0)
+
+
+def affine(x: FloatArray, beta: Beta, offset: Offset, out: FloatArray | None = None) -> FloatArray:
+    """beta * x + offset, as `harmonium.engines.engine` says; `out` may be `x` itself."""
+    y = x
+    if np.ndim(beta) or beta != 1:
+        y = np.multiply(per_row(beta, len(x))[:, None], x, out=out)
+    if offset is None:
+        return y
+    table = np.atleast_2d(np.asarray(offset, np.float32))
+    blocks = y.reshape(len(table), len(x) // len(table), x.shape[1])
+    return np.add(blocks, table[:, None], out=None if y is x and out is not x else blocks).reshape(x.shape)
+
+
+def slide(mean: FloatArray | None, phase: Phase, share: float) -> FloatArray:
+    """`Engine.slide`."""
+    # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
+    now: FloatArray = (phase.normalised_weights()[:, None] * phase.mean_h).sum(axis=0)
+    return now if mean is None else mean + np.float32(share) * (now - mean)
+
+
+def column_sums(x: Any) -> npt.NDArray[np.float64]:
+    """`Engine.column_sums`, row after row."""
+    total: npt.NDArray[np.float64] = x.sum(axis=0, dtype=np.float64)
+    return total

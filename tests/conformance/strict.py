@@ -1,0 +1,64 @@
+"""Engines whose states and reals are on a pretended device: nobody else may look into them, NumPy least of all."""
+
+from harmonium.engines import Offsets, Phase
+
+# The verbs by what they return, and those that take states or reals as their first argument.
+OWN = {"encode", "real", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
+OWN |= {"sample_h", "sample_v", "slide"}
+NUMPY = {"decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
+NUMPY |= {"replace", "ascend", "ascend_along"}
+TAKING_OWN = {"take", "overwrite", "decode", "logits_h", "logits_v", "mean", "bernoulli", "sample_h", "sample_v"}
+TAKING_OWN |= {"softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
+
+
+class OnDevice:
+    """An array that only its engine can look into. It has a length, and nothing else."""
+
+    __array_ufunc__ = None  # an operator of NumPy's gives up on it
+
+    def __init__(self, held):
+        self._held = held
+
+    def __array__(self, *_, **__):
+        raise TypeError("what is on a device is no NumPy array")
+
+    def __len__(self):
+        return len(self._held)
+
+
+def _inside(x):
+    """An argument of a verb as the engine below takes it."""
+    if isinstance(x, Phase | Offsets):
+        return type(x)(*(_inside(part) for part in x))
+    return x._held if isinstance(x, OnDevice) else x
+
+
+def _verb(name):
+    def call(self, *args, **kwargs):
+        if name in TAKING_OWN and not isinstance(args[0], OnDevice):
+            raise TypeError(f"{name} must get what an engine holds. Got {type(args[0]).__name__}.")
+        verb = getattr(self.below, name)
+        found = verb(*(_inside(x) for x in args), **{key: _inside(x) for key, x in kwargs.items()})
+        return OnDevice(found) if name in OWN else found
+
+    return call
+
+
+def strict(base):
+    """The class of engines that compute as `base` does, on a pretended device."""
+
+    class Strict:
+        name = "native"  # which is what everything asks for
+        log_partition_block = staticmethod(base.log_partition_block)
+
+        def __init__(self, rbm, velocity=None):
+            self.below = base(rbm, velocity)
+
+        n_visible = property(lambda self: self.below.n_visible)
+        n_hidden = property(lambda self: self.below.n_hidden)
+        rbm = property(lambda self: self.below.rbm)
+        velocity = property(lambda self: self.below.velocity)
+
+    for name in OWN | NUMPY:
+        setattr(Strict, name, _verb(name))
+    return Strict

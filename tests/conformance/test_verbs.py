@@ -1,0 +1,107 @@
+"""Affine arguments, rows, and the way to NumPy and back, on every engine."""
+
+import numpy as np
+import pytest
+from oracles import random_parameters, random_states
+
+from harmonium import RBM, Key
+from harmonium.engines import ENGINES, Phase, make_engine
+from harmonium.engines.generic import independent_v, visible_biases
+
+ROWS, N_HIDDEN, N_VISIBLE = 12, 37, 70
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    rbm = RBM(*(x.astype(np.float32) for x in random_parameters(N_HIDDEN, N_VISIBLE)))
+    return make_engine(rbm, request.param)
+
+
+def grouped(x, n_groups):
+    """The row of a table for each row."""
+    return np.repeat(np.reshape(x, (n_groups, -1)), ROWS // n_groups, axis=0)
+
+
+def affine_arguments():
+    """Pairs of beta and offset in every form, for hidden units."""
+    rng = np.random.default_rng(3)
+    for n_betas in (0, 1, 3, ROWS):
+        beta = rng.random(n_betas).astype(np.float32) if n_betas else 0.7
+        for n_offsets in (0, 1, 3, ROWS):
+            offset = rng.standard_normal((n_offsets, N_HIDDEN)).astype(np.float32) if n_offsets else None
+            yield beta, offset
+    yield 1.0, rng.standard_normal(N_HIDDEN).astype(np.float32)
+    yield 0.0, rng.standard_normal(N_HIDDEN).astype(np.float32)
+
+
+def on_paper(logits, beta, offset):
+    """A product and a sum, in float32."""
+    x = grouped(np.float32(beta), max(1, np.size(beta))) * logits
+    return x if offset is None else x + grouped(offset, 1 if offset.ndim == 1 else len(offset))
+
+
+def test_affine_arguments_are_a_product_and_a_sum(engine):
+    v = engine.encode(random_states(ROWS, N_VISIBLE, 1))
+    logits = engine.logits_h(v)
+    before = engine.to_numpy(logits).copy()
+    for beta, offset in affine_arguments():
+        there = engine.real(on_paper(before, beta, offset))
+        same = np.testing.assert_array_equal
+        same(engine.to_numpy(engine.mean(logits, beta, offset)), engine.to_numpy(engine.mean(there)))
+        same(engine.softplus_sum(logits, beta, offset), engine.softplus_sum(there))
+        expected = engine.decode(engine.bernoulli(there, Key(5)))
+        same(engine.decode(engine.bernoulli(logits, Key(5), beta, offset)), expected)
+        same(engine.decode(engine.sample_h(v, Key(5), beta, offset)), expected)
+        assert not np.array_equal(expected, engine.decode(engine.bernoulli(logits, Key(6), beta, offset)))
+    same(engine.to_numpy(logits), before)
+
+
+def test_both_layers_take_affine_arguments(engine):
+    h, offset = engine.encode(random_states(ROWS, N_HIDDEN, 1)), np.linspace(-3, 3, 3 * N_VISIBLE).reshape(3, -1)
+    betas = np.array([0.0, 0.5, 1.0])
+    there = engine.real(on_paper(engine.to_numpy(engine.logits_v(h)), betas, offset.astype(np.float32)))
+    got = engine.decode(engine.sample_v(h, Key(2), betas, offset))
+    np.testing.assert_array_equal(got, engine.decode(engine.bernoulli(there, Key(2))))
+
+
+def test_independent_units_have_the_biases_of_the_machine(engine):
+    b = np.float32(engine.rbm.b)
+    np.testing.assert_array_equal(visible_biases(engine), b)
+    offset = np.linspace(-1, 1, N_VISIBLE).astype(np.float32)
+    for beta, fields in ((1.0, b), (0.5, np.float32(0.5) * b), (0.0, 0 * b)):
+        for x, added in ((fields, None), (fields + offset, offset)):
+            expected = engine.bernoulli(engine.real(np.tile(x, (ROWS, 1))), Key(4))
+            got = independent_v(engine, ROWS, Key(4), beta, added)
+            np.testing.assert_array_equal(engine.decode(got), engine.decode(expected))
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_overwriting_takes_units_or_whole_rows(engine, real):
+    X, values = random_states(ROWS, N_VISIBLE, 1), random_states(ROWS, N_VISIBLE, 2)
+    x = X * np.float32(0.25) if real else X
+    held = engine.real(x) if real else engine.encode(x)
+    units, rows = random_states(ROWS, N_VISIBLE, 3), np.arange(ROWS) % 3 == 0
+    for where, mask in ((engine.encode(units), units > 0), (rows, np.broadcast_to(rows[:, None], X.shape))):
+        got = engine.to_numpy(engine.overwrite(held, where, engine.encode(values)))
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, np.where(mask, values, x))
+
+
+def test_rows_and_sums_of_reals(engine):
+    x = np.random.default_rng(0).standard_normal((ROWS, N_HIDDEN)).astype(np.float32)
+    rows = np.array([3, 3, 0])
+    np.testing.assert_array_equal(engine.to_numpy(engine.take(engine.real(x), rows)), x[rows])
+    sums = engine.column_sums(engine.real(x))
+    assert sums.dtype == np.float64
+    np.testing.assert_allclose(sums, x.astype(np.float64).sum(axis=0), rtol=1e-14)
+
+
+def test_the_hidden_mean_slides(engine):
+    v = engine.encode(random_states(ROWS, N_VISIBLE, 1))
+    mean_h, weights = engine.mean(engine.logits_h(v)), np.arange(1.0, ROWS + 1)
+    now = np.average(engine.to_numpy(mean_h).astype(np.float64), axis=0, weights=weights)
+    first = engine.slide(None, Phase(v, mean_h, weights), 0.25)
+    np.testing.assert_allclose(engine.to_numpy(first), now, rtol=1e-6)
+    old = np.linspace(0, 1, N_HIDDEN).astype(np.float32)
+    slid = engine.slide(engine.real(old), Phase(v, mean_h, weights), 0.25)
+    np.testing.assert_allclose(engine.to_numpy(slid), 0.75 * old + 0.25 * now, rtol=1e-5)
