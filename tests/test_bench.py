@@ -2,13 +2,20 @@
 
 import importlib
 import json
+import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harmonium.bench import contenders, suite, watching
+from harmonium.bench import contenders, interleave, suite, watching
 from harmonium.bench.contenders import Shape
+from harmonium.bench.digits import digits
+from harmonium.bench.interleave import Timing
+from harmonium.bench.machine import blas_kernel
+from harmonium.cli.bench import _ratio
+from harmonium.engines.native import instruction_set, instruction_sets, use_instruction_set
 
 SMALL = Shape(12, 5, 10)
 ROOT = Path(__file__).parent.parent
@@ -36,8 +43,9 @@ def test_a_call_of_a_contender_is_one_step_of_the_method_it_names(runs):
         call()
         run = runs.pop()
         assert run.step == 2
-        assert (run.config.method, run.config.centered, run.config.chains) == (method, centered, SMALL.batch)
-        assert (run.config.temperatures, run.config.sweeps) == (3, SMALL.sweeps)
+        assert (run.config.method, run.config.centered, run.config.sweeps) == (method, centered, SMALL.sweeps)
+        assert run.config.chains == (None if method == "cd" else SMALL.batch)
+        assert method != "pt" or run.config.temperatures == 3
     contenders.training(SMALL)
     assert (runs[-1].config.method, runs[-1].config.centered) == ("cd", False)
 
@@ -50,7 +58,8 @@ def test_the_methods_are_compared_round_by_round(monkeypatch):
         seconds = {"floor": 8.0, "default": 16.0, **costs}
         assert calls.keys() == seconds.keys()
         return {
-            name: suite.Timing(seconds[name], seconds[name], seconds[name], (seconds[name],) * rounds) for name in calls
+            name: Timing(seconds[name], seconds[name], seconds[name], (seconds[name],) * rounds, (2.0,) * rounds)
+            for name in calls
         }
 
     monkeypatch.setattr(suite, "interleave", interleave)
@@ -61,6 +70,81 @@ def test_the_methods_are_compared_round_by_round(monkeypatch):
     assert found["ratio_centered_to_plain"] == {"cd": 0.5, "pcd": 0.4, "pt": 0.5}
     assert found["ratio_to_floor"]["default"] == 0.5
     assert found["cd"] == SMALL.batch / 2
+
+
+def timed(rounds, cores):
+    """The timing of rounds with these seconds a call and cores."""
+    return interleave._timing(list(zip(rounds, cores, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "cores", "threads", "doubts"),
+    [
+        ([1.0, 1.1, 1.2, 1.25], [1.95, 1.9, 1.98, 2.0], 2, []),
+        ([1.0, 1.1, 1.2, 1.25], [1.0, 0.99, 1.02, 1.0], 2, []),  # a call that takes one thread, alone on its core
+        ([1.0, 1.0, 1.5, 1.5], [2.0, 2.0, 2.0, 2.0], 2, ["its quartiles are 1.50 apart"]),
+        ([1.0, 1.0, 1.0, 1.0], [1.4, 1.5, 1.6, 1.9], 2, ["it had 1.55 cores and 2 threads"]),
+        ([1.0, 1.0, 1.0, 1.0], [0.5, 0.6, 0.6, 0.7], 1, ["it had 0.60 cores and 1 threads"]),
+        (
+            [1.0, 1.0, 4.0, 4.0],
+            [0.5, 0.5, 0.5, 0.5],
+            4,
+            ["its quartiles are 4.00 apart", "it had 0.50 cores and 4 threads"],
+        ),
+    ],
+)
+def test_a_yardstick_that_had_to_wait_is_not_believed(rounds, cores, threads, doubts):
+    assert timed(rounds, cores).doubts(threads) == doubts
+
+
+def test_a_call_that_sleeps_has_no_core_and_one_that_computes_has_at_most_its_threads():
+    times = interleave.interleave({"sleeps": lambda: time.sleep(0.02)}, 2)
+    assert max(times["sleeps"].cores) < 0.5
+    assert times["sleeps"].doubts(1)
+
+
+def test_digits_are_real_ones_at_every_resolution():
+    for side in (8, 28, 64):
+        X = digits(side * side, 300)
+        assert X.shape == (300, side * side)
+        assert set(np.unique(X)) == {0.0, 1.0}
+        assert 0.08 < X.mean() < 0.18
+        # A border of zeros around the digits, at whatever resolution.
+        assert X.reshape(300, side, side)[:, 0].mean() < 0.01
+    assert len(np.unique(digits(784, 300), axis=0)) > 290
+
+
+def test_shapes_on_digits_have_a_trained_machine():
+    shape = Shape(64, 16, 10, data="digits")
+    np.testing.assert_array_equal(shape.rows(20), digits(64, 20))
+    rbm = shape.machine()
+    assert rbm.free_energy(digits(64, 500)).mean() < rbm.free_energy(Shape(64, 16, 500).rows()).mean() - 10
+
+
+def test_every_instruction_set_runs_on_its_own_kernels():
+    usual, seen = instruction_set(), []
+    for name in instruction_sets():
+        contenders.on_instruction_set(name, lambda: lambda: seen.append(instruction_set()))()
+    use_instruction_set(usual)
+    assert seen == instruction_sets()
+    assert seen[0] == usual or "HARMONIUM_INSTRUCTION_SET" in os.environ
+
+
+def test_results_name_what_they_ran_on_and_mark_what_is_not_to_be_believed(monkeypatch):
+    def interleave(calls, rounds):
+        return {name: timed([1.0, 1.0, 3.0, 3.0], [2.0] * 4) for name in calls}
+
+    monkeypatch.setattr(suite, "interleave", interleave)
+    monkeypatch.setattr(suite, "REFERENCE", Shape(64, 5, 10))
+    found = [suite._training(SMALL, 4), suite._gibbs(SMALL, 4), *suite._every_set(4, lambda _: None)]
+    for measured in found:
+        assert measured["unreliable"] == ["its quartiles are 3.00 apart"]
+        assert measured["blas_kernel"] == blas_kernel()
+        assert "(unreliable: the floor: its quartiles" in _ratio({**measured, "ratio_to_floor": 1.0})
+    assert [measured["instruction_set"] for measured in found[:2]] == [instruction_set()] * 2
+    assert {measured["data"] for measured in found[2:]} == {"coins", "digits"}
+    assert all(measured["ratio_to_floor"].keys() == {"floor", *instruction_sets()} for measured in found[2:])
+    assert _ratio({"ratio_to_floor": 1.234, "unreliable": []}) == "1.23"
 
 
 def test_watching_is_measured_beside_a_run_that_differs_in_nothing_else(runs):

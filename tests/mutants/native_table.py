@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from table import CONFORMANCE, of
 
+GOLDEN = "tests/conformance/test_golden_bits.py"
+
 NATIVE = [
     *of(
         "engines/_native/kernels.cpp",
@@ -27,6 +29,21 @@ NATIVE = [
             "out[r * stride] = bits;\n    }\n}\n\nstatic void draw",
             CONFORMANCE,
         ),
+    ),
+    *of(
+        "engines/_native/lookup.hpp",
+        (
+            "sums that wrap around",
+            "if (bound_ > INT32_MAX) {",
+            "if (bound_ > int64_t(64) * INT32_MAX) {",
+            GOLDEN,
+        ),
+        ("bounds of the positive sums alone", "{(vi)positive, (vi)(positive - all)}", "{(vi)positive}", GOLDEN),
+        ("tables of the last row alone", "lists.used |= groups;", "lists.used = groups;", GOLDEN),
+    ),
+    *of(
+        "engines/_native/philox.hpp",
+        ("a round too few", "round < 10", "round < 9", GOLDEN),
     ),
     *of(
         "engines/_native/machine.cpp",

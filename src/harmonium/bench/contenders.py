@@ -1,4 +1,4 @@
-"""What is timed: each function returns a call that does one unit of work on random binary data.
+"""What is timed: each function returns a call that does one unit of work on fair coins or on real digits.
 
 `floor` is the yardstick: the bare float32 products that every RBM built on a matrix-multiply library must do, through
 NumPy's BLAS, without the sampling, the sums and the update that a real step needs as well.
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.bench.digits import digits, trained_machine
 from harmonium.engines import make_engine
+from harmonium.engines.native import use_instruction_set
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.sampling.gibbs import GibbsState, step
@@ -26,12 +28,17 @@ ENDLESS = 10**6  # epochs of a run that is stopped by leaving it
 
 @dataclass(frozen=True)
 class Shape:
-    """One setting of the benchmark: layer sizes, rows at a time, and Gibbs sweeps a step."""
+    """One setting of the benchmark: layer sizes, rows at a time, Gibbs sweeps a step, and "coins" or "digits"."""
 
     n_visible: int
     n_hidden: int
     batch: int
     sweeps: int = 1
+    data: str = "coins"
+
+    def rows(self, n: int | None = None) -> npt.NDArray[np.float32]:
+        """Visible states, (n or batch, n_visible)."""
+        return digits(self.n_visible, n or self.batch) if self.data == "digits" else self.binary(self.n_visible, n)
 
     def binary(self, n_units: int, rows: int | None = None, stream: int = 0) -> npt.NDArray[np.float32]:
         """Fair coins, (rows, n_units)."""
@@ -39,7 +46,9 @@ class Shape:
         return coins.astype(np.float32)
 
     def machine(self) -> RBM:
-        """Weights of the size that training finds."""
+        """A machine trained on the digits, or for coins random weights of the size that training finds."""
+        if self.data == "digits":
+            return trained_machine(self.n_visible, self.n_hidden)
         W = 0.1 * Key(2).normal(self.n_hidden, self.n_visible).astype(np.float32)
         return RBM(W, np.zeros(self.n_visible, np.float32), np.zeros(self.n_hidden, np.float32))
 
@@ -67,12 +76,14 @@ def training(
     It has as many chains as rows in a batch. Left as they are here the choices are plain CD-k, which is what the floor
     and the peers do.
     """
+    chains: dict[str, Any] = {} if method == "cd" else {"chains": shape.batch}
+    if method == "pt":
+        chains["temperatures"] = temperatures
     config = Config(
         shape.n_hidden,
         method=method,
         centered=centered,
-        chains=shape.batch,
-        temperatures=temperatures,
+        **chains,
         batch_size=shape.batch,
         sweeps=shape.sweeps,
         epochs=ENDLESS,
@@ -90,7 +101,8 @@ def default_training(shape: Shape) -> Call:
 
 
 def _step_of(shape: Shape, config: Config) -> Call:
-    steps = TrainingRun(shape.binary(shape.n_visible, max(2000, 4 * shape.batch)), config).steps()
+    initial = shape.machine() if shape.data == "digits" else None
+    steps = TrainingRun(shape.rows(max(2000, 4 * shape.batch)), config, initial=initial).steps()
     return lambda: next(steps)
 
 
@@ -183,13 +195,25 @@ def gibbs_floor(shape: Shape) -> Call:
 def gibbs_harmonium(shape: Shape, engine: str) -> Call:
     """One sweep of every chain, as `harmonium.sample` does it."""
     engine_ = make_engine(shape.machine(), engine)
-    state, key = GibbsState(engine_.encode(shape.binary(shape.n_visible)), 0), Key(3)
+    state, key = GibbsState(engine_.encode(shape.rows()), 0), Key(3)
 
     def sweep() -> None:
         nonlocal state
         state = step(engine_, state, key)
 
     return sweep
+
+
+def on_instruction_set(name: str, make: Callable[[], Call]) -> Call:
+    """The call of `make`, with the kernels of another instruction set."""
+    use_instruction_set(name)
+    call = make()
+
+    def run() -> None:
+        use_instruction_set(name)
+        call()
+
+    return run
 
 
 def installed(name: str) -> bool:

@@ -12,7 +12,7 @@ from harmonium.engines.native import instruction_set
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, system, versions of Python, NumPy and BLAS, and the native engine's instruction set."""
+    """Processor, system, versions of Python, NumPy and BLAS and its kernel, and the native engine's instruction set."""
     return {
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -21,8 +21,18 @@ def describe_machine() -> dict[str, Any]:
         "blas": [
             f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"
         ],
+        "blas_kernel": blas_kernel(),
         "instruction_set": instruction_set(),
     }
+
+
+def blas_kernel() -> str | None:
+    """The processor that NumPy's BLAS library takes this one for, which says what instructions the floor runs on.
+
+    OpenBLAS follows the variable OPENBLAS_CORETYPE. None where the library does not tell.
+    """
+    pools = (pool for pool in threadpool_info() if pool["user_api"] == "blas")
+    return next((pool["architecture"] for pool in pools if "architecture" in pool), None)
 
 
 def n_threads() -> int:

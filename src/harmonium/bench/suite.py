@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +15,10 @@ from threadpoolctl import threadpool_limits
 from harmonium.bench import contenders
 from harmonium.bench.contenders import Shape
 from harmonium.bench.interleave import Timing, interleave
-from harmonium.bench.machine import describe_machine, n_threads
+from harmonium.bench.machine import blas_kernel, describe_machine, n_threads
 from harmonium.bench.memory import training_memory
 from harmonium.bench.watching import cost_of_watching
+from harmonium.engines.native import instruction_set, instruction_sets, use_instruction_set
 from harmonium.errors import MissingExtra
 from harmonium.likelihood import log_partition
 from harmonium.rbm import RBM
@@ -24,30 +27,36 @@ REFERENCE = Shape(784, 500, 100)
 LAYERS = ((64, 256), (784, 200), (784, 500), (784, 1024), (4096, 4096))
 BATCHES = (1, 10, 100, 500, 2000)
 CHAINS = (100, 1000, 10_000)
+DATA = ("coins", "digits")
 _TEMPERATURES = 10  # of parallel tempering
 # Multiply-adds of a step's products; a larger one takes many seconds through BLAS and is left out.
 _LARGEST = 2e11
 Progress = Callable[[str], None]
 
 
-def run_suite(*, quick: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+def run_suite(*, quick: bool = False, every_set: bool = False, progress: Progress | None = None) -> dict[str, Any]:
     """Measure everything in this process.
 
     Parameters
     ----------
     quick : bool
-        The reference shape only, in less than a minute.
+        The reference shapes only, in a minute or two.
+    every_set : bool
+        Also the reference shapes on every instruction set that the processor runs.
     progress : callable
         Told what is being measured.
 
     Returns
     -------
     dict
-        ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``methods``, ``monitoring``, ``gibbs``, ``log_partition``,
-        ``peak_memory_mb``, ..., and without `quick` the lists ``training``, ``sampling`` and ``scaling``, and
-        ``annealing`` and ``enumeration``. Rates are samples a second (training), sweeps of all chains a second (Gibbs);
-        ratios are medians of ratios round by round. What is called CD-1 is plain: ``method="cd"``, not centred;
-        "native_centered" is the centred step.
+        ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``methods``, ``monitoring``, ``gibbs``, ``digits``,
+        ``log_partition``, ``peak_memory_mb``, ..., with `every_set` also ``instruction_sets``, and without `quick` the
+        lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``. Rates are samples a
+        second (training), sweeps of all chains a second (Gibbs); ratios are medians of ratios round by round. What is
+        called CD-1 is plain: ``method="cd"``, not centred; "native_centered" is the centred step. ``unreliable`` beside
+        a ratio to the floor says why it should not be believed: the machine had other work to do (`Timing.doubts`).
+        Data are fair coins, except in ``digits`` and in half of ``training`` and ``sampling``: real digits, and a
+        machine that is trained on them.
     """
     progress = progress or (lambda _: None)
     rounds = 9 if quick else 15
@@ -63,6 +72,14 @@ def run_suite(*, quick: bool = False, progress: Progress | None = None) -> dict[
     result["monitoring"] = cost_of_watching(REFERENCE, reports=3 if quick else 9)
     progress("sampling, 1,000 chains")
     result["gibbs"] = _gibbs(Shape(784, 500, 1000), rounds)
+    progress("training and sampling on real digits")
+    result["digits"] = {
+        "cd1": _training(_on_digits(REFERENCE), rounds),
+        "cd1_batch_10": _training(_on_digits(Shape(784, 500, 10)), rounds),
+        "gibbs": _gibbs(_on_digits(Shape(784, 500, 1000)), rounds),
+    }
+    if every_set:
+        result["instruction_sets"] = _every_set(rounds, progress)
     progress("enumeration, 20 hidden units")
     result["log_partition"] = _enumeration(rounds)
     progress("memory")
@@ -96,8 +113,10 @@ def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
     rates: dict[str, Any] = {name: samples[name] / timing.median for name, timing in times.items()}
     native = times["native"]
     return {
+        **_described(shape),
         **rates,
         "ratio_to_floor": native.times_faster_than(times["floor"]),
+        "unreliable": times["floor"].doubts(n_threads()),
         "ratio_to_floor_centered": times["native_centered"].times_faster_than(times["floor"]),
         "ratio_to_sklearn": native.times_faster_than(times["sklearn"]) / 10,
         "ratio_to_sklearn_float32": native.times_faster_than(times["sklearn_float32"]) / 10,
@@ -135,6 +154,7 @@ def _methods(shape: Shape, rounds: int) -> dict[str, Any]:
             method: times[f"{method}_centered"].times_faster_than(times[method]) for method in ("cd", "pcd", "pt")
         },
         "ratio_to_floor": {name: timing.times_faster_than(times["floor"]) for name, timing in times.items()},
+        "unreliable": times["floor"].doubts(n_threads()),
         "spread": {name: [shape.batch / t.high, shape.batch / t.low] for name, t in times.items()},
     }
 
@@ -151,12 +171,50 @@ def _pair(times: dict[str, Timing], units: int) -> dict[str, Any]:
     return {
         **{name: units / timing.median for name, timing in times.items()},
         "ratio_to_floor": times["native"].times_faster_than(times["floor"]),
+        "unreliable": times["floor"].doubts(n_threads()),
         "spread": {name: [units / t.high, units / t.low] for name, t in times.items()},
     }
 
 
-def _described(shape: Shape) -> dict[str, int]:
-    return {"n_visible": shape.n_visible, "n_hidden": shape.n_hidden, "batch": shape.batch, "sweeps": shape.sweeps}
+def _every_set(rounds: int, progress: Progress) -> list[dict[str, Any]]:
+    """Every instruction set beside the same floor, in turn with it."""
+    usual, found = instruction_set(), []
+    for batch, floor, make in (
+        (100, contenders.cd_floor, contenders.training),
+        (10, contenders.cd_floor, contenders.training),
+        (1000, contenders.gibbs_floor, functools.partial(contenders.gibbs_harmonium, engine="native")),
+    ):
+        for data in DATA:
+            shape = dataclasses.replace(REFERENCE, batch=batch, data=data)
+            kind = "sampling" if floor is contenders.gibbs_floor else "training"
+            progress(f"{kind} on every instruction set, {batch} {data}")
+            calls = {"floor": floor(shape)}
+            for name in instruction_sets():
+                calls[name] = contenders.on_instruction_set(name, functools.partial(make, shape))
+            times = interleave(calls, rounds)
+            use_instruction_set(usual)
+            found.append(
+                {
+                    "kind": kind,
+                    **dataclasses.asdict(shape),
+                    "blas_kernel": blas_kernel(),
+                    "seconds": {name: timing.median for name, timing in times.items()},
+                    "ratio_to_floor": {
+                        name: timing.times_faster_than(times["floor"]) for name, timing in times.items()
+                    },
+                    "unreliable": times["floor"].doubts(n_threads()),
+                }
+            )
+    return found
+
+
+def _on_digits(shape: Shape) -> Shape:
+    return dataclasses.replace(shape, data="digits")
+
+
+def _described(shape: Shape) -> dict[str, Any]:
+    """The shape and what it was computed with."""
+    return {**dataclasses.asdict(shape), "instruction_set": instruction_set(), "blas_kernel": blas_kernel()}
 
 
 def _overhead(rounds: int) -> dict[str, float]:
@@ -193,12 +251,12 @@ def _grids(progress: Progress) -> dict[str, Any]:
                 if shape.n_visible * shape.n_hidden * shape.batch * (2 * sweeps + 3) > _LARGEST:
                     continue
                 progress(f"training, {n_visible} x {n_hidden}, batch {batch}, CD-{sweeps}")
-                training.append(_training(shape, 5))
+                training += [_training(dataclasses.replace(shape, data=data), 5) for data in DATA]
     sampling = []
     for n_visible, n_hidden in LAYERS:
         for chains in CHAINS:
             progress(f"sampling, {n_visible} x {n_hidden}, {chains} chains")
-            sampling.append(_gibbs(Shape(n_visible, n_hidden, chains), 5))
+            sampling += [_gibbs(Shape(n_visible, n_hidden, chains, data=data), 5) for data in DATA]
     progress("annealing, 14,503 temperatures x 100 chains, both directions")
     start = time.perf_counter()
     bracket = log_partition(REFERENCE.machine(), "ais", temperatures="salakhutdinov", chains=100)

@@ -19,13 +19,18 @@ in turn with everything else. All rates belong to this machine and this run; onl
 Examples:
   harmonium bench --quick
   harmonium bench --json > bench.json
+  harmonium bench --instruction-set all
 """
 
 
 def command(
     quick: Annotated[bool, typer.Option("--quick", help="One shape, in a minute or two.")] = False,
     instruction_set: Annotated[
-        str | None, typer.Option(metavar="amx|avx512|avx2|portable", help="Not the best that runs here, but this.")
+        str | None,
+        typer.Option(
+            metavar="amx|avx512|avx2|portable|all",
+            help="Not the best that runs here, but this; or the best, and beside it all that do.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -33,16 +38,19 @@ def command(
     from harmonium.bench import run_suite
     from harmonium.engines.native import use_instruction_set
 
-    if instruction_set is not None:
+    if instruction_set not in (None, "all"):
         use_instruction_set(instruction_set)
-    result = run_suite(quick=quick, progress=lambda text: print(text, file=sys.stderr, flush=True))
+    result = run_suite(
+        quick=quick, every_set=instruction_set == "all", progress=lambda text: print(text, file=sys.stderr, flush=True)
+    )
     emit(result, _rows(result), as_json=as_json)
 
 
 def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
-    cd1, gibbs = result["cd1"], result["gibbs"]
+    cd1, gibbs, digits = result["cd1"], result["gibbs"], result["digits"]
     rows = [
         ("processor", f"{result['machine']['processor']}, {result['machine']['instruction_set']}"),
+        ("BLAS kernel of the floor", result["machine"]["blas_kernel"]),
         ("threads", result["threads"]),
         ("", "CD-1 training, 784 x 500, batch 100, samples/s"),
     ]
@@ -50,13 +58,15 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
     rows += [(f"  {name}", f"{cd1[name]:,.0f} ({cd1[name] / cd1['floor']:.2f} x floor)") for name in names]
     return [
         *rows,
-        ("CD-1 / floor", f"{cd1['ratio_to_floor']:.2f}"),
+        ("CD-1 / floor", _ratio(cd1)),
+        ("  on real digits", _ratio(digits["cd1"])),
         (
             "CD-1 / scikit-learn",
             f"{cd1['ratio_to_sklearn']:.1f} on 0/1 integers, {cd1['ratio_to_sklearn_float32']:.1f} on float32",
         ),
         ("Python's share", f"{100 * cd1['python_overhead']['share_of_step']:.1f} % of a step"),
-        ("CD-1, batch 10 / floor", f"{result['cd1_batch_10']['ratio_to_floor']:.2f}"),
+        ("CD-1, batch 10 / floor", _ratio(result["cd1_batch_10"])),
+        ("  on real digits", _ratio(digits["cd1_batch_10"])),
         ("CD-1 centred / floor", f"{cd1['ratio_to_floor_centered']:.2f}"),
         ("PCD-1 / CD-1", f"{result['methods']['ratio_pcd_to_cd']:.2f}"),
         (
@@ -64,7 +74,19 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
             f"{result['methods']['cost_pt_to_pcd']:.1f} x the cost of PCD-1",
         ),
         ("watching a run", f"{100 * result['monitoring']['share']:.1f} % of its time"),
-        ("Gibbs, 1,000 chains / floor", f"{gibbs['ratio_to_floor']:.2f} ({gibbs['flips_per_ns']:.2f} flips/ns)"),
+        ("Gibbs, 1,000 chains / floor", f"{_ratio(gibbs)} ({gibbs['flips_per_ns']:.2f} flips/ns)"),
+        ("  on real digits", f"{_ratio(digits['gibbs'])} ({digits['gibbs']['flips_per_ns']:.2f} flips/ns)"),
         ("enumeration", f"{result['log_partition']['ns_per_state_visible']:.3f} ns per (state, visible unit)"),
         ("memory of training, MB", result["memory_added_by_training_mb"]),
+        *[
+            (f"{x['kind']}, {x['batch']} {x['data']}, {name} / floor", _ratio({**x, "ratio_to_floor": ratio}))
+            for x in result.get("instruction_sets", ())
+            for name, ratio in x["ratio_to_floor"].items()
+            if name != "floor"
+        ],
     ]
+
+
+def _ratio(measured: dict[str, Any]) -> str:
+    doubts = measured["unreliable"]
+    return f"{measured['ratio_to_floor']:.2f}" + (f" (unreliable: the floor: {', '.join(doubts)})" if doubts else "")

@@ -208,6 +208,11 @@ def use_instruction_set(name: str) -> None:
     _use(name, "The instruction set")
 
 
+def instruction_sets() -> list[str]:
+    """Those that this processor runs, the best one first."""
+    return list(_kernels.instruction_sets())
+
+
 def instruction_set() -> str:
     """The instruction set in use: amx, avx512, avx2 or portable."""
     return str(_kernels.instruction_set())

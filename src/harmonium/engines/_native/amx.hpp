@@ -71,9 +71,9 @@ static void pack_nk(const float* low, const float* high, const float* n_factors,
 
 // Bits are spread to bytes, tile after tile: sixteen rows of one 64-bit word.
 static size_t prepared_bytes(int rows, int n_blocks) { return size_t((rows + 15) / 16) * n_blocks * 1024; }
-static void prepare(const uint64_t* bits, size_t stride, int first, int last, int n_blocks, void* prepared) {
-    for (int r = first; r < last; r++)
-        for (int block = 0; block < n_blocks; block++) {
+static void prepare(const uint64_t* bits, size_t stride, int rows, int n_blocks, int first, int last, void* prepared) {
+    for (int r = 0; r < rows; r++)
+        for (int block = first; block < last; block++) {
             char* tile = static_cast<char*>(prepared) + (size_t(r / 16) * n_blocks + block) * 1024;
             _mm512_storeu_si512(tile + r % 16 * 64, _mm512_maskz_set1_epi8(bits[r * stride + block], 1));
         }

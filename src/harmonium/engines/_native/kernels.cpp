@@ -102,10 +102,14 @@ static double softplus_sum(const float* logits, size_t n) {
 template <bool learn>
 static inline void walk(float* w, float* velocity, const float* gradient, int rows, harmonium::Rates rates, float* column_max,
                         float* row_max) {
-    for (int i = 0; i < 32; i += LANES) {
-        vf column = load<vf>(column_max + i);
-        for (int r = 0; r < rows; r++) {
-            const int at = r * 32 + i;
+    constexpr int REGISTERS = 32 / LANES, PARTS = 16 / LANES;
+    vf columns[REGISTERS];
+    for (int k = 0; k < REGISTERS; k++) columns[k] = load<vf>(column_max + k * LANES);
+    for (int r = 0; r < rows; r++) {
+        vf parts[PARTS];
+        for (int k = 0; k < PARTS; k++) parts[k] = load<vf>(row_max + 16 * r + k * LANES);
+        for (int k = 0; k < REGISTERS; k++) {
+            const int at = r * 32 + k * LANES;
             vf x = load<vf>(w + at);
             if (learn) {
                 const vf slope = load<vf>(gradient + at) - x * rates.weight_decay;
@@ -114,12 +118,12 @@ static inline void walk(float* w, float* velocity, const float* gradient, int ro
                 store(velocity + at, speed);
                 store(w + at, x);
             }
-            float* part = row_max + 16 * r + i % 16;
-            column = larger(column, absolute(x));
-            store(part, larger(load<vf>(part), absolute(x)));
+            columns[k] = larger(columns[k], absolute(x));
+            parts[k % PARTS] = larger(parts[k % PARTS], absolute(x));
         }
-        store(column_max + i, column);
+        for (int k = 0; k < PARTS; k++) store(row_max + 16 * r + k * LANES, parts[k]);
     }
+    for (int k = 0; k < REGISTERS; k++) store(column_max + k * LANES, columns[k]);
 }
 
 static void update(float* w, float* velocity, const float* gradient, int rows, harmonium::Rates rates, float* column_max,

@@ -28,9 +28,10 @@ struct Kernels {
     void (*pack_kn)(const float* x, const float* k_factors, const float* n_factors, void* columns, int n_blocks, int block);
     void (*pack_nk)(const float* low, const float* high, const float* n_factors, void* columns, int n_blocks, int block);
 
-    // Rows first .. last - 1 of bits (`stride` 64-bit words a row) made ready for `product`.
+    // At most `max_rows` rows of bits (`stride` 64-bit words a row) made ready for `product`: words first .. last - 1 of
+    // each, out of `n_blocks`. The calls for other words may run at the same time.
     size_t (*prepared_bytes)(int rows, int n_blocks);
-    void (*prepare)(const uint64_t* bits, size_t stride, int first, int last, int n_blocks, void* prepared);
+    void (*prepare)(const uint64_t* bits, size_t stride, int rows, int n_blocks, int first, int last, void* prepared);
 
     // out[r * out_stride + n] = scale[n] * (sum over k of bit[r, k] * q[k, n]), rounded once, + bias[n].
     void (*product)(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,

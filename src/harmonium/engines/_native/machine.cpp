@@ -141,14 +141,19 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
     const size_t chunk_rows = size_t(4) * k.max_rows;
     const int n_chunks = int((states.rows + chunk_rows - 1) / chunk_rows);
     const int threads = threads_for(double(states.rows) * packed.n_units * packed.n_blocks);
-    const size_t part_bytes = k.prepared_bytes(k.max_rows, packed.n_blocks);
+    const int n_blocks = packed.n_blocks;
     const auto rows_of = [&](int chunk) { return int(std::min(states.rows - chunk * chunk_rows, chunk_rows)); };
+    const size_t part_bytes = k.prepared_bytes(int(std::min(states.rows, size_t(k.max_rows))), n_blocks);
+    // A part is what one product takes.
+    const auto rows_of_part = [&](int chunk, int part) { return std::min(k.max_rows, rows_of(chunk) - part * k.max_rows); };
+    const auto n_parts = [&](int chunk) { return (rows_of(chunk) + k.max_rows - 1) / k.max_rows; };
     const auto run = [&](int chunk, int column, const char* prepared) {
-        for (int first = 0; first < rows_of(chunk); first += k.max_rows, prepared += part_bytes)
-            use(chunk * chunk_rows + first, std::min(k.max_rows, rows_of(chunk) - first), column, prepared);
+        for (int part = 0; part < n_parts(chunk); part++)
+            use(chunk * chunk_rows + part * k.max_rows, rows_of_part(chunk, part), column, prepared + part * part_bytes);
     };
-    const auto prepare = [&](int chunk, int first, int last, char* prepared) {
-        k.prepare(states.words + chunk * chunk_rows * states.stride, states.stride, first, last, packed.n_blocks, prepared);
+    const auto prepare = [&](int chunk, int part, int first, int last, char* prepared) {
+        const uint64_t* words = states.words + (chunk * chunk_rows + part * k.max_rows) * states.stride;
+        k.prepare(words, states.stride, rows_of_part(chunk, part), n_blocks, first, last, prepared + part * part_bytes);
     };
     if (n_chunks >= 2 * threads) {
 #pragma omp parallel num_threads(threads)
@@ -157,7 +162,7 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
             prepared.reserve(4 * part_bytes);
 #pragma omp for schedule(dynamic)
             for (int chunk = 0; chunk < n_chunks; chunk++) {
-                prepare(chunk, 0, rows_of(chunk), prepared.get());
+                for (int part = 0; part < n_parts(chunk); part++) prepare(chunk, part, 0, n_blocks, prepared.get());
                 for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared.get());
             }
         }
@@ -167,9 +172,10 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
     char* prepared = shared.reserve(4 * part_bytes);
 #pragma omp parallel num_threads(threads)
     for (int chunk = 0; chunk < n_chunks; chunk++) {
-        const int rows = rows_of(chunk);
-#pragma omp for schedule(static)
-        for (int first = 0; first < rows; first += 16) prepare(chunk, first, std::min(first + 16, rows), prepared);
+        const int parts = n_parts(chunk);
+#pragma omp for schedule(static) collapse(2)
+        for (int part = 0; part < parts; part++)
+            for (int block = 0; block < n_blocks; block++) prepare(chunk, part, block, block + 1, prepared);
 #pragma omp for schedule(static)
         for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared);
     }
@@ -246,10 +252,13 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
     const float inverse = P.inverse[0];
     alignas(64) const float no_bias[32] = {};
     const int n_pairs = (P.n_columns + 1) / 2;
-    const size_t word_bytes = k.prepared_bytes(64, blocks);
+    // Two words of visible units, and the one that is always on, share a pass over the expectations.
+    const int n_chunks = (n_words + 1) / 2;
+    const auto rows_of = [&](int chunk) { return int(std::min(size_t(128), m_ + 1 - size_t(chunk) * 128)); };
+    const size_t chunk_bytes = k.prepared_bytes(int(std::min(size_t(128), m_ + 1)), blocks);
     float* sums = offset ? centred_sums.reserve(size_t(n_pairs) * 64) : nullptr;
     uint64_t* transposed = columns.reserve(size_t(n_words) * 64 * blocks);
-    char* prepared = prepared_bits.reserve(n_words * word_bytes);
+    char* prepared = prepared_bits.reserve(n_chunks * chunk_bytes);
 #pragma omp parallel num_threads(threads_for(double(m_) * n_ * blocks))
     {
         // Bits along the units become bits along the terms.
@@ -289,34 +298,39 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
                 k.pack_kn(rows, factors, nullptr, P.column(k, column), blocks, block);
             }
         }
-#pragma omp for schedule(static)
-        for (int word = 0; word < n_words; word++)
-            k.prepare(transposed + size_t(word) * 64 * blocks, blocks, 0, 64, blocks, prepared + word * word_bytes);
+#pragma omp for schedule(static) collapse(2)
+        for (int chunk = 0; chunk < n_chunks; chunk++)
+            for (int block = 0; block < blocks; block++)
+                k.prepare(transposed + size_t(chunk) * 128 * blocks, blocks, rows_of(chunk), blocks, block, block + 1,
+                          prepared + chunk * chunk_bytes);
         // In order, so that a thread packs the hidden units whose logits it will compute.
-        alignas(64) float tiles[2][64 * 32];
+        alignas(64) float tiles[2][128 * 32];
 #pragma omp for schedule(static) collapse(2)
         for (int pair = 0; pair < n_pairs; pair++)
-            for (int word = 0; word < n_words; word++) {
-                const size_t first = size_t(word) * 64;
-                const int n_rows = int(std::min(size_t(64), m_ + 1 - first)), own = int(std::min(size_t(64), m_ - first));
+            for (int chunk = 0; chunk < n_chunks; chunk++) {
+                const size_t first = size_t(chunk) * 128;
+                const int n_rows = rows_of(chunk), own = int(std::min(size_t(128), m_ - first));
                 for (int half = 0; half < 2 && 2 * pair + half < P.n_columns; half++) {
                     float* tile = tiles[half];
                     const size_t column = size_t(2 * pair + half) * 32, width = std::min(size_t(32), n_ - column);
-                    k.product(prepared + word * word_bytes, n_rows, blocks, P.column(k, 2 * pair + half), P.scale.get(), no_bias,
-                              tile, 32);
+                    k.product(prepared + chunk * chunk_bytes, n_rows, blocks, P.column(k, 2 * pair + half), P.scale.get(),
+                              no_bias, tile, 32);
                     if (n_rows > own) memcpy(h + column, tile + own * 32, width * sizeof(float));
                     for (int r = 0; r < own && width < 32; r++) {
                         v[first + r] = tile[r * 32 + width];
                         tile[r * 32 + width] = 0;
                     }
                 }
-                if (own > 0 && size_t(pair) * 64 < n_) use(word, own, pair, tiles, sums);
+                for (int r = 0; r < own && size_t(pair) * 64 < n_; r += 64) {
+                    float* const halves[2] = {tiles[0] + r * 32, tiles[1] + r * 32};
+                    use(2 * chunk + r / 64, std::min(own - r, 64), pair, halves, sums);
+                }
             }
     }
 }
 
 void Machine::moments(const Side& side, float* hv, float* v, float* h) const {
-    const auto copy = [&](int word, int rows, int pair, const float (*tiles)[64 * 32], const float*) {
+    const auto copy = [&](int word, int rows, int pair, float* const* tiles, const float*) {
         for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {
             const size_t column = size_t(pair) * 64 + half * 32, width = std::min(size_t(32), n_ - column);
             for (int r = 0; r < rows; r++)
@@ -353,7 +367,7 @@ void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets)
     std::vector<Buffer<float>> column_max(n_threads), row_max(n_threads);  // of each thread, made where it is used
     // The tile that has been updated is packed at once, while it is in the cache, with the scales of the weights as they
     // were. A unit's scale changes when its largest weight passes a power of two; then its weights are packed again.
-    const auto update = [&](int word, int rows, int pair, float (*tiles)[64 * 32], const float* h_sums) {
+    const auto update = [&](int word, int rows, int pair, float* const* tiles, const float* h_sums) {
         const int thread = omp_get_thread_num();
         float *largest = column_max[thread].reserve(round_up(n_, 64)), *rows_largest = row_max[thread].reserve(round_up(m_, 64) * 16);
         for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {

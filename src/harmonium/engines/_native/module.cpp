@@ -371,6 +371,12 @@ NB_MODULE(_kernels, m) {
         require(kernels, "this processor does not run that instruction set");
         chosen = kernels;
     });
+    m.def("instruction_sets", [] {
+        nb::list names;
+        for (const char* name : {"amx", "avx512", "avx2", "portable"})
+            if (find_kernels(name)) names.append(name);
+        return names;
+    });
     m.def("instruction_set", [] { return chosen->name; });
     m.def("max_threads", [] { return threads_for(1e9); });
 }

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <utility>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -35,6 +37,7 @@ typedef int32_t vi __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint32_t vu __attribute__((vector_size(VECTOR_BYTES)));
 typedef double vd __attribute__((vector_size(VECTOR_BYTES)));
 typedef int64_t vl __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint64_t vw __attribute__((vector_size(VECTOR_BYTES)));
 
 template <class V, class T>
 static inline V load(const T* p) {
@@ -72,6 +75,23 @@ static inline vi to_nearest(vf x) {
 static inline vi quantised(vf x) {
     const vi rounded = to_nearest(x), over = rounded > 8388607;
     return (rounded & ~over) | (over & 8388607);
+}
+
+// Swaps what is in lanes with the bit `width` of a and what is in those without it of b.
+template <int width, class V, int... lane>
+static inline void swap_lanes(V& a, V& b, std::integer_sequence<int, lane...>) {
+    constexpr int n = sizeof...(lane);
+    const V x = a, y = b;
+    a = __builtin_shufflevector(x, y, (lane & width ? n + lane - width : lane)...);
+    b = __builtin_shufflevector(x, y, (lane & width ? n + lane : lane + width)...);
+}
+
+// Rows become columns: one call for each bit of a lane's number.
+template <int width = LANES / 2>
+static inline void transpose(vi x[LANES]) {
+    for (int i = 0; i < LANES; i++)
+        if (!(i & width)) swap_lanes<width>(x[i], x[i + width], std::make_integer_sequence<int, LANES>());
+    if constexpr (width > 1) transpose<width / 2>(x);
 }
 
 // One bit per lane of a comparison's result.
