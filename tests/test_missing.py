@@ -52,7 +52,7 @@ class Forced(NumpyEngine):
     def follow(self, script):
         self.script, self.probability = list(script), 1.0
 
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         p = logistic(logits.astype(np.float64))
         states = np.array([self.script.pop(0) for _ in range(p.size)], np.float32).reshape(p.shape)
         self.probability *= np.prod(np.where(states == 1, p, 1 - p))

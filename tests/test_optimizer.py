@@ -91,7 +91,7 @@ def test_the_activity_is_a_moving_average(engine):
         data, before = engine_.moments(positive).h, engine_.rbm.c
         activity = data if activity is None else 0.95 * activity + 0.05 * data
         slope = data - engine_.moments(negative).h - 0.5 * (activity - 0.2)
-        optimizer.ascend(engine_, side(engine, optimizer, positive), negative, 0.1, step)
+        optimizer.ascend(engine_, side(engine_, optimizer, positive), negative, 0.1, step)
         np.testing.assert_allclose(engine_.rbm.c - before, 0.1 * slope, atol=1e-6)
 
 
@@ -133,10 +133,10 @@ def test_a_gradient_that_is_known_without_chains_is_used_as_it_is(engine):
     known = engine_.moments(negative)
     config = Config(N_HIDDEN, momentum=0.0, weight_decay=0.0)
     optimizer = Optimizer(config, MEANS, {})
-    optimizer.ascend(engine_, side(engine, optimizer, positive), Statistics(*known), 0.1, 0)
+    optimizer.ascend(engine_, side(engine_, optimizer, positive), Statistics(*known), 0.1, 0)
     other = make_engine(start, engine)
     optimizer = Optimizer(config, MEANS, {})
-    optimizer.ascend(other, side(engine, optimizer, positive), negative, 0.1, 0)
+    optimizer.ascend(other, side(other, optimizer, positive), negative, 0.1, 0)
     close([engine_.rbm.W, engine_.rbm.b, engine_.rbm.c], [other.rbm.W, other.rbm.b, other.rbm.c], atol=5e-6)
 
 
@@ -149,7 +149,7 @@ class Mirrored(NumpyEngine):
     name = "mirrored"
     flipped = np.zeros(N_VISIBLE, bool)
 
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         u = key.uniform(*logits.shape)
         if logits.shape[1] == N_VISIBLE:
             u = np.where(self.flipped, 1 - u, u)

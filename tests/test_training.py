@@ -72,7 +72,7 @@ class Forced(NumpyEngine):
     def follow(self, script):
         self.script, self.probability = list(script), 1.0
 
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         p = logistic(logits.astype(np.float64))
         states = np.array([self.script.pop(0) for _ in range(p.size)], np.float32).reshape(p.shape)
         self.probability *= np.prod(np.where(states == 1, p, 1 - p))
@@ -267,9 +267,9 @@ def test_the_noise_of_no_two_steps_is_shared():
     used = []
 
     class Recorder(NumpyEngine):
-        def bernoulli(self, logits, key, beta=1.0):
+        def bernoulli(self, logits, key, beta=1.0, offset=None):
             used.append((key, logits.shape))
-            return super().bernoulli(logits, key, beta)
+            return super().bernoulli(logits, key, beta, offset)
 
     for method, sweeps in itertools.product(("cd", "pcd"), (1, 3)):
         used.clear()

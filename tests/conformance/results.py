@@ -13,9 +13,12 @@ import sys
 import warnings
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 import harmonium
 from harmonium import deep, theory
+from harmonium.likelihood.annealed import Path
+from harmonium.likelihood.level import level
 from harmonium.sklearn import BernoulliRBM
 
 
@@ -55,6 +58,20 @@ def stack():
     return deep.Stack((WIDE, machine(20, 70)))
 
 
+def constant_means():
+    """What `log_partition` makes for machines that are hard to anneal, and seldom needs."""
+    road = level(SMALL, (np.full(70, 0.4), np.full(9, 0.6)), harmonium.Key(1))
+    path = Path(SMALL, road)
+    return road, path.run(path.start(50, harmonium.Key(2)), np.linspace(0, 1, 5), harmonium.Key(3)).log_w
+
+
+def watched(method, **options):
+    """The record and the state of a run of so many steps that its chains are looked at, and its ladder moved."""
+    config = harmonium.Config(7, method=method, epochs=1, batch_size=1, seed=2, **options)
+    run = harmonium.TrainingRun(XS[:130], config)
+    return *run.epochs(), run.state.chains, *run.state.extras.items()
+
+
 def chain():
     steps = harmonium.gibbs_chain(WIDE, START, seed=4)
     return [next(steps) for _ in range(3)]
@@ -87,6 +104,10 @@ CALLS = {
     "log_partition": lambda: harmonium.log_partition(machine(13, 70)),
     "log_partition:ais": lambda: harmonium.log_partition(WIDE, "ais", data=X, chains=30, temperatures=4),
     "log_partition:adaptive": lambda: harmonium.log_partition(machine(20, 30), "ais", chains=20),
+    "log_partition:chains": lambda: harmonium.log_partition(
+        machine(20, 30, 1.0), "ais", chains=20, temperatures=4, start="chains"
+    ),
+    "log_partition:constant means": constant_means,
     "marginal_free_energy": lambda: harmonium.marginal_free_energy(WIDE, HOLES[:30], chains=5, temperatures=5),
     "marginal_free_energy:exact": lambda: harmonium.marginal_free_energy(SMALL, HOLED),
     "probability_table": lambda: harmonium.probability_table(SMALL),
@@ -116,11 +137,19 @@ CALLS = {
     "train:weighted": lambda: trained(weighted=True),
     "train:holes": lambda: trained(HOLES),
     "TrainingRun": lambda: list(harmonium.TrainingRun(X, harmonium.Config(20, epochs=1), valid=X).epochs()),
+    "TrainingRun:pcd": lambda: watched("pcd", chains=10, sparsity_cost=0.01),
+    "TrainingRun:fpcd": lambda: watched("fpcd", chains=10, max_norm=0.1),
+    "TrainingRun:pt": lambda: watched("pt", chains=10, temperatures=4),
+    "TrainingRun:cd adam": lambda: watched("cd", optimizer="adam"),
     "deep.Stack.transform": lambda: stack().transform(GREY),
     "deep.Stack.reconstruct": lambda: stack().reconstruct(X),
     "deep.train_stack": lambda: deep.train_stack(X, (20, 10), epochs=1).stack.rbms,
     "BernoulliRBM.fit": lambda: estimator().rbm_,
     "BernoulliRBM.fit:grey": lambda: estimator(True).rbm_,
+    "BernoulliRBM.fit:sparse": lambda: BernoulliRBM(20, n_iter=1, random_state=1).fit(csr_matrix(GREYS)).rbm_,
+    "BernoulliRBM.fit:sparse holes": lambda: (
+        BernoulliRBM(20, n_iter=1, random_state=1).fit(csr_matrix(np.where(XS == 1, HOLED, 0))).rbm_
+    ),
     "BernoulliRBM.partial_fit": lambda: BernoulliRBM(20, random_state=1).partial_fit(XS).rbm_,
     "BernoulliRBM.fit_transform": lambda: BernoulliRBM(20, n_iter=1, random_state=1).fit_transform(XS),
     "BernoulliRBM.transform": lambda: estimator().transform(XS),

@@ -398,12 +398,12 @@ def test_the_same_key_gives_the_same_chain_on_every_engine(n_hidden, n_visible):
 
 class StaleBeta(NumpyEngine):
     def bernoulli(self, logits, key, beta=1.0, offset=None):
-        return super().bernoulli(logits, key)
+        return super().bernoulli(logits, key, 1.0, offset)
 
 
 class FirstBeta(NumpyEngine):
     def bernoulli(self, logits, key, beta=1.0, offset=None):
-        return super().bernoulli(logits, key, np.ravel(beta)[0])
+        return super().bernoulli(logits, key, np.ravel(beta)[0], offset)
 
 
 class BetaWithoutBias(NumpyEngine):
@@ -418,17 +418,17 @@ class BetaWithoutBias(NumpyEngine):
 
 class WrongStream(NumpyEngine):
     def bernoulli(self, logits, key, beta=1.0, offset=None):
-        return super().bernoulli(logits, key.on(1 - key.stream), beta)
+        return super().bernoulli(logits, key.on(1 - key.stream), beta, offset)
 
 
 class FrozenStep(NumpyEngine):
     def bernoulli(self, logits, key, beta=1.0, offset=None):
-        return super().bernoulli(logits, key.at(0), beta)
+        return super().bernoulli(logits, key.at(0), beta, offset)
 
 
 class RowsFromZero(NumpyEngine):
     def bernoulli(self, logits, key, beta=1.0, offset=None):
-        return super().bernoulli(logits, Key(key.seed, key.stream, key.step), beta)
+        return super().bernoulli(logits, Key(key.seed, key.stream, key.step), beta, offset)
 
 
 class SameNoiseInEveryRow(NumpyEngine):
@@ -439,7 +439,7 @@ class SameNoiseInEveryRow(NumpyEngine):
 
 class SeedOf32Bits(NumpyEngine):
     def bernoulli(self, logits, key, beta=1.0, offset=None):
-        return super().bernoulli(logits, Key(key.seed % 2**32, key.stream, key.step, key.row), beta)
+        return super().bernoulli(logits, Key(key.seed % 2**32, key.stream, key.step, key.row), beta, offset)
 
 
 class NoiseOf16Bits(NumpyEngine):
@@ -450,7 +450,7 @@ class NoiseOf16Bits(NumpyEngine):
 
 class LastColumnForgotten(NumpyEngine):
     def bernoulli(self, logits, key, beta=1.0, offset=None):
-        states = super().bernoulli(logits, key, beta)
+        states = super().bernoulli(logits, key, beta, offset)
         states[:, logits.shape[1] // 4 * 4 :] = 0
         return states
 

@@ -105,8 +105,8 @@ def test_chains_forget_where_they_began(engine):
 
 
 class StaleBeta(NumpyEngine):
-    def bernoulli(self, logits, key, beta=1.0):
-        return super().bernoulli(logits, key)
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
+        return super().bernoulli(logits, key, 1.0, offset)
 
 
 class NoHiddenBias(NumpyEngine):
@@ -115,15 +115,15 @@ class NoHiddenBias(NumpyEngine):
 
 
 class MeanFieldHidden(NumpyEngine):
-    def sample_h(self, v, key, beta=1.0):
+    def sample_h(self, v, key, beta=1.0, offset=None):
         return self.mean(self.logits_h(v))
 
 
 class SharedNoise(NumpyEngine):
     """Both layers draw with the same numbers: each conditional is right, and the pair is not."""
 
-    def sample_v(self, h, key, beta=1.0):
-        return super().sample_v(h, key.on(0), beta)
+    def sample_v(self, h, key, beta=1.0, offset=None):
+        return super().sample_v(h, key.on(0), beta, offset)
 
 
 class NoTwist(NumpyEngine):

@@ -106,16 +106,16 @@ class NoTake(NumpyEngine):
 class StaleBeta(NumpyEngine):
     """Rows draw h at their old temperature and then move."""
 
-    def bernoulli(self, logits, key, beta=1.0):
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
         beta = np.sort(beta) if np.ndim(beta) else beta
-        return super().bernoulli(logits, key, beta)
+        return super().bernoulli(logits, key, beta, offset)
 
 
 class OneBase(NumpyEngine):
     """The base does not wane."""
 
-    def bernoulli(self, logits, key, beta=1.0):
-        return super().bernoulli(logits + (BASE if logits.shape[1] == 3 else 0), key, beta)
+    def bernoulli(self, logits, key, beta=1.0, offset=None):
+        return super().bernoulli(logits, key, beta, None if offset is None else BASE)
 
 
 @pytest.mark.parametrize("broken", [NoTake, StaleBeta, OneBase])
