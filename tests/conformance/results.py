@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 import harmonium
 from harmonium import deep, theory
 from harmonium.likelihood.annealed import Path
-from harmonium.likelihood.level import level
+from harmonium.likelihood.constant_means import constant_means_path
 from harmonium.sklearn import BernoulliRBM
 
 
@@ -60,9 +60,9 @@ def stack():
 
 def constant_means():
     """What `log_partition` makes for machines that are hard to anneal, and seldom needs."""
-    road = level(SMALL, (np.full(70, 0.4), np.full(9, 0.6)), harmonium.Key(1))
-    path = Path(SMALL, road)
-    return road, path.run(path.start(50, harmonium.Key(2)), np.linspace(0, 1, 5), harmonium.Key(3)).log_w
+    biases = constant_means_path(SMALL, (np.full(70, 0.4), np.full(9, 0.6)), harmonium.Key(1))
+    path = Path(SMALL, biases)
+    return biases, path.run(path.start(50, harmonium.Key(2)), np.linspace(0, 1, 5), harmonium.Key(3)).log_w
 
 
 def watched(method, **options):
