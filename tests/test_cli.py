@@ -85,6 +85,36 @@ def test_train_makes_the_same_machine_as_the_library(tmp_path, capsys, splits):
     np.testing.assert_array_equal(rbm.W, expected.rbm.W)
     assert (result["epochs"], result["steps"]) == (3, 12)
     assert result["valid"]["pseudo_log_likelihood"] == expected.history[-1].valid.pseudo_log_likelihood
+    assert result["best_epoch"] is None
+
+
+def test_train_prints_the_scores_of_the_machine_that_it_keeps(tmp_path, capsys, monkeypatch):
+    """It printed those of the last epoch, beside a model of an earlier one."""
+    monkeypatch.chdir(tmp_path)
+    coins = np.random.default_rng(0).integers(0, 2, (60, 12))
+    np.savez("coins.npz", train=coins[:40], valid=coins[40:])
+    options = [
+        "--hidden",
+        8,
+        "--epochs",
+        60,
+        "--learning-rate",
+        0.3,
+        "--weight-decay",
+        0,
+        "--patience",
+        2,
+        "--out",
+        "a",
+    ]
+    result = result_of(capsys, "train", "coins.npz", *options)
+    exact = RBM.load(result["model"]).log_likelihood(coins[40:]).mean()
+    assert 0 < result["best_epoch"] < result["epochs"]
+    assert result["valid"]["log_likelihood"] == pytest.approx(exact, abs=1e-4)
+    assert main(["train", "--resume", "a"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(rf"^kept +the machine of epoch {result['best_epoch']}$", out, re.MULTILINE)
+    assert f"{result['valid']['pseudo_log_likelihood']:.5g}" in out
 
 
 def test_train_defaults_are_those_of_config(tmp_path, capsys, monkeypatch):
@@ -211,6 +241,13 @@ def test_tempered_samples_are_those_of_the_library(run, capsys, tmp_path, temper
         assert result["betas"] == expected.betas.tolist()
         assert result["acceptance"] == expected.acceptance.tolist()
         assert result["round_trips"] == expected.round_trips > 0
+
+
+def test_the_sweeps_of_tempering_may_be_left_out(run, capsys, tmp_path):
+    """They were None, and refused."""
+    assert result_of(capsys, "sample", run, "--tempered", "-n", 2, "--out", tmp_path / "s.npy")["sweeps"] == 1000
+    expected = sampling.sample_tempered(RBM.load(run / "model.safetensors"), 2).samples
+    np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), expected)
 
 
 def test_tempering_without_a_round_trip_is_a_warning(run, capsys, tmp_path):

@@ -1,5 +1,7 @@
 """What records look like at a prompt: shape, method and verdict in a line, whatever their size."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,12 @@ def test_a_result_shows_the_method_the_scores_and_the_alarms(result):
     assert said.startswith(f"TrainingResult({result.rbm!r}, method={result.config.method!r}, ")
     assert f"epoch {last.epoch}, train log-likelihood {last.train.log_likelihood:.2f}, valid log-likelihood " in said
     assert said.endswith(f"alarms: {'; '.join(last.alarms) or 'none'})")
+    options = {"epochs": 60, "learning_rate": 0.3, "weight_decay": 0.0, "patience": 2}
+    coins = np.random.default_rng(0).integers(0, 2, (60, 12))
+    steered = harmonium.train(coins[:40], 8, valid=coins[40:], **options)
+    best, last = steered.history[-1].best_epoch, steered.history[-1].epoch
+    kept = steered.rbm.log_likelihood(coins[40:]).mean()
+    assert re.search(rf"epoch {best} of {last}, .*valid log-likelihood {kept:.2f}", repr(steered))
     empty = harmonium.train(X, 8, epochs=0)
     assert len(repr(empty)) < 200
 

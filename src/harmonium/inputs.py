@@ -15,7 +15,6 @@ from harmonium.errors import InvalidData, InvalidParameter
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-_OVERSHOOT = 4  # units in the last place
 _WEIGHT_RANGE = 1e30  # in single precision, with room for sums
 
 
@@ -53,8 +52,8 @@ def check_matrix(
             kind = "NaN" if np.isnan(low) else "infinity"
             contract = "finite, or NaN where missing" if allow_nan else "finite"
             raise InvalidData(f"{name} must be {contract}. Got {kind}. Remove or fill those values first.")
-        overshoot = _OVERSHOOT * float(np.finfo(np.float16 if array.dtype == np.float16 else np.float32).eps)
-        if low < -overshoot or high > 1 + overshoot:
+        rounding = rounding_of(array.dtype)
+        if low < -rounding or high > 1 + rounding:
             raise InvalidData(
                 f"{name} must lie in [0, 1]. Got values from {low:.8g} to {high:.8g}{_advice(low, high, sparse)}"
             )
@@ -122,6 +121,11 @@ def _advice(low: float, high: float, sparse: bool) -> str:
     if low >= 0 and high <= 255:
         return " (image bytes?). Divide by 255 (--divide-by 255) or threshold to 0/1."
     return ". Rescale the columns to [0, 1] or threshold to 0/1."
+
+
+def rounding_of(dtype: np.dtype[Any]) -> float:
+    """How far rounding may carry a scaled value past 0 or 1: 4 units in the last place of single or half precision."""
+    return 4 * float(np.finfo(np.float16 if dtype == np.float16 else np.float32).eps)
 
 
 def is_sparse(X: Any) -> bool:

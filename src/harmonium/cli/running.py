@@ -17,7 +17,7 @@ from harmonium.cli.reading import NOTHING_SAID, Reading
 from harmonium.cli.stopping import StopWish, deferred_signals
 from harmonium.datasets import Dataset
 from harmonium.datasets.binarize import describe_blank
-from harmonium.training import EpochRecord, RunDirectory
+from harmonium.training import RunDirectory
 from harmonium.training.run_directory import check_new
 
 _CHECKPOINT_SECONDS = 300.0  # the most that a crash within a long epoch may cost
@@ -60,19 +60,19 @@ def reopen(path: Path) -> tuple[RunDirectory, TrainingRun, Dataset]:
     return directory, run, dataset
 
 
-def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> EpochRecord | None:
-    """Advance a run to its end, keeping its directory up to date; the last record, if an epoch was left to do."""
+def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> None:
+    """Advance a run to its end, keeping its directory up to date."""
     with deferred_signals() as stop:
         try:
-            return _advance(run, directory, dataset, stop)
+            _advance(run, directory, dataset, stop)
         except KeyboardInterrupt:
             how = f"Go on with: {_how_to_resume(directory)}"
             number = stop.signal or signal.SIGINT
             raise Stopped(number, f"Stopped at once; the last checkpoint is sound. {how}") from None
 
 
-def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, stop: StopWish) -> EpochRecord | None:
-    record, saved = None, time.monotonic()
+def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, stop: StopWish) -> None:
+    saved = time.monotonic()
     with TrainingProgress(run, len(dataset.split("train")[0])) as progress:
 
         def after_step(step: int) -> None:
@@ -94,7 +94,6 @@ def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, stop: 
             progress.epoch(record)
             if stop.signal is not None and not run.finished:
                 raise _stopped(stop.signal, run, directory)
-    return record
 
 
 def _stopped(number: int, run: TrainingRun, directory: RunDirectory) -> Stopped:

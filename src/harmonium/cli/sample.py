@@ -45,7 +45,7 @@ The result is an array of 0 and 1 of shape (n, n_visible), in a file that ends i
 """
 
 _CHAINS = 100  # a picture of 10 by 10
-_SWEEPS: int = inspect.signature(sample).parameters["sweeps"].default
+_SWEEPS: int = inspect.signature(sample_tempered).parameters["sweeps"].default
 _COUNT: int = inspect.signature(sample_tempered).parameters["temperatures"].default
 
 
@@ -60,7 +60,10 @@ def command(
         int | None,
         integer(f"Chains. [default: rows of --start or --clamp, or {_CHAINS}]", "-n"),
     ] = None,
-    sweeps: Annotated[int, integer("Gibbs sweeps of each chain.")] = _SWEEPS,
+    sweeps: Annotated[
+        int | None,
+        integer(f"Gibbs sweeps of each chain. [default: none where exact samples are quick, else {_SWEEPS}]"),
+    ] = None,
     clamp: Annotated[Path | None, typer.Option(metavar="FILE", help="Units to hold fixed; see above.")] = None,
     start: Annotated[Path | None, typer.Option(metavar="FILE", help="First states. [default: noise]")] = None,
     tempered: Annotated[bool, typer.Option("--tempered", help="Parallel tempering.")] = False,
@@ -87,6 +90,7 @@ def command(
     result: dict[str, Any] = {"out": str(out), "n": n, "n_visible": rbm.n_visible, "sweeps": sweeps, "seed": seed}
     shown: dict[str, Any] = {}
     if tempered:
+        result["sweeps"] = sweeps = _SWEEPS if sweeps is None else sweeps
         found = _sample_tempered(rbm, n, sweeps, temperatures, data, reading, seed, engine)
         samples = found.samples
         acceptance = [float(x) for x in found.acceptance]
@@ -120,7 +124,7 @@ def _check_tempering(tempered: bool, gibbs_only: dict[str, Any], tempered_only: 
 def _sample(
     rbm: RBM,
     n: int | None,
-    sweeps: int,
+    sweeps: int | None,
     start: Path | None,
     clamp: Path | None,
     reading: Reading,

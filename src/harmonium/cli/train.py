@@ -6,7 +6,6 @@ import shlex
 import shutil
 import sys
 import textwrap
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +18,10 @@ from harmonium.cli.output import emit
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data, words_of
 from harmonium.cli.running import advance, begin, reopen
 from harmonium.errors import InvalidParameter
-from harmonium.training import EpochRecord, RunDirectory
+from harmonium.training import RunDirectory
 from harmonium.training.config import METHODS
 from harmonium.training.explain import Choice, explain
+from harmonium.training.reports import kept_record
 from harmonium.training.run_directory import advancing
 
 HELP = """Train a machine.
@@ -148,7 +148,7 @@ def command(
         _refuse_others(context)
         with advancing(resume):
             directory, run, dataset = reopen(resume)
-            record = advance(run, directory, dataset)
+            advance(run, directory, dataset)
     else:
         if data is None or hidden is None:
             raise InvalidParameter(
@@ -192,20 +192,22 @@ def command(
             return
         directory, run, dataset = begin(data, config, out, reading)
         with advancing(directory.path):
-            record = advance(run, directory, dataset)
-    _report(run, directory, record, as_json)
+            advance(run, directory, dataset)
+    _report(run, directory, as_json)
 
 
-def _report(run: TrainingRun, directory: RunDirectory, record: EpochRecord | None, as_json: bool) -> None:
-    last: dict[str, Any] = asdict(record) if record is not None else (directory.history() or [{}])[-1]
+def _report(run: TrainingRun, directory: RunDirectory, as_json: bool) -> None:
+    history = directory.history()
+    best, kept = (history[-1].get("best_epoch") if history else None), kept_record(history) or {}
     result = {"run": str(directory.path), "model": str(directory.model_file), "data": directory.data}
     counts = {"n_visible": run.rbm.n_visible, "n_hidden": run.rbm.n_hidden, "epochs": run.epoch, "steps": run.step}
-    scores = {split: last.get(split) for split in ("train", "valid")}
+    scores = {split: kept.get(split) for split in ("train", "valid")}
     rows: list[tuple[str, Any]] = [("run", directory.path), ("model", directory.model_file), ("epochs", run.epoch)]
+    rows += [] if best is None else [("kept", f"the machine of epoch {best}")]
     rows += [(f"pseudo-log-likelihood, {split}", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
     words = ["harmonium", "evaluate", str(directory.path), directory.data, *words_of(directory.reading)]
     rows += [("next", shlex.join(words))]
-    emit(result | counts | scores, rows, as_json=as_json)
+    emit(result | counts | {"best_epoch": best} | scores, rows, as_json=as_json)
 
 
 def _print_choices(choices: list[Choice], as_json: bool) -> None:

@@ -15,6 +15,7 @@ from harmonium.reproduce.outcome import Outcome
 from harmonium.reproduce.plan import FIRST_WEIGHTS, Plan
 from harmonium.reproduce.scores import Score, mean_accuracy
 from harmonium.reproduce.scratch import N_FILTERS, N_SAMPLES
+from harmonium.training.reports import kept_record
 
 _MINUS = "\N{MINUS SIGN}"
 _FRAMEWORKS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -26,7 +27,7 @@ _FRAMEWORKS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 def make_results(outcome: Outcome, made_by: str) -> dict[str, Any]:
     """The content of ``results.json``. Accuracies are fractions, means over the seeds."""
     trained, found = outcome.scratch, outcome.evaluation
-    last = trained.result.history[-1]
+    kept = kept_record(trained.result.history)
     return {
         "data": outcome.digits.dataset.name,
         "n_train": len(outcome.digits.X),
@@ -41,7 +42,9 @@ def make_results(outcome: Outcome, made_by: str) -> dict[str, Any]:
             "test_log_likelihood": found.log_likelihood.as_dict(),
             "test_pseudo_log_likelihood": found.pseudo_log_likelihood,
             "test_reconstruction_error": found.reconstruction_error,
-            "train_pseudo_log_likelihood": None if last.train is None else last.train.pseudo_log_likelihood,
+            "train_pseudo_log_likelihood": None
+            if kept is None or kept.train is None
+            else kept.train.pseudo_log_likelihood,
             "log_z": found.log_z.as_dict(),
             "samples_per_second": trained.samples_per_second,
             "seconds": trained.seconds,

@@ -16,12 +16,10 @@ import scipy.sparse
 import sklearn
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from harmonium.inputs import check_weights
+from harmonium.inputs import check_weights, rounding_of
 
 # Numbers that are dense at one time.
 _CELLS = 2**20
-# How far rounding may carry a scaled value past 0 or 1: units in the last place of single precision.
-_OVERSHOOT = 4 * float(np.finfo(np.float32).eps)
 # Frames of these packages are not where a user called from.
 _PACKAGES = tuple(f"{Path(str(file)).parent}{os.sep}" for file in (__file__, sklearn.__file__, joblib.__file__))
 
@@ -69,7 +67,8 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool =
     low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # which pass over NaN
     if not (low < 0 or high > 1):
         return X
-    if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
+    rounding = rounding_of(X.dtype)
+    if low < -rounding or high > 1 + rounding:
         if is_sparse and values.size < X.shape[0] * X.shape[1]:
             low, high = np.fmin(low, 0), np.fmax(high, 0)
         warn(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -60,6 +60,17 @@ def read_reports(history: Iterable[Any]) -> list[Report]:
         )
         for record in history
     ]
+
+
+def kept_record(history: Sequence[Any]) -> Any | None:
+    """The record of the machine that a finished run has kept, out of its records, as `read_reports` takes them.
+
+    That of `best_epoch` where held-out data steer, the last one elsewhere; None where no machine surpassed that which
+    the run began with, and where there are no records.
+    """
+    best = _field(history[-1], "best_epoch") if history else None
+    kept = history[-1:] if best is None else [x for x in history if _field(x, "epoch") == best]
+    return kept[-1] if kept else None
 
 
 def _field(record: Any, name: str) -> Any:

@@ -18,6 +18,7 @@ from harmonium.random import Key, as_seed
 from harmonium.rbm import RBM
 from harmonium.training.alarms import kind_of
 from harmonium.training.config import Config
+from harmonium.training.reports import kept_record
 from harmonium.training.trainer import EpochRecord, TrainingRun
 
 
@@ -44,9 +45,11 @@ class TrainingResult:
     def __repr__(self) -> str:
         words = [repr(self.rbm), f"method={self.config.method!r}", f"{len(self.history)} records"]
         if self.history:
-            last = self.history[-1]
-            words.append(f"epoch {last.epoch}")
-            for name, scores in (("train", last.train), ("valid", last.valid)):
+            last, kept = self.history[-1], kept_record(self.history)
+            words.append(
+                f"epoch {last.epoch}" if last.best_epoch is None else f"epoch {last.best_epoch} of {last.epoch}"
+            )
+            for name, scores in (("train", kept.train), ("valid", kept.valid)) if kept is not None else ():
                 if scores is None:
                     continue
                 kind, score = "log-likelihood", scores.log_likelihood
