@@ -60,9 +60,9 @@ def stack():
 
 def constant_means():
     """What `log_partition` makes for machines that are hard to anneal, and seldom needs."""
-    biases = constant_means_path(SMALL, (np.full(70, 0.4), np.full(9, 0.6)), harmonium.Key(1))
-    path = Path(SMALL, biases)
-    return biases, path.run(path.start(50, harmonium.Key(2)), np.linspace(0, 1, 5), harmonium.Key(3)).log_w
+    bias_path = constant_means_path(SMALL, (np.full(70, 0.4), np.full(9, 0.6)), harmonium.Key(1))
+    path = Path(SMALL, bias_path)
+    return bias_path, path.run(path.start(50, harmonium.Key(2)), np.linspace(0, 1, 5), harmonium.Key(3)).log_w
 
 
 def watched(method, **options):

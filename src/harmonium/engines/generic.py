@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines.engine import Beta, Engine, FloatArray, Offset, Phase, States
+from harmonium.engines.engine import Beta, Engine, FloatArray, Offset, Phase, Reals, States
 from harmonium.random import Key
 
 Float32Array = npt.NDArray[np.float32]
@@ -24,6 +24,13 @@ def visible_biases(engine: Engine) -> Float32Array:
     """b as the engine holds it, shape (n_visible,), NumPy, without a copy of W."""
     biases: Float32Array = engine.to_numpy(engine.logits_v(_nothing(engine, 1)))[0]
     return biases
+
+
+def free_energy(
+    engine: Engine, v: States | Reals, logits: Reals, b: FloatArray | None = None
+) -> npt.NDArray[np.float64]:
+    """F(v) in nats, shape (rows,), from `logits`, which are Wv + c; with other visible biases, if `b` is given."""
+    return -engine.dot(v, visible_biases(engine) if b is None else b) - engine.softplus_sum(logits)
 
 
 def _nothing(engine: Engine, n: int) -> States:

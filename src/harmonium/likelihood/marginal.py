@@ -22,9 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harmonium.engines import make_engine
+from harmonium.engines import generic, make_engine
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
-from harmonium.engines.generic import independent_v
 from harmonium.inputs import check_count, check_matrix, missing_entries
 from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
 from harmonium.likelihood.progress import Progress
@@ -57,9 +56,9 @@ class Marginals(NamedTuple):
 def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> Float64Array:
     """F(v) for each row of `X`, shape (n_samples,): log p(v) = -F(v) - log Z. `X` may hold grey levels."""
     X = check_matrix(X, n_columns=rbm.n_visible)
-    engine_, b = make_engine(rbm, engine), rbm.b.astype(np.float32)
+    engine_ = make_engine(rbm, engine)
     chunks = (engine_.visible(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
-    return np.concatenate([-engine_.dot(v, b) - engine_.softplus_sum(engine_.logits_h(v)) for v in chunks])
+    return np.concatenate([generic.free_energy(engine_, v, engine_.logits_h(v)) for v in chunks])
 
 
 def marginal_free_energy(
@@ -175,7 +174,7 @@ def _anneal(
     where = weights.encode(np.repeat(missing, chains, axis=0).astype(np.uint8))
     nothing = weights.encode(np.zeros((n, rbm.n_visible), np.uint8))
     b = rbm.b.astype(np.float32)
-    states = weights.overwrite(nothing, where, independent_v(weights, n, key.on(START), 0.0, b))
+    states = weights.overwrite(nothing, where, generic.independent_v(weights, n, key.on(START), 0.0, b))
     betas, log_w = np.linspace(0, 1, temperatures, dtype=np.float32), np.zeros(n)
     for k, (beta, after) in enumerate(pairwise(betas)):
         pulls = weights.logits_h(states)

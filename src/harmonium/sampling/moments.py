@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, Phase, Reals, States, make_engine
+from harmonium.engines.generic import free_energy
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.likelihood.equilibrium_check import leading_directions, spread_out
 from harmonium.likelihood.exact import exact_statistics, is_quick
@@ -141,14 +142,12 @@ class Watch:
     """
 
     def __init__(self, rbm: RBM) -> None:
-        self._b = rbm.b.astype(np.float32)
         self._directions = leading_directions(rbm)[:_DIRECTIONS].astype(np.float32)
         self.n_features = 1 + len(self._directions)
 
     def features(self, engine: Engine, v: States, logits: Reals) -> Float64Array:
         """F(v) in nats and d'v for each direction d, shape (n_features, chains); `logits` are Wv + c."""
-        free_energy = -engine.dot(v, self._b) - engine.softplus_sum(logits)
-        return np.stack([free_energy, *(engine.dot(v, d) for d in self._directions)])
+        return np.stack([free_energy(engine, v, logits), *(engine.dot(v, d) for d in self._directions)])
 
 
 def walk(

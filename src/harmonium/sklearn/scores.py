@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from harmonium.datasets import binarize
+from harmonium.engines.generic import free_energy
 from harmonium.inputs import check_weights, missing_entries
 from harmonium.likelihood import marginal_free_energy
 from harmonium.likelihood.observed import observed_pseudo_log_likelihood
@@ -40,7 +41,7 @@ class Scores(Fitted):
         """
         check_is_fitted(self)
         X, one = self._rows(v, allow_nan=True)
-        engine, b = self._engine(), np.asarray(self.intercept_visible_, np.float32)
+        engine = self._engine()
         energy = np.empty(X.shape[0])
         for rows, chunk in dense_chunks(X):
             if missing_entries(chunk) is not None:
@@ -48,7 +49,7 @@ class Scores(Fitted):
                 energy[rows] = marginal_free_energy(self.rbm_, chunk, seed=key, engine=self.engine)
                 continue
             states = engine.visible(chunk)
-            energy[rows] = -engine.dot(states, b) - engine.softplus_sum(engine.logits_h(states))
+            energy[rows] = free_energy(engine, states, engine.logits_h(states))
         return only(energy, one)
 
     def score_samples(self, X: Any) -> Float64Array:

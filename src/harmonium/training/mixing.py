@@ -17,6 +17,7 @@ import numpy.typing as npt
 from harmonium.engines import Engine, Phase, Reals
 from harmonium.engines.arithmetic import matmul
 from harmonium.engines.engine import FloatArray
+from harmonium.engines.generic import free_energy
 from harmonium.inputs import is_binary
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -120,7 +121,7 @@ class ChainWindow:
             self._axes = leading_pairs(rbm.W, self._key)[0][:, :_DIRECTIONS].astype(np.float32)
         few = np.arange(min(WATCHED, len(logits)))
         v, logits = engine.take(negative.v, few), engine.take(logits, few)
-        minus_f = engine.dot(v, self._b) + engine.softplus_sum(logits)
+        minus_f = -free_energy(engine, v, logits, self._b)
         observation = np.column_stack([minus_f, matmul(engine.to_numpy(logits), self._axes)]).astype(np.float32)
         if self._observations and self._observations[0].shape != observation.shape:
             self._observations.clear()
@@ -135,7 +136,7 @@ class ChainWindow:
         means = not is_binary(states)
         # E[v|h] is no state; but b'E[v|h] and the activations of a state that was drawn from it have the right means.
         logits = logits if means else engine.logits_h(v)
-        F = -engine.dot(v, rbm.b.astype(np.float32)) - engine.softplus_sum(logits)
+        F = free_energy(engine, v, logits, rbm.b.astype(np.float32))
         tau, ess, worst = self._mixing()
         total, times = self._swaps
         swaps = total[times > 0] / times[times > 0]

@@ -19,6 +19,7 @@ from harmonium.datasets import binarize
 from harmonium.engines import Engine, Reals
 from harmonium.engines.arithmetic import softplus
 from harmonium.engines.engine import FloatArray
+from harmonium.engines.generic import free_energy
 from harmonium.inputs import is_binary, missing_entries
 from harmonium.likelihood import Estimate, marginal_free_energy
 from harmonium.likelihood.annealed import Path, linear_path, log_mean
@@ -147,7 +148,7 @@ class Subset:
                 engine=engine.name,
             )
         else:
-            minus_f = engine.dot(engine.visible(self.X), rbm.b.astype(np.float32)) + engine.softplus_sum(logits)
+            minus_f = -free_energy(engine, engine.visible(self.X), logits)
             mean_v = engine.to_numpy(engine.mean(engine.logits_v(engine.bernoulli(logits, key))))
             error = float(np.mean((self.X - mean_v) ** 2, dtype=np.float64))
         mean = float(minus_f.mean())
