@@ -16,7 +16,7 @@ import pytest
 import harmonium
 import harmonium.keras as hk
 from harmonium.deep import Stack
-from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.errors import DataWarning, InvalidData, InvalidParameter
 from harmonium.keras import equations
 from harmonium.keras import model as model_module
 
@@ -697,13 +697,16 @@ def test_overshoot_of_a_few_units_in_the_last_place_is_taken_as_one(machine):
 
 
 def test_blank_images_are_warned_of():
-    model = hk.RBM(4)
+    """In the words of `harmonium.train`, under every convention."""
+    model, grey = hk.RBM(4), hk.RBM(4, binarize="sample")
     model.compile(optimizer="sgd")
     for use in (model.adapt, lambda X: model.fit(X, verbose=0)):
-        with pytest.warns(UserWarning, match=r"Every row is empty once it is thresholded at 0.5.*0.0039.*once"):
+        with pytest.warns(DataWarning, match=r"Every row is empty once it is thresholded at 0.5.* is 0.4\."):
+            use(0.4 * BARS)
+    for use in (model.adapt, grey.adapt):
+        with pytest.warns(DataWarning, match=r"is 0.00392, as if bytes were divided by 255 twice"):
             use(BARS / 255)
-    grey = hk.RBM(4, binarize="sample")
-    grey.adapt(BARS / 255)  # drawn, these are rare states, not empty ones
+    grey.adapt(0.4 * BARS)
 
 
 @pytest.mark.parametrize("options", [{"loss": "mse"}, {"metrics": ["accuracy"]}, {"weighted_metrics": ["mae"]}])

@@ -88,7 +88,16 @@ def describe_blank(X: npt.NDArray[Any], convention: str) -> str | None:
         empties, and one whose columns all have one value.
     """
     low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)  # which pass over NaN
-    highest = np.fmax.reduce(high)
+    if (faint := describe_faint(float(np.fmax.reduce(high)), convention)) is not None:
+        return faint
+    constant = (low > 0.5) == (high > 0.5) if convention == "threshold" else (low == high) & ((low == 0) | (low == 1))
+    if len(X) > 1 and (constant | np.isnan(low)).all():
+        return "Every column has one value only: there is nothing to learn. Check how the data were made."
+    return None
+
+
+def describe_faint(highest: float, convention: str) -> str | None:
+    """What is wrong with data whose largest value is `highest`, in [0, 1] or NaN, as `describe_blank` says it."""
     if 0 < highest <= _BLANK:
         twice = "as if bytes were divided by 255 twice"
         return f"The largest value is {highest:.3g}, {twice}. Scale the data to [0, 1], once."
@@ -97,9 +106,6 @@ def describe_blank(X: npt.NDArray[Any], convention: str) -> str | None:
             f"Every row is empty once it is thresholded at 0.5: the largest value is {highest:.3g}. "
             'Scale the data to [0, 1], or pass binarize="sample" or "none".'
         )
-    constant = (low > 0.5) == (high > 0.5) if convention == "threshold" else (low == high) & ((low == 0) | (low == 1))
-    if len(X) > 1 and (constant | np.isnan(low)).all():
-        return "Every column has one value only: there is nothing to learn. Check how the data were made."
     return None
 
 

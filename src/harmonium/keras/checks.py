@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.datasets.binarize import describe_faint
+from harmonium.errors import DataWarning, InvalidData, InvalidParameter
 from harmonium.inputs import check_matrix, is_sparse
 
 
@@ -102,20 +103,10 @@ def check_sample_weight(sample_weight: Any) -> None:
         )
 
 
-def warn_if_blank(highest: float) -> None:
-    """Warn where thresholding leaves nothing on, as it does with images that were divided by 255 twice.
-
-    Parameters
-    ----------
-    highest : float
-        The largest value of the data.
-    """
-    if 0 < highest <= 0.5:
-        warnings.warn(
-            f"Every row is empty once it is thresholded at 0.5: the largest value is {highest:.3g}. "
-            "Scale the data to [0, 1], once, or pass binarize='sample'.",
-            stacklevel=4,
-        )
+def warn_if_blank(highest: float, convention: str) -> None:
+    """Warn where nothing can be learnt from data whose largest value is `highest`."""
+    if (blank := describe_faint(highest, convention)) is not None:
+        warnings.warn(blank, DataWarning, stacklevel=4)
 
 
 def _checked(batches: Iterator[Any], n_visible: int | None, name: str) -> Iterator[Any]:

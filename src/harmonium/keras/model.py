@@ -140,9 +140,8 @@ class RBM(CheckedModel):
         self.b = self._add("b", (m,), weights.sum(axis=0) / 2 if self.centered else 0.0)
         self.c = self._add("c", (n,), weights.sum(axis=1) / 2 if self.centered else 0.0)
         self.chain_states: Any = None
-        if self.chains is None:
-            self.chains = self._choices(1, m).n_chains
         if self.method == "pcd":
+            self.chains = self._choices(1, m).n_chains if self.chains is None else self.chains
             first_chains = key.derive("first chains").uniform(self.chains, n) < 0.5
             # Each replica adds its rows to zeros elsewhere, so that the sum is the whole, everywhere.
             self.chain_states = self._add("chains", (self.chains, n), first_chains, trainable=False, aggregation="sum")
@@ -356,8 +355,7 @@ class RBM(CheckedModel):
         return Config(self.n_hidden, method=self.method).for_data(n_samples, n_visible)
 
     def _see(self, n_samples: int, n_visible: int, highest: float) -> None:
-        if self.binarize == "threshold":
-            checks.warn_if_blank(highest)
+        checks.warn_if_blank(highest, self.binarize)
         if self.weight_decay is None:
             self.weight_decay = self._choices(n_samples, n_visible).decay
 
