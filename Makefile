@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-keras test-sets faults mutants sanitize lint bench clean
+.PHONY: demo test test-keras test-sets faults mutants sanitize lint docs bench clean
 
 demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
@@ -49,6 +49,10 @@ lint: .venv/ready  ## style, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/ready  ## the documentation, in docs/_build/html; a warning or a dead link is an error
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check sphinx myst-parser numpydoc furo sphinx-copybutton
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+
 bench: .venv/ready  ## speed beside the BLAS floor, in one run
 	$(BIN)/harmonium bench
 
@@ -58,4 +62,4 @@ bench: .venv/ready  ## speed beside the BLAS floor, in one run
 	touch $@
 
 clean:
-	rm -rf .venv build demo
+	rm -rf .venv build demo docs/_build docs/api/generated

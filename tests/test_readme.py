@@ -1,30 +1,28 @@
-"""The README's Python prints what the README says, and its shell commands exist."""
+"""The README's Python and shell print what the README says, and its other commands exist."""
 
 import re
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from pages import ROOT, run
 from typer.main import get_command
 
 from harmonium.cli import app
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def block(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+LINES = [line for line in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)[1].splitlines() if line]
 
 
-def test_the_python_prints_what_is_shown():
-    (code,), (expected,) = block("python"), block("text")
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout == expected
+def test_what_is_run_prints_what_is_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = list(run(ROOT / "README.md"))
+    assert len(shown) == 2
+    assert [text for _, text, _ in shown] == [printed for _, _, printed in shown]
 
 
-@pytest.mark.parametrize("line", [line for line in block("sh")[1].splitlines() if line])
+@pytest.mark.parametrize("line", LINES)
 def test_shell_lines_name_commands_and_options_that_exist(line):
     program, name, *arguments = shlex.split(line, comments=True)
     assert program == "harmonium"

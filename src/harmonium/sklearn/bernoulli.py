@@ -98,7 +98,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         Hidden states of the persistent chains, 0 or 1; of shape (0, n_components) under ``method="cd"``.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen during `fit`; defined only where all of them are strings.
 
     See Also

@@ -30,7 +30,7 @@ _LARGEST = math.log(np.finfo(np.float64).max)
 def bengio_delalleau(rbm: RBM, k: int = 1) -> float:
     """2^m (1 - 2^m 2^n s(-alpha)^m s(-beta)^n)^k, with s(.) the logistic function.
 
-    alpha = max_j (sum_i |w_ij| + |b_j|) and beta = max_i (sum_j |w_ij| + |c_i|).
+    ``alpha = max_j (sum_i |w_ij| + |b_j|)`` and ``beta = max_i (sum_j |w_ij| + |c_i|)``.
 
     References
     ----------
@@ -48,7 +48,7 @@ def fischer_igel(rbm: RBM, k: int = 1, *, distance: float = 1.0) -> float:
     """TV(q, p) (1 - exp(-(m + n) Delta))^k, with Delta the largest absolute logit that any unit can have.
 
     That is the largest change of the energy by one unit: the maximum over units of
-    |sum_i max(w_ij, 0) + b_j|, |sum_i min(w_ij, 0) + b_j| and the same for the hidden layer.
+    ``|sum_i max(w_ij, 0) + b_j|``, ``|sum_i min(w_ij, 0) + b_j|`` and the same for the hidden layer.
 
     References
     ----------
@@ -81,7 +81,7 @@ def dobrushin(rbm: RBM, k: int = 1, *, distance: float = 1.0) -> float:
 def path_coupling(rbm: RBM, k: int = 1, *, distance: float = 1.0, use_biases: bool = True) -> float:
     """TV(q, p) 1'(D_v D_h)^k 1: the expected number of units in which two coupled chains differ after k sweeps.
 
-    With ``use_biases=False`` both matrices are D = tanh(|W| / 4): TV(q, p) 1'(D'D)^k 1.
+    With ``use_biases=False`` both matrices are ``D = tanh(|W| / 4)``: TV(q, p) 1'(D'D)^k 1.
 
     References
     ----------

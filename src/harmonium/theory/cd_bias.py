@@ -104,7 +104,7 @@ def worst_cd_bias(rbm: RBM, k: int = 1, *, max_units: int = 16) -> Statistics:
     Notes
     -----
     The bias is linear in the law q of the data, so its extremes lie at data sets of one point: for each statistic s,
-    the largest of |T^k s - E_p[s]| over the states v.
+    the largest of ``|T^k s - E_p[s]|`` over the states v.
     """
     k = check_count(k, "k")
     check_reach(rbm, max_units)

@@ -69,7 +69,7 @@ def influence(rbm: RBM, layer: str, *, use_biases: bool = True) -> Float64Array:
     layer : {"hidden", "visible"}
         The layer that is influenced.
     use_biases : bool
-        Whether to use that a unit's logit stays within its range. Otherwise D_ij = tanh(|w_ij| / 4), the largest value
+        Whether to use that a unit's logit stays within its range. Otherwise ``D_ij = tanh(|w_ij| / 4)``, the largest
         of s(a + w_ij) - s(a) over all a, reached at a = -w_ij / 2.
 
     Returns
@@ -98,13 +98,13 @@ def contraction_rate(rbm: RBM, *, use_biases: bool = True) -> float:
     Returns
     -------
     float
-        The smallest of ||D_v||_2 ||D_h||_2, ||D_v D_h||_1 and ||D_v D_h||_inf. From one upwards it certifies nothing.
+        The smallest of ``||D_v||_2 ||D_h||_2``, ``||D_v D_h||_1`` and ``||D_v D_h||_inf``. From one upwards it certifies nothing.
         The first is taken from above, by iteration.
 
     Notes
     -----
-    Without biases D_v = D_h', so that rho <= sigma_max(D)**2: below one if, for example, ||W||_1 ||W||_inf < 16 or the
-    largest singular value of |W| is below 4.
+    Without biases D_v = D_h', so that rho <= sigma_max(D)**2: below one if, for example, ``||W||_1 ||W||_inf < 16`` or
+    the largest singular value of ``|W|`` is below 4.
     """
     if rbm.n_hidden == 0:
         return 0.0

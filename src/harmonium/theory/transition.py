@@ -74,7 +74,7 @@ class Transition:
         return -1 / log_lambda if log_lambda < 0 else float("inf")
 
     def distances(self, sweeps: int) -> Float64Array:
-        """TV(T^k(x, .), p) for every start x, shape (S,): half the sum of |T^k - p| along each row."""
+        """TV(T^k(x, .), p) for every start x, shape (S,): half the sum of ``|T^k - p|`` along each row."""
         power = np.linalg.matrix_power(self.matrix, check_count(sweeps, "sweeps", minimum=0))
         distances: Float64Array = np.abs(power - self.p).sum(axis=1) / 2
         return distances
