@@ -1,7 +1,6 @@
 """How Sphinx builds the documentation: `make docs`."""
 
 import importlib
-import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,7 +54,6 @@ class Help(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         from typer.main import get_command
-        from typer.testing import CliRunner
 
         from harmonium.cli import app
 

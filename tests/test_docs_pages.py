@@ -1,7 +1,5 @@
 """Every block of every page runs, and prints what the page shows. (Those about Keras: tests/keras/test_pages.py.)"""
 
-import re
-
 import pytest
 from pages import ROOT, run
 

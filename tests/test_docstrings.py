@@ -13,7 +13,19 @@ MODULES = sorted(
     for path in (SOURCE / "harmonium").rglob("*.py")
     if ">>> " in path.read_text(encoding="utf-8") and path.parent.name != "keras" and path.name != "onnx.py"
 )
-PACKAGES = "", "datasets", "engines", "io", "likelihood", "report", "reproduce", "sampling", "sklearn", "theory", "training"
+PACKAGES = (
+    "",
+    "datasets",
+    "engines",
+    "io",
+    "likelihood",
+    "report",
+    "reproduce",
+    "sampling",
+    "sklearn",
+    "theory",
+    "training",
+)
 REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
 # Submodules, constants and a type: nothing that autosummary has a page for.
 NOT_LISTED = {"datasets", "errors", "theory", "CONVENTIONS", "ENGINES", "States", "PLANS"}

@@ -98,8 +98,8 @@ def contraction_rate(rbm: RBM, *, use_biases: bool = True) -> float:
     Returns
     -------
     float
-        The smallest of ``||D_v||_2 ||D_h||_2``, ``||D_v D_h||_1`` and ``||D_v D_h||_inf``. From one upwards it certifies nothing.
-        The first is taken from above, by iteration.
+        The smallest of ``||D_v||_2 ||D_h||_2``, ``||D_v D_h||_1`` and ``||D_v D_h||_inf``. From one upwards it
+        certifies nothing. The first is taken from above, by iteration.
 
     Notes
     -----
