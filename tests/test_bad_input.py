@@ -139,7 +139,6 @@ PARAMETERS = {
     "binarize": NOT_CHOICES,
     "engine": NOT_CHOICES,
     "seed": NOT_SEEDS,
-    "speed": (1,),
 }
 
 

@@ -20,7 +20,7 @@ def test_threshold_is_strictly_above_one_half():
 
 def test_sample_is_on_exactly_where_the_noise_is_below_the_value():
     key = Key(3, stream=2, step=5)
-    u = key.uniform(4, 7)
+    u = key.derive_for_rows("binarize").uniform(4, 7)
     tiny = 2.0**-40
     np.testing.assert_array_equal(binarize(u + tiny, "sample", key), np.ones((4, 7)))
     np.testing.assert_array_equal(binarize(u, "sample", key), np.zeros((4, 7)))
@@ -33,7 +33,7 @@ def test_sample_in_blocks_is_the_sample_of_the_whole(monkeypatch):
     module = importlib.import_module("harmonium.datasets.binarize")
     X = np.random.default_rng(0).random((23, 6)).astype(np.float32)
     key = Key(1, row=4)
-    expected = key.uniform(23, 6) < X
+    expected = key.derive_for_rows("binarize").uniform(23, 6) < X
     for block in (1, 6, 13, 60, 10**6):
         monkeypatch.setattr(module, "_BLOCK", block)
         np.testing.assert_array_equal(binarize(X, "sample", key), expected)

@@ -145,7 +145,8 @@ def planted_modes():
 def test_tempering_weighs_modes_that_gibbs_sampling_never_joins(engine, temperatures):
     """N independent samples: 6 binomial standard deviations (false alarms 2e-9) are 0.14; Gibbs is off by 0.2 or more.
 
-    Gibbs chains that start in a mode leave it in 500 sweeps with probability below 1 %, all N of them together 4 times.
+    Gibbs chains that start in a mode leave it in 500 sweeps with probability below 1 %, all N of them together 4 times;
+    half of those that choose their starts are fair coins, of which half are in the upper mode.
     """
     weight, leaving = planted_modes()
     assert 0.65 < weight < 0.75
@@ -155,7 +156,7 @@ def test_tempering_weighs_modes_that_gibbs_sampling_never_joins(engine, temperat
     assert abs((found.samples.sum(axis=1) > 5).mean() - weight) < 6 * error
     assert found.round_trips > N
     start = np.tile([[0], [1]], (N // 2, 10))
-    for states, stuck in ((start, 0.5), (start[::2], 0.0), (None, 0.0)):
+    for states, stuck in ((start, 0.5), (start[::2], 0.0), (None, 0.25)):
         gibbs = sample(RBM(*PLANTED), N if states is None else None, start=states, sweeps=500, seed=1, engine=engine)
         share = (gibbs.sum(axis=1) > 5).mean()
         assert abs(share - stuck) < 0.05
