@@ -1,4 +1,4 @@
-"""Held-out data at the helm: which machine is kept, when weights are held tighter, and when it is enough.
+"""What held-out data decide: which machine is kept, when weights are held tighter, and when it is enough.
 
 A run overfits when held-out data score worse than at their best while training data score better than then; where both
 fall, it is the noise of learning, which the falling rate takes out. The best machine, the one before the first step
