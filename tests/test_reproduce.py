@@ -100,7 +100,7 @@ def test_the_plans_are_those_of_the_seeds(plan):
         # What Keras and the engines have in common, so that the features can be put side by side.
         common = (config.method, config.schedule, config.optimizer, config.centered, config.data_moments)
         assert common == ("cd", "linear", "sgd", False, False)
-        assert (config.l1, config.max_norm, config.sparsity_cost, config.clip, config.patience) == (0, 0, 0, 0, 0)
+        assert (config.l1, config.max_norm, config.sparsity_cost, config.clip) == (0, 0, 0, 0)
 
 
 def test_a_seed_reaches_every_machine_and_the_layers_differ():

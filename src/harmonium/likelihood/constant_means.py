@@ -107,8 +107,19 @@ def _sweep(
 
 def _smooth(betas: Float64Array, inner: list[Float64Array]) -> Float64Array:
     """The rows of all knots, on a polynomial that keeps the first and ends in 0; `inner` lacks the last."""
-    chord = (1 - betas[:, None]) * inner[0]
-    terms = (betas * (1 - betas))[:, None] * betas[:, None] ** np.arange(_TERMS)
-    fit = matmul(np.linalg.pinv(terms[1:-1]), np.stack(inner[1:]) - chord[1:-1])
-    smooth: Float64Array = chord + matmul(terms, fit)
+    smooth = (1 - betas[:, None]) * inner[0]
+    inside = betas[1:-1, None]
+    basis = _orthonormal(inside * (1 - inside) * inside ** np.arange(_TERMS))
+    smooth[1:-1] += matmul(basis, matmul(basis.T, np.stack(inner[1:]) - smooth[1:-1]))
     return smooth
+
+
+def _orthonormal(columns: Float64Array) -> Float64Array:
+    """An orthonormal basis of the span of independent columns, by Gram and Schmidt: LAPACK's bits vary."""
+    basis = columns.copy()
+    for k in range(basis.shape[1]):
+        for _ in range(2):  # once more takes off what rounding has left
+            for j in range(k):
+                basis[:, k] -= (basis[:, j] * basis[:, k]).sum() * basis[:, j]
+        basis[:, k] /= np.sqrt((basis[:, k] ** 2).sum())
+    return basis

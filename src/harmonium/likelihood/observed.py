@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from harmonium.engines.arithmetic import exp, log, matmul, softplus
 from harmonium.inputs import check_count, check_matrix
 from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks
 from harmonium.likelihood.pseudo import pseudo_log_likelihood
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, all_states, softplus
+from harmonium.rbm import RBM, all_states
 from harmonium.sampling.conditional import complete
 
 _MOST_HIDDEN, _MOST_MISSING = 16, 4  # that are enumerated
@@ -87,12 +88,12 @@ def _total(log_odds: Float64Array, missing: BoolArray) -> Float64Array:
 
 def _log_odds(rbm: RBM, v: Float64Array) -> tuple[Float64Array, Float64Array]:
     """F(v) - F(v with unit j flipped) for complete rows, shape (rows, n_visible), and -F(v)."""
-    flip, logits = 1 - 2 * v, v @ rbm.W.T + rbm.c
+    flip, logits = 1 - 2 * v, matmul(v, rbm.W.T) + rbm.c
     before = softplus(logits).sum(axis=1)
     log_odds = flip * rbm.b
     for j in range(rbm.n_visible):
         log_odds[:, j] += softplus(logits + flip[:, j : j + 1] * rbm.W[:, j]).sum(axis=1) - before
-    return log_odds, v @ rbm.b + before
+    return log_odds, matmul(v, rbm.b) + before
 
 
 def _over_hidden(rbm: RBM, v: Float64Array, missing: BoolArray) -> Float64Array:
@@ -102,11 +103,11 @@ def _over_hidden(rbm: RBM, v: Float64Array, missing: BoolArray) -> Float64Array:
     for start in range(0, 2**n, _STATES):
         numbers = np.arange(start, min(start + _STATES, 2**n))
         h = ((numbers[:, None] >> np.arange(n)) & 1).astype(np.float64)
-        a = h @ rbm.W + rbm.b
-        log_p = h @ rbm.c + v @ a.T + missing @ softplus(a).T
+        a = matmul(h, rbm.W) + rbm.b
+        log_p = matmul(h, rbm.c) + matmul(v, a.T) + matmul(missing, softplus(a).T)
         before, highest = highest, np.maximum(highest, log_p.max(axis=1, keepdims=True))
-        p, shrink, steep = np.exp(log_p - highest), np.exp(before - highest), np.clip(a, -_STEEP, _STEEP)
+        p, shrink, steep = exp(log_p - highest), exp(before - highest), np.clip(a, -_STEEP, _STEEP)
         total = shrink * total + p.sum(axis=1, keepdims=True)
-        on, off = shrink * on + p @ np.exp(steep), shrink * off + p @ np.exp(-steep)
-    log_odds: Float64Array = np.log(np.where(v > 0, off, on) / total)
+        on, off = shrink * on + matmul(p, exp(steep)), shrink * off + matmul(p, exp(-steep))
+    log_odds: Float64Array = log(np.where(v > 0, off, on) / total)
     return log_odds
