@@ -109,7 +109,8 @@ def _smooth(betas: Float64Array, inner: list[Float64Array]) -> Float64Array:
     """The rows of all knots, on a polynomial that keeps the first and ends in 0; `inner` lacks the last."""
     smooth = (1 - betas[:, None]) * inner[0]
     inside = betas[1:-1, None]
-    basis = _orthonormal(inside * (1 - inside) * inside ** np.arange(_TERMS))
+    # Powers as products, by vander: those of pow() are the processor's.
+    basis = _orthonormal(inside * (1 - inside) * np.vander(betas[1:-1], _TERMS, increasing=True))
     smooth[1:-1] += matmul(basis, matmul(basis.T, np.stack(inner[1:]) - smooth[1:-1]))
     return smooth
 
