@@ -40,6 +40,10 @@ class EngineUnavailable(HarmoniumError, ImportError):
     """An engine cannot run on this installation."""
 
 
+class OutOfMemory(HarmoniumError, MemoryError):
+    """A device has too little memory for what was asked for."""
+
+
 class MissingExtra(HarmoniumError, ImportError):
     """An optional dependency is not installed; the message gives the install command."""
 

@@ -16,7 +16,7 @@ from harmonium.cli.errors import options_named
 from harmonium.cli.output import complain
 from harmonium.datasets import Dataset
 from harmonium.datasets.files import read_rows
-from harmonium.engines import ENGINES
+from harmonium.engines import NAMES
 from harmonium.errors import DataUnavailable
 from harmonium.inputs import check_matrix
 
@@ -67,7 +67,7 @@ Binarize = Annotated[
         help="What grey levels become: on above 0.5, drawn with that probability, or left as they are.",
     ),
 ]
-Engine = Annotated[str, typer.Option(metavar="|".join(ENGINES), help="Where the numbers are computed.")]
+Engine = Annotated[str, typer.Option(metavar="|".join(NAMES), help="Where the numbers are computed.")]
 Seed = Annotated[int, integer("Fixes all noise.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from harmonium.engines.engine import Engine, Offsets, Phase, Rates, Reals, States, Velocity
 from harmonium.engines.numpy import NumpyEngine
-from harmonium.errors import InvalidParameter
+from harmonium.errors import EngineUnavailable, InvalidParameter
 from harmonium.inputs import check_choice
 from harmonium.rbm import RBM
 
@@ -18,11 +18,14 @@ except ImportError as error:  # the NumPy engine works without the compiled exte
     NativeEngine = missing_engine("native", error)  # type: ignore[misc, assignment]
 
 ENGINES: dict[str, type[Engine]] = {"native": NativeEngine, "numpy": NumpyEngine}
+TORCH = "torch"  # is found by `find_engine`, as PyTorch takes seconds to load
+NAMES = (*ENGINES, TORCH)
 
 _LARGEST = 1e38  # log-odds; those of an engine are float32
 
 __all__ = [
     "ENGINES",
+    "NAMES",
     "Engine",
     "NativeEngine",
     "NumpyEngine",
@@ -32,8 +35,50 @@ __all__ = [
     "Reals",
     "States",
     "Velocity",
+    "find_engine",
     "make_engine",
+    "on_device",
 ]
+
+
+def find_engine(name: str) -> type[Engine]:
+    """The engine called `name`: one of `NAMES`, or "torch:" and a device.
+
+    Raises
+    ------
+    InvalidParameter
+        There is no engine, or no device, of that name.
+    EngineUnavailable
+        There is one of that name, but it does not run on this installation.
+    """
+    family, _, device = name.partition(":") if isinstance(name, str) else (name, "", "")
+    if family != TORCH or family in ENGINES:
+        return ENGINES[check_choice(name, "engine", (*ENGINES, TORCH))]
+    try:
+        from harmonium.engines.torch import torch_engine
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"The torch engine must have PyTorch. Got: {error}. "
+            'Install it: pip install "harmonium[torch]", or choose engine="native".'
+        ) from None
+    return torch_engine(name, device)
+
+
+def on_device(engine: str, device: str | None) -> str:
+    """The engine of that name on a device, as one name.
+
+    Raises
+    ------
+    InvalidParameter
+        The engine has no devices to choose from.
+    """
+    if device is None:
+        return engine
+    if engine != TORCH:
+        raise InvalidParameter(
+            f'device must go with engine="torch". Got device={device!r} and engine={engine!r}. Pass both, or neither.'
+        )
+    return f"{engine}:{device}"
 
 
 def make_engine(rbm: RBM, name: str = "native", velocity: Velocity | None = None) -> Engine:
@@ -56,4 +101,4 @@ def make_engine(rbm: RBM, name: str = "native", velocity: Velocity | None = None
                 f"W, b and c must add up to log-odds of at most {_LARGEST:g}, as engines compute in float32. Got "
                 f"{largest:.3g}. Scale the machine down; beyond 1000 it makes no difference to any probability."
             )
-    return ENGINES[check_choice(name, "engine", tuple(ENGINES))](rbm, velocity)
+    return find_engine(name)(rbm, velocity)

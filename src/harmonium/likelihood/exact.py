@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import ENGINES
+from harmonium.engines import find_engine
 from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul
 from harmonium.errors import OutOfReach
-from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.inputs import check_count, check_matrix
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics, all_states
 from harmonium.reprs import short_repr
@@ -258,7 +258,7 @@ class _Walk:
 
     def block_masses(self, engine: str, progress: Progress | None = None) -> Float64Array:
         """The log of each block's sum of exp(-F(h)), shape (n_blocks,)."""
-        log_block = ENGINES[check_choice(engine, "engine", tuple(ENGINES))].log_partition_block
+        log_block = find_engine(engine).log_partition_block
         masses = np.empty(self.n_blocks)
         for i in range(self.n_blocks):
             masses[i] = log_block(self.machine, i * self._block, self._block)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harmonium.engines import ENGINES
+from harmonium.engines import find_engine
 from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
@@ -91,7 +91,7 @@ def log_partition(
     log Z = 2.52 (exact, ok)
     """
     check_choice(method, "method", ("exact", "ais", "auto"))
-    check_choice(engine, "engine", tuple(ENGINES))
+    find_engine(engine)
     check_choice(start, "start", ("auto", "exact", "chains"))
     most_auto = math.inf if max_units is None else max_units
     max_units = check_count(_UNITS if max_units is None else max_units, "max_units", minimum=0)
@@ -117,7 +117,7 @@ def log_partition(
 
 def _sum_exactly(rbm: RBM, engine: str, seconds: float, progress: Progress | None) -> float:
     smaller = _with_smaller_hidden(rbm)
-    log_block, n_states = ENGINES[engine].log_partition_block, 2**smaller.n_hidden
+    log_block, n_states = find_engine(engine).log_partition_block, 2**smaller.n_hidden
     # Short enough to be interrupted, and for engines that hold a block's logits to hold little.
     length = max(1, min(_BLOCK, 2 ** int(math.log2(max(1.0, n_states * _BLOCK_SECONDS / seconds)))))
     blocks = []
@@ -141,7 +141,7 @@ def _measured_seconds(rbm: RBM, engine: str, seconds: float) -> float:
     times = []
     for _ in range(_TRIALS):
         start = time.perf_counter()
-        ENGINES[engine].log_partition_block(smaller, 0, length)
+        find_engine(engine).log_partition_block(smaller, 0, length)
         times.append(time.perf_counter() - start)
     return min(times) * n_states / length
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from harmonium.datasets import CONVENTIONS
-from harmonium.engines import ENGINES
+from harmonium.engines import find_engine
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_number
 from harmonium.random import as_seed
@@ -196,7 +196,7 @@ class Config:
             check_choice(self.last_statistic, "last_statistic", ("sampled", "mean_field"))
         check_choice(self.schedule, "schedule", ("constant", "linear", "cosine"))
         check_choice(self.binarize, "binarize", CONVENTIONS)
-        check_choice(self.engine, "engine", tuple(ENGINES))
+        find_engine(self.engine)
         self._refuse_void()
 
     def _refuse_void(self) -> None:

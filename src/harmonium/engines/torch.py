@@ -1,0 +1,336 @@
+"""The engine for GPUs: plain torch on any of its devices, with the native engine's bits.
+
+`harmonium.engines.torch_arithmetic` says why the bits are the same, and does the computing. States are float16 on a GPU
+of NVIDIA's, whose tensor cores take it, and float32 elsewhere. Before a machine is computed with, one product is held
+against integers; where float16 fails, float32 is used.
+
+What does not stay on the device: gradients that are changed before a step is made along them (`ascend_along`:
+penalties, clipping, Adam, grey levels), whose size is that of W.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from harmonium.engines import torch_arithmetic
+from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
+from harmonium.engines.torch_arithmetic import Machine, Noise, Packed, Side, padded
+from harmonium.errors import EngineUnavailable, InvalidParameter, OutOfMemory
+from harmonium.random import Key
+from harmonium.rbm import RBM, Statistics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Units:
+    """Binary states.
+
+    Attributes
+    ----------
+    x : tensor of shape (rows, padded units)
+        0 and 1; zeros beyond the last unit.
+    n_units : int
+    """
+
+    x: Tensor
+    n_units: int
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class TorchEngine(Engine):
+    """States are `Units`, reals are float32 tensors; see `harmonium.engines.engine.Engine` for the verbs."""
+
+    name = "torch"
+    device = torch.device("cpu")
+    do = torch_arithmetic  # the arithmetic, which another module may do faster
+
+    def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
+        self.n_visible, self.n_hidden = rbm.n_visible, rbm.n_hidden
+        zeros = [np.zeros(x.shape, np.float32) for x in (rbm.W, rbm.b, rbm.c)]
+        dW, db, dc = zeros if velocity is None else velocity
+        states = _state_dtype(self.device)
+        W, b, c = self._fill_W(rbm.W), self._fill(rbm.b), self._fill(rbm.c)
+        nothing = Packed(W, b)
+        self._machine = Machine(
+            self.n_visible,
+            self.n_hidden,
+            *(W, b, c, self._fill_W(dW), self._fill(db), self._fill(dc)),
+            states,
+            nothing,
+            nothing,
+        )
+        self.do.repack(self._machine)
+
+    @property
+    def rbm(self) -> RBM:
+        m = self._machine
+        return RBM(self._crop_W(m.W).T, self._crop(m.b, self.n_visible), self._crop(m.c, self.n_hidden))
+
+    @property
+    def velocity(self) -> Velocity:
+        m = self._machine
+        return Velocity(self._crop_W(m.dW).T, self._crop(m.db, self.n_visible), self._crop(m.dc, self.n_hidden))
+
+    # From NumPy and back
+    def encode(self, X: npt.NDArray[Any]) -> Units:
+        on = self._upload(np.ascontiguousarray(X, np.uint8)) != 0
+        return Units(self.do.as_states(on, self._machine.states), X.shape[1])
+
+    def real(self, X: npt.NDArray[Any]) -> Tensor:
+        return self._upload(np.array(X, np.float32, order="C"))
+
+    def draw(self, p: npt.NDArray[Any], key: Key) -> Units:
+        return Units(self.do.draw(self.real(p), _noise(key), self._machine.states), p.shape[1])
+
+    def decode(self, states: Units) -> npt.NDArray[np.uint8]:
+        return self._download(states.x[:, : states.n_units].to(torch.uint8))
+
+    def to_numpy(self, x: Tensor | Units | npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        if isinstance(x, np.ndarray):
+            return np.asarray(x, np.float32)
+        return self._download((x.x[:, : x.n_units] if isinstance(x, Units) else x).to(torch.float32))
+
+    # Rows
+    def take(self, x: Units | Tensor, rows: npt.NDArray[np.intp]) -> Units | Tensor:
+        index = self._upload(np.asarray(rows, np.int64))
+        return Units(x.x[index], x.n_units) if isinstance(x, Units) else self._reals(x)[index]
+
+    def overwrite(self, x: Units | Tensor, where: Units | BoolArray, values: Units) -> Units | Tensor:
+        mask = where.x if isinstance(where, Units) else self._upload(np.asarray(where, np.uint8))[:, None]
+        if isinstance(x, Units):
+            return Units(torch.where(mask > 0, values.x, x.x), x.n_units)
+        x = self._reals(x)
+        n = x.shape[1]
+        return torch.where((mask if mask.shape[1] == 1 else mask[:, :n]) > 0, values.x[:, :n].to(torch.float32), x)
+
+    # Conditionals
+    def logits_h(self, v: Units | Tensor) -> Tensor:
+        m = self._machine
+        if isinstance(v, Units):
+            return self.do.logits(v.x, m.to_hidden, m.c, m.n_hidden)
+        return self.do.real_product(self._reals(v), m.W[: m.n_visible, : m.n_hidden]) + m.c[: m.n_hidden]
+
+    def logits_v(self, h: Units) -> Tensor:
+        m = self._machine
+        return self.do.logits(h.x, m.to_visible, m.b, m.n_visible)
+
+    def mean(self, logits: Tensor, beta: Beta = 1.0, offset: Offset = None) -> Tensor:
+        return self.do.mean(self._reals(logits), *self._affine(beta, offset))
+
+    def bernoulli(self, logits: Tensor, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Units:
+        logits = self._reals(logits)
+        states = self.do.decide(logits, _noise(key), *self._affine(beta, offset), self._machine.states)
+        return Units(states, logits.shape[1])
+
+    def sample_h(self, v: Units | Tensor, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Units:
+        if not isinstance(v, Units):
+            return self.bernoulli(self.logits_h(v), key, beta, offset)
+        m = self._machine
+        arguments = _noise(key), *self._affine(beta, offset), m.states
+        return Units(self.do.sample(v.x, m.to_hidden, m.c, m.n_hidden, *arguments), m.n_hidden)
+
+    def sample_v(self, h: Units, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Units:
+        m = self._machine
+        arguments = _noise(key), *self._affine(beta, offset), m.states
+        return Units(self.do.sample(h.x, m.to_visible, m.b, m.n_visible, *arguments), m.n_visible)
+
+    # Sums
+    def softplus_sum(self, logits: Tensor, beta: Beta = 1.0, offset: Offset = None) -> npt.NDArray[np.float64]:
+        return self._download(self.do.softplus_sum(self._reals(logits), *self._affine(beta, offset)))
+
+    def dot(self, v: Units | Tensor, x: FloatArray) -> npt.NDArray[np.float64]:
+        if isinstance(v, Units):
+            return self._download(self.do.dot(v.x, self.real(x)))
+        total: npt.NDArray[np.float64] = np.multiply(self.to_numpy(v), x, dtype=np.float64).sum(axis=1)
+        return total
+
+    def column_sums(self, x: Tensor) -> npt.NDArray[np.float64]:
+        return self._download(self.do.column_sums(self._reals(x)))
+
+    def pseudo_log_likelihood(self, v: Units) -> npt.NDArray[np.float64]:
+        return self._download(self.do.pseudo_log_likelihood(self._machine, v.x))
+
+    @classmethod
+    def log_partition_block(cls, rbm: RBM, first: int, count: int) -> float:
+        device = cls.device if cls.device.type != "mps" else torch.device("cpu")
+        W, b, c = (torch.from_numpy(np.array(x, np.float64, order="C")).to(device) for x in (rbm.W, rbm.b, rbm.c))
+        return cls.do.log_partition_block(W, b, c, first, count)
+
+    # Learning
+    def moments(self, phase: Phase) -> Statistics:
+        m, n = self.n_visible, self.n_hidden
+        if isinstance(phase.v, Units):
+            hv, v, h = self.do.moments(self._machine, [self._side(phase)])
+            return Statistics(self._download(hv[:m, :n]).T, self._download(v[:m]), self._download(h[:n]))
+        weights = self._upload(phase.normalised_weights())
+        real, weighted_h = self._reals(phase.v), weights[:, None] * self._reals(phase.mean_h)
+        sums = self.do.real_product(real.T, weighted_h), self.do.real_product(weights[None], real)[0]
+        hv, v = (self._download(x) for x in sums)
+        return Statistics(hv.T, v, self._download(self.do.ordered_sum(weighted_h, 0)))
+
+    def slide(self, mean: Tensor | None, phase: Phase, share: float) -> Tensor:
+        before = None if mean is None else self._reals(mean)
+        return self.do.slide(before, self._reals(phase.mean_h), self._weights(phase)[0], share)
+
+    def replace(self, rbm: RBM) -> None:
+        m = self._machine
+        for x, value in ((m.W, self._fill_W(rbm.W)), (m.b, self._fill(rbm.b)), (m.c, self._fill(rbm.c))):
+            x.copy_(value)
+        self.do.repack(m)
+
+    def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
+        if not (isinstance(positive.v, Units) and isinstance(negative.v, Units)):
+            super().ascend(positive, negative, rates, offsets)
+            return
+        mu, lam = (None, None) if offsets is None else (self._reals(x) for x in offsets)
+        self.do.learn(self._machine, self._side(positive), self._side(negative), *rates, mu, lam)
+
+    def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
+        rbm, velocity = self.rbm, self.velocity
+        learning_rate, momentum, weight_decay = (np.float32(x) for x in rates)
+        W, b, c, dW = (np.array(x, order="C") for x in (rbm.W.T, rbm.b, rbm.c, velocity.W.T))
+        slopes = gradient.hv.T - W * weight_decay, gradient.v, gradient.h
+        for x, speed, slope in zip((W, b, c), (dW, velocity.b, velocity.c), slopes, strict=True):
+            speed *= momentum
+            speed += slope * learning_rate
+            x += speed
+        if offsets is not None:
+            offsets = offsets.in_numpy(self)
+            b -= (dW * offsets.h).sum(axis=1)
+            c -= (offsets.v[:, None] * dW).sum(axis=0)
+        m = self._machine
+        for x, value in ((m.dW, self._fill_W(dW.T)), (m.db, self._fill(velocity.b)), (m.dc, self._fill(velocity.c))):
+            x.copy_(value)
+        self.replace(RBM(W.T, b, c))
+
+    # Between the host and the device, nowhere else
+    def _upload(self, x: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(x).to(self.device)
+
+    @staticmethod
+    def _download(x: Tensor) -> Any:
+        return x.cpu().numpy()
+
+    def _fill(self, x: npt.NDArray[Any]) -> Tensor:
+        out = np.zeros(padded(len(x)), np.float32)
+        out[: len(x)] = x
+        return self._upload(out)
+
+    def _fill_W(self, W: npt.NDArray[Any]) -> Tensor:
+        out = np.zeros((padded(self.n_visible), padded(self.n_hidden)), np.float32)
+        out[: self.n_visible, : self.n_hidden] = W.T
+        return self._upload(out)
+
+    def _crop(self, x: Tensor, n: int) -> FloatArray:
+        return np.array(self._download(x[:n]))
+
+    def _crop_W(self, x: Tensor) -> FloatArray:
+        return np.array(self._download(x[: self.n_visible, : self.n_hidden]))
+
+    def _reals(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
+        return self.real(x) if isinstance(x, np.ndarray) else x
+
+    def _affine(self, beta: Beta, offset: Offset) -> tuple[float | Tensor, Tensor | None]:
+        table = None if offset is None else self.real(np.atleast_2d(offset))
+        return (self.real(beta) if np.ndim(beta) else float(beta)), table  # type: ignore[arg-type]
+
+    def _weights(self, phase: Phase) -> tuple[Tensor, float]:
+        """Of the rows, and the largest of them."""
+        if phase.weights is None:
+            weight = float(np.float32(1) / np.float32(len(phase.mean_h)))
+            return torch.full((len(phase.mean_h),), weight, dtype=torch.float32, device=self.device), weight
+        weights = phase.normalised_weights()
+        return self._upload(weights), float(np.abs(weights).max())
+
+    def _side(self, phase: Phase) -> Side:
+        return Side(phase.v.x, self._reals(phase.mean_h), *self._weights(phase))
+
+
+@functools.cache
+def torch_engine(name: str, device: str = "") -> type[TorchEngine]:
+    """The engine on a device: "cpu", "cuda", "mps", or one of several, as "cuda:1".
+
+    Left out, it is the GPU that torch has, if it is one of NVIDIA's, and otherwise the processor.
+
+    Raises
+    ------
+    InvalidParameter
+        torch has no such kind of device.
+    EngineUnavailable
+        There is none of that kind here.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or not (number.isdecimal() or device == kind):
+        raise InvalidParameter(
+            f'device must be "cpu", "cuda" (or "cuda:1" and so on) or "mps". Got {device!r}. Choose one of them.'
+        )
+    n_devices = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if int(number or 0) >= n_devices:
+        raise EngineUnavailable(
+            f"Device {device} must be one that PyTorch {torch.__version__} sees. Got {n_devices or 'no'} {kind} "
+            'device(s). Install a PyTorch that is built for the GPU, or choose device="cpu".'
+        )
+    verbs = {name: _explaining(verb) for name, verb in vars(TorchEngine).items() if name in vars(Engine)}
+    return type("TorchEngine", (TorchEngine,), {**verbs, "name": name, "device": torch.device(device)})
+
+
+def _explaining(verb: Any) -> Any:
+    """The verb, whose failure for lack of memory says so."""
+    if isinstance(verb, (str, property)) or not callable(verb):
+        return verb
+
+    @functools.wraps(verb)
+    def explained(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return verb(*args, **kwargs)
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemory(
+                f"The machine, its data and its chains must fit the memory of the device. Got: {error} "
+                "Take smaller batches or fewer chains, or another device; a run goes on from its last checkpoint."
+            ) from None
+
+    return explained
+
+
+def _noise(key: Key) -> Noise:
+    return Noise(key.seed, key.stream, key.step, key.row)
+
+
+def _state_dtype(device: torch.device) -> torch.dtype:
+    """The fastest type whose products are exact on a device.
+
+    Raises
+    ------
+    EngineUnavailable
+        There is none: something has told torch to round more coarsely.
+    """
+    for states in (torch.float16, torch.float32) if device.type == "cuda" else (torch.float32,):
+        if _is_exact(device, states):
+            return states
+    raise EngineUnavailable(
+        f"Products of float32 on {device} must be exact for integers of 11 bits. Got others. "
+        'Leave torch.set_float32_matmul_precision at "highest" or "high".'
+    )
+
+
+def _is_exact(device: torch.device, states: torch.dtype) -> bool:
+    """Whether one product of halves equals that of int64: of 16 rows, 256 terms and 32 units, all numbers known."""
+    k = torch.arange(256)
+    x = ((torch.arange(16)[:, None] * 37 + k * k * 11) % 7 < 4).to(torch.int64)
+    q = (k[:, None] * 2654435761 + torch.arange(32) * 40503) % 2**24 - 2**23
+    expected = (x @ q).to(torch.float32)
+    halves = torch_arithmetic.halves(q.to(torch.float32)).to(states)
+    try:
+        got = torch_arithmetic.exact_product(x.to(states).to(device), halves.to(device))
+    except RuntimeError:  # the device has no such product
+        return False
+    return bool((got.cpu() == expected).all())

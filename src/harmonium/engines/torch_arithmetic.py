@@ -1,0 +1,503 @@
+"""The torch engine's arithmetic in plain torch, on any device: the native engine's bits.
+
+A weight is an integer of 24 bits times a power of two for its unit, as in the native engine, and that integer is
+4096 * high + low with two halves of at most 2048 in magnitude. Halves are exact in float16, TF32 and float32. States
+are 0 or 1, so every partial sum of at most 8192 terms is an integer of at most 2**24: a product that accumulates in
+float32 is exact in any order, on any device. Everything else is done operation by operation as the native kernels do
+it, and sums of real numbers are taken in their order.
+
+`engines/_triton.py` has functions of the same names for those that are worth a kernel.
+
+Conventions: units are padded with zeros to a multiple of 16 columns (`padded`); states are of shape (rows, padded
+units), 0 or 1; reals are float32 of shape (rows, units). `beta` is a number or a tensor of shape (groups,), `offset`
+None or a tensor of shape (groups, units); as many consecutive rows as there are rows to a group share an entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from harmonium.engines.torch_functions import (
+    exact_decision,
+    exp_negative,
+    log,
+    logistic,
+    logistic_wide,
+    softplus,
+    softplus_wide,
+    wide,
+)
+from harmonium.engines.torch_functions import exp as exp_wide
+
+PADDING = 16
+_TERMS = 8192  # of an exact product
+_LARGEST = 8388607.0  # the largest integer of 24 bits with a sign
+_LOW = 0xFFFFFFFF
+_MULTIPLIERS, _WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
+_CLOSE = 2.0**-19
+_LN2 = 0.69314718055994530942
+
+Beta: TypeAlias = "float | Tensor"
+Offset: TypeAlias = "Tensor | None"
+
+
+class Noise(NamedTuple):
+    """A key: numbers, or int64 tensors of no dimension, which a recorded program reads anew each time."""
+
+    seed: int | Tensor
+    stream: int | Tensor
+    step: int | Tensor
+    row: int | Tensor
+
+
+class Packed(NamedTuple):
+    """The weights of one direction, ready for a product.
+
+    Attributes
+    ----------
+    halves : tensor of shape (padded inputs, 2 * padded units), the states' dtype
+        High halves beside low ones.
+    scale : float32 tensor of shape (padded units,)
+        What one is worth: powers of two.
+    """
+
+    halves: Tensor
+    scale: Tensor
+
+
+class Side(NamedTuple):
+    """One side of a gradient.
+
+    Attributes
+    ----------
+    v : states of shape (rows, padded visible units)
+    mean_h : reals of shape (rows, n_hidden)
+    weights : float32 tensor of shape (rows,)
+        They sum to one.
+    largest : float
+        The largest of them.
+    """
+
+    v: Tensor
+    mean_h: Tensor
+    weights: Tensor
+    largest: float
+
+
+@dataclass
+class Machine:
+    """Parameters and momentum; W and dW are (padded visible, padded hidden), float32 with zeros beyond the units."""
+
+    n_visible: int
+    n_hidden: int
+    W: Tensor
+    b: Tensor
+    c: Tensor
+    dW: Tensor
+    db: Tensor
+    dc: Tensor
+    states: torch.dtype
+    to_hidden: Packed
+    to_visible: Packed
+
+
+def padded(n: int) -> int:
+    """Columns that hold `n` units."""
+    return max(1, -(-n // PADDING)) * PADDING
+
+
+# Products ------------------------------------------------------------------------------------------------------------
+
+
+def exact_product(x: Tensor, halves: Tensor) -> Tensor:
+    """``x @ (4096 * high + low)``, rounded once to float32; `x` holds 0 and 1, `halves` are [high | low]."""
+    n_terms = x.shape[1]
+    if n_terms <= _TERMS:
+        high, low = _product(x, halves).chunk(2, dim=1)
+        return high * 4096.0 + low
+    total = None
+    for first in range(0, n_terms, _TERMS):
+        part = wide(_product(x[:, first : first + _TERMS], halves[first : first + _TERMS]))
+        total = part if total is None else total + part
+    assert total is not None
+    high, low = total.chunk(2, dim=1)
+    return (high * 4096.0 + low).to(torch.float32).to(x.device)
+
+
+def _product(x: Tensor, y: Tensor) -> Tensor:
+    if x.dtype == torch.float16:
+        return torch.mm(x, y, out_dtype=torch.float32)
+    return torch.mm(x, y)
+
+
+def logits(x: Tensor, packed: Packed, bias: Tensor, n: int) -> Tensor:
+    """The logits of `n` units, given states `x`."""
+    return (exact_product(x, packed.halves) * packed.scale + bias)[:, :n]
+
+
+def real_product(x: Tensor, W: Tensor) -> Tensor:
+    """``x @ W`` of real numbers, in float32: the terms of each sum are added one after the other."""
+    total = torch.zeros(x.shape[0], W.shape[1], dtype=torch.float32, device=x.device)
+    for column, row in zip(x.unbind(1), W.unbind(0), strict=True):
+        total += column[:, None] * row
+    return total
+
+
+def ordered_sum(x: Tensor, dim: int) -> Tensor:
+    """The sum along `dim`, one term after the other."""
+    if x.shape[dim] and x.dtype == torch.float64 and x.device.type == "cpu":
+        return x.cumsum(dim).select(dim, -1)  # which goes in order there
+    total = torch.zeros_like(x.select(dim, 0)) if x.shape[dim] else x.sum(dim)
+    for part in x.unbind(dim):
+        total = total + part
+    return total
+
+
+# Noise and decisions -------------------------------------------------------------------------------------------------
+
+
+def words(noise: Noise, like: Tensor) -> Tensor:
+    """The 32-bit words of `harmonium.random.Key.bits`, int64, in the shape and place of a matrix."""
+    n_rows, n_columns, device = len(like), like.shape[1], like.device
+    n_blocks = -(-n_columns // 4)
+    # What goes beyond 32 bits, and beyond 64, is cut off by masks; the sign of the shifted products with it.
+    x0: int | Tensor = torch.arange(n_blocks, device=device)
+    x1: int | Tensor = ((torch.arange(n_rows, device=device) + noise.row) & _LOW)[:, None]
+    x2, x3 = noise.step, noise.stream
+    k0, k1 = noise.seed & _LOW, (noise.seed >> 32) & _LOW
+    for _ in range(10):
+        p0, p1 = _MULTIPLIERS[0] * x0, _MULTIPLIERS[1] * x2
+        x0, x1, x2, x3 = ((p1 >> 32) & _LOW) ^ x1 ^ k0, p1 & _LOW, ((p0 >> 32) & _LOW) ^ x3 ^ k1, p0 & _LOW
+        k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
+    quads = torch.stack([x0, x1, x2, x3], -1)
+    return quads.reshape(n_rows, 4 * n_blocks)[:, :n_columns]
+
+
+def affine(z: Tensor, beta: Beta, offset: Offset) -> Tensor:
+    """beta * z + offset, rounded twice."""
+    if isinstance(beta, Tensor):
+        z = (z.reshape(len(beta), -1, z.shape[1]) * beta[:, None, None]).reshape(z.shape)
+    elif beta != 1:
+        z = z * beta
+    if offset is not None:
+        z = (z.reshape(len(offset), -1, z.shape[1]) + offset[:, None]).reshape(z.shape)
+    return z
+
+
+def decide(z: Tensor, noise: Noise, beta: Beta, offset: Offset, states: torch.dtype) -> Tensor:
+    """States that are on where (bits + 1/2) / 2**32 < logistic(beta * z + offset)."""
+    z = affine(z, beta, offset)
+    bits = words(noise, z)
+    # Single precision decides, and where that is too close to call, double precision.
+    t = exp_negative(z.abs())
+    margin = torch.where(z >= 0, torch.ones_like(t), t) - ((bits >> 8).to(torch.float32) * 2.0**-24) * (t + 1.0)
+    on, close = margin > 0, margin.abs() < _CLOSE
+    if z.device.type == "cuda":  # nothing there may depend on the data, or no graph could be recorded
+        on = torch.where(close, exact_decision(z, bits), on)
+    else:
+        on[close] = exact_decision(z[close], bits[close])
+    return as_states(on, states)
+
+
+def sample(
+    x: Tensor, packed: Packed, bias: Tensor, n: int, noise: Noise, beta: Beta, offset: Offset, states: torch.dtype
+) -> Tensor:
+    """`decide` of the logits of `n` units, given states `x`."""
+    return decide(logits(x, packed, bias, n), noise, beta, offset, states)
+
+
+def draw(p: Tensor, noise: Noise, states: torch.dtype) -> Tensor:
+    """States that are on where (bits + 1/2) / 2**32 < p."""
+    bits = wide(words(noise, p))
+    return as_states(((bits + 0.5) * 2.0**-32 < wide(p)).to(p.device), states)
+
+
+def as_states(on: Tensor, states: torch.dtype) -> Tensor:
+    """Units as states: padded, 0 and 1."""
+    x = torch.zeros(len(on), padded(on.shape[1]), dtype=states, device=on.device)
+    x[:, : on.shape[1]] = on
+    return x
+
+
+# Elementwise, and sums -----------------------------------------------------------------------------------------------
+
+
+def mean(z: Tensor, beta: Beta, offset: Offset) -> Tensor:
+    """The logistic function of beta * z + offset."""
+    return logistic(affine(z, beta, offset))
+
+
+def softplus_sum(z: Tensor, beta: Beta, offset: Offset) -> Tensor:
+    """Row sums of log(1 + exp(beta * z + offset)), float64: in sixteen parts, as the native engine has them."""
+    terms = wide(softplus(affine(z, beta, offset)))
+    parts = torch.nn.functional.pad(terms, (0, -terms.shape[1] % 16)).reshape(len(z), -1, 16)
+    return ordered_sum(ordered_sum(parts, 1), 1)
+
+
+def dot(v: Tensor, x: Tensor) -> Tensor:
+    """Row sums of v * x, float64, unit after unit; `x` has the shape (n,)."""
+    return ordered_sum(wide(v[:, : len(x)]) * wide(x), 1)
+
+
+def column_sums(x: Tensor) -> Tensor:
+    """Sums over the rows, float64."""
+    return ordered_sum(wide(x), 0)
+
+
+def slide(before: Tensor | None, mean_h: Tensor, weights: Tensor, share: float) -> Tensor:
+    """The running mean of the hidden units, moved."""
+    now = ordered_sum(weights[:, None] * mean_h, 0)
+    return now if before is None else before + share * (now - before)
+
+
+def pseudo_log_likelihood(machine: Machine, v: Tensor) -> Tensor:
+    """Sum over visible units of log p(v_j | the others), float64, shape (rows,)."""
+    m, n = machine.n_visible, machine.n_hidden
+    W, b, c = (wide(x) for x in (machine.W[:m, :n], machine.b[:m], machine.c[:n]))
+    largest = float(machine.W.abs().max())
+    safe = max(1, int(_float(600.0) / _float(_float(largest) + _float(1e-3))))
+    rises = exp_wide(torch.stack([W, -W]))
+    out = []
+    for rows in wide(v[:, :m]).split(max(1, 2**22 // max(1, m * n))):
+        a = c.expand(len(rows), n)
+        for j in range(m):
+            a = a + rows[:, j : j + 1] * W[j]
+        off, on = logistic_wide(-a), logistic_wide(a)
+        tame = torch.maximum(a.abs().amax(1) if n else a.sum(1), a.new_tensor(largest)) < 300
+        flips = rows.bool()
+        change = torch.where(flips, -b, b)
+        table = torch.where(flips[..., None], rises[1], rises[0])
+        mixed = change + _log_mixture(off[:, None, :] + on[:, None, :] * table, safe)
+        if not bool(tame.all()):
+            sign = torch.where(flips, -1.0, 1.0)[..., None]
+            raised = softplus_wide(a[:, None, :] + sign * W) - softplus_wide(a)[:, None, :]
+            for i in range(n):
+                change = change + raised[..., i]
+            mixed = torch.where(tame[:, None], mixed, change)
+        total = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+        for x in softplus_wide(mixed).unbind(1):
+            total = total - x
+        out.append(total)
+    return torch.cat(out)
+
+
+def _float(x: float) -> float:
+    return float(torch.tensor(x, dtype=torch.float32))
+
+
+def _log_mixture(factors: Tensor, safe: int) -> Tensor:
+    """Sums of logarithms over the last axis: products of `safe` factors of each of eight lanes at a time."""
+    n = factors.shape[-1]
+    total = torch.zeros(factors.shape[:-1], dtype=torch.float64, device=factors.device)
+    whole = n - n % 8
+    blocks = list(factors[..., :whole].unflatten(-1, (-1, 8)).unbind(-2)) if whole else []
+    for first in range(0, len(blocks), safe):
+        product = blocks[first]
+        for block in blocks[first + 1 : first + safe]:
+            product = product * block
+        for x in log(product).unbind(-1):
+            total = total + x
+    for x in log(factors[..., whole:]).unbind(-1):
+        total = total + x
+    return total
+
+
+# Learning ------------------------------------------------------------------------------------------------------------
+
+
+def pack(W: Tensor, states: torch.dtype) -> Packed:
+    """Weights of shape (inputs, units) for products, with the scales that they demand."""
+    largest = W.abs().amax(0)
+    exponent = ((largest.view(torch.int32) >> 23) - 126).clamp_min(-100)
+    exponent = torch.where(largest > 0, exponent, torch.zeros_like(exponent))
+    q = _quantised(W * _power_of_two(23 - exponent))
+    return Packed(halves(q).to(states), _power_of_two(exponent - 23))
+
+
+def repack(machine: Machine) -> None:
+    """Renew what is derived from W."""
+    machine.to_hidden = pack(machine.W, machine.states)
+    machine.to_visible = pack(machine.W.T, machine.states)
+
+
+def halves(q: Tensor) -> Tensor:
+    """[high | low] of integers of 24 bits in float32."""
+    high = (q * 2.0**-12).round()
+    return torch.cat([high, q - high * 4096.0], 1)
+
+
+def _quantised(x: Tensor) -> Tensor:
+    return x.round().clamp_max(_LARGEST)
+
+
+def _power_of_two(e: Tensor) -> Tensor:
+    return ((e + 127) << 23).view(torch.float32)
+
+
+def moments(machine: Machine, sides: list[Side], offset_h: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums of v h', v and h over the rows of the first side minus those of the others.
+
+    Shapes (padded visible, padded hidden), (padded visible,) and (padded hidden,). With `offset_h` it is taken off the
+    expectations first.
+    """
+    n = machine.n_hidden
+    largest = max(side.largest for side in sides)
+    exponent = max(int(torch.frexp(torch.tensor(largest)).exponent), -100)
+    scale, inverse = 2.0 ** (exponent - 23), 2.0 ** (23 - exponent)
+    rows, ones, states = [], [], []
+    for number, side in enumerate(sides):
+        factors = side.weights * (inverse if number == 0 else -inverse)
+        means = side.mean_h if offset_h is None else side.mean_h - offset_h
+        rows.append(_quantised(means * factors[:, None]))
+        ones.append(_quantised(factors))
+        states.append(side.v)
+    # A unit that is always on is added to both layers: its sums are those of h, and of v.
+    q = torch.nn.functional.pad(torch.cat(rows), (0, padded(n) - n + PADDING))
+    q[:, -PADDING] = torch.cat(ones)
+    v = torch.nn.functional.pad(torch.cat(states), (0, PADDING))
+    v[:, -PADDING] = 1.0
+    sums = exact_product(v.T, halves(q).to(machine.states)) * scale
+    return sums[:-PADDING, :-PADDING], sums[:-PADDING, -PADDING], sums[-PADDING, :-PADDING]
+
+
+def learn(
+    machine: Machine,
+    positive: Side,
+    negative: Side,
+    learning_rate: float | Tensor,
+    momentum: float,
+    weight_decay: float,
+    offset_v: Tensor | None = None,
+    offset_h: Tensor | None = None,
+) -> None:
+    """One step of gradient ascent, in place; the offsets have the shapes (n_visible,) and (n_hidden,)."""
+    m = machine
+    gradient, v, h = moments(m, [positive, negative], offset_h)
+    if offset_v is not None and offset_h is not None:
+        terms = [(s.mean_h - offset_h) * (s.weights * sign)[:, None] for s, sign in ((positive, 1.0), (negative, -1.0))]
+        sums = _fill(ordered_sum(torch.cat(terms), 0), m.c)
+        mu, lam = _fill(offset_v, m.b), _fill(offset_h, m.c)
+        gradient = gradient - sums * mu[:, None]
+    for x, velocity, slope, decay in ((m.W, m.dW, gradient, weight_decay), (m.b, m.db, v, 0.0), (m.c, m.dc, h, 0.0)):
+        if decay:
+            slope = slope - x * decay
+        velocity.copy_(velocity * momentum + slope * learning_rate)
+        x += velocity
+    repack(m)
+    if offset_v is not None:
+        _keep_centred_biases(m, mu, lam)
+
+
+def _keep_centred_biases(m: Machine, mu: Tensor, lam: Tensor) -> None:
+    """What the centred machine's biases are to keep, the biases of this one make up for; in the native order."""
+    rows, columns = m.W.shape
+    dW = torch.nn.functional.pad(m.dW, (0, -columns % 64, 0, -rows % 64))
+    mu, lam = (torch.nn.functional.pad(x, (0, -len(x) % 64)) for x in (mu, lam))
+    parts = (dW * lam).reshape(len(mu), -1, 2, 2, 16)  # pairs of tiles of 32 columns, and sixteen parts of each sum
+    totals = ordered_sum(parts[..., 0, :] + parts[..., 1, :], -1)
+    for total in (totals[..., 0] + totals[..., 1]).unbind(1):
+        m.b -= total[:rows]
+    for total in ordered_sum((dW * mu[:, None]).reshape(-1, 64, len(lam)), 1).unbind(0):
+        m.c -= total[:columns]
+
+
+def _fill(x: Tensor, like: Tensor) -> Tensor:
+    return torch.nn.functional.pad(x, (0, len(like) - len(x)))
+
+
+# Enumeration ---------------------------------------------------------------------------------------------------------
+
+
+def log_partition_block(W: Tensor, b: Tensor, c: Tensor, first: int, count: int) -> float:
+    """Log of the sum of exp(-F(h)) over hidden states first, ..., first + count - 1; float64, W (n_hidden, n_visible).
+
+    exp(b_j + (W'h)_j) is a product of factors from the low, the middle and the high bits of h.
+    """
+    n, m = W.shape
+    width = -(-m // 8) * 8
+    table_bits = 0
+    while (width << (table_bits + 1)) * 8 <= 512 * 1024:
+        table_bits += 1
+    low_bits = min(table_bits, n)
+    middle_bits = min(table_bits, n - low_bits)
+    n_low, top_bits = 2**low_bits, n - low_bits - middle_bits
+    nothing = torch.zeros_like(W)
+    up = _sums(torch.where(W > 0, W, nothing), b)
+    down = _sums(torch.where(W > 0, nothing, W), b)
+    largest = max(float(up.abs().max()), float(down.abs().max())) if m else 0.0
+    tame, safe = largest < 200, max(1, int(700 / (largest + 0.7)))
+    W = torch.nn.functional.pad(W, (0, width - m))
+    b = torch.nn.functional.pad(b, (0, width - m))
+    low, low_c = _table(W, c, 0, low_bits)
+    middle, middle_c = _table(W, c, low_bits, middle_bits)
+    if tame:
+        low, middle = exp_wide(low), exp_wide(middle)
+    first_high, last_high = (first >> low_bits) // 2 * 2, ((first + count - 1) >> low_bits) // 2 * 2 + 2
+    logs = []
+    for start in range(first_high, last_high, _at_a_time(W.device, n_low * width)):
+        numbers = torch.arange(start, min(last_high, start + _at_a_time(W.device, n_low * width)), device=W.device)
+        top, top_c = b.expand(len(numbers), width), torch.zeros(len(numbers), dtype=torch.float64, device=W.device)
+        for i in range(top_bits):
+            is_on = ((numbers >> (middle_bits + i)) & 1).to(torch.float64)
+            top = top + is_on[:, None] * W[low_bits + middle_bits + i]
+            top_c = top_c + is_on * c[low_bits + middle_bits + i]
+        place = numbers & (2**middle_bits - 1)
+        high_c = top_c + middle_c[place]
+        if tame:
+            high = exp_wide(top) * middle[place]
+            high[:, m:] = 0
+            out = _log_products(high, low, safe)
+        else:
+            out = ordered_sum(softplus_wide((top + middle[place])[:, None, :m] + low[:, :m]), -1)
+        out = out + (low_c + high_c[:, None])
+        state = numbers[:, None] * n_low + torch.arange(n_low, device=W.device)
+        out[(state < first) | (state >= first + count)] = -torch.inf
+        logs.append(_log_sum_exp(out.reshape(-1, 2 * n_low)))
+    return float(_log_sum_exp(torch.cat(logs)[None])[0])
+
+
+def _at_a_time(device: torch.device, size: int) -> int:
+    """An even number of values of the high bits whose products fit."""
+    return max(1, (2**20 if device.type == "cpu" else 2**27) // size) * 2
+
+
+def _sums(W: Tensor, start: Tensor) -> Tensor:
+    for row in W.unbind(0):
+        start = start + row
+    return start
+
+
+def _table(W: Tensor, c: Tensor, first: int, bits: int) -> tuple[Tensor, Tensor]:
+    """Sums of the rows of W, and of c, over the on bits of every state of some hidden units."""
+    rows, biases = W.new_zeros(1, W.shape[1]), c.new_zeros(1)
+    for i in range(first, first + bits):
+        rows, biases = torch.cat([rows, rows + W[i]]), torch.cat([biases, biases + c[i]])
+    return rows, biases
+
+
+def _log_products(high: Tensor, low: Tensor, safe: int) -> Tensor:
+    """Logs of the products over j of 1 + high[h, j] * low[s, j], shape (high, low); exponents are set aside."""
+    shape = [len(high), len(low), 8]
+    product = torch.ones(shape, dtype=torch.float64, device=high.device)
+    power = torch.zeros(shape, dtype=torch.int64, device=high.device)
+    blocks = list(zip(high.unflatten(1, (-1, 8)).unbind(1), low.unflatten(1, (-1, 8)).unbind(1), strict=True))
+    for first in range(0, len(blocks), safe):
+        for x, y in blocks[first : first + safe]:
+            product = product * (x[:, None] * y + 1.0)
+        bits = product.view(torch.int64)
+        power = power + ((bits >> 52) - 1023)
+        product = ((bits & 0x000FFFFFFFFFFFFF) | 0x3FF0000000000000).view(torch.float64)
+    mantissa = torch.ones(shape[:2], dtype=torch.float64, device=high.device)
+    for x in product.unbind(-1):
+        mantissa = mantissa * x
+    return log(mantissa) + power.sum(-1).to(torch.float64) * _LN2
+
+
+def _log_sum_exp(x: Tensor) -> Tensor:
+    """Over the last axis, term after term."""
+    largest = x.amax(-1)
+    return largest + log(ordered_sum(exp_wide(x - largest[..., None]), -1))
