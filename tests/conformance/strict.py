@@ -3,7 +3,7 @@
 from harmonium.engines import Offsets, Phase
 
 # The verbs by what they return, and those that take states or reals as their first argument.
-OWN = {"encode", "real", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
+OWN = {"encode", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
 OWN |= {"sample_h", "sample_v", "slide"}
 NUMPY = {"decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
 NUMPY |= {"replace", "ascend", "ascend_along"}

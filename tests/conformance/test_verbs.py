@@ -45,7 +45,7 @@ def test_affine_arguments_are_a_product_and_a_sum(engine):
     logits = engine.logits_h(v)
     before = engine.to_numpy(logits).copy()
     for beta, offset in affine_arguments():
-        there = engine.real(on_paper(before, beta, offset))
+        there = engine.encode(on_paper(before, beta, offset), real=True)
         same = np.testing.assert_array_equal
         same(engine.to_numpy(engine.mean(logits, beta, offset)), engine.to_numpy(engine.mean(there)))
         same(engine.softplus_sum(logits, beta, offset), engine.softplus_sum(there))
@@ -59,7 +59,7 @@ def test_affine_arguments_are_a_product_and_a_sum(engine):
 def test_both_layers_take_affine_arguments(engine):
     h, offset = engine.encode(random_states(ROWS, N_HIDDEN, 1)), np.linspace(-3, 3, 3 * N_VISIBLE).reshape(3, -1)
     betas = np.array([0.0, 0.5, 1.0])
-    there = engine.real(on_paper(engine.to_numpy(engine.logits_v(h)), betas, offset.astype(np.float32)))
+    there = engine.encode(on_paper(engine.to_numpy(engine.logits_v(h)), betas, offset.astype(np.float32)), real=True)
     got = engine.decode(engine.sample_v(h, Key(2), betas, offset))
     np.testing.assert_array_equal(got, engine.decode(engine.bernoulli(there, Key(2))))
 
@@ -70,7 +70,7 @@ def test_independent_units_have_the_biases_of_the_machine(engine):
     offset = np.linspace(-1, 1, N_VISIBLE).astype(np.float32)
     for beta, fields in ((1.0, b), (0.5, np.float32(0.5) * b), (0.0, 0 * b)):
         for x, added in ((fields, None), (fields + offset, offset)):
-            expected = engine.bernoulli(engine.real(np.tile(x, (ROWS, 1))), Key(4))
+            expected = engine.bernoulli(engine.encode(np.tile(x, (ROWS, 1)), real=True), Key(4))
             got = independent_v(engine, ROWS, Key(4), beta, added)
             np.testing.assert_array_equal(engine.decode(got), engine.decode(expected))
 
@@ -79,7 +79,7 @@ def test_independent_units_have_the_biases_of_the_machine(engine):
 def test_overwriting_takes_units_or_whole_rows(engine, real):
     X, values = random_states(ROWS, N_VISIBLE, 1), random_states(ROWS, N_VISIBLE, 2)
     x = X * np.float32(0.25) if real else X
-    held = engine.real(x) if real else engine.encode(x)
+    held = engine.encode(x, real=real)
     units, rows = random_states(ROWS, N_VISIBLE, 3), np.arange(ROWS) % 3 == 0
     for where, mask in ((engine.encode(units), units > 0), (rows, np.broadcast_to(rows[:, None], X.shape))):
         got = engine.to_numpy(engine.overwrite(held, where, engine.encode(values)))
@@ -90,8 +90,8 @@ def test_overwriting_takes_units_or_whole_rows(engine, real):
 def test_rows_and_sums_of_reals(engine):
     x = np.random.default_rng(0).standard_normal((ROWS, N_HIDDEN)).astype(np.float32)
     rows = np.array([3, 3, 0])
-    np.testing.assert_array_equal(engine.to_numpy(engine.take(engine.real(x), rows)), x[rows])
-    sums = engine.column_sums(engine.real(x))
+    np.testing.assert_array_equal(engine.to_numpy(engine.take(engine.encode(x, real=True), rows)), x[rows])
+    sums = engine.column_sums(engine.encode(x, real=True))
     assert sums.dtype == np.float64
     np.testing.assert_allclose(sums, x.astype(np.float64).sum(axis=0), rtol=1e-14)
 
@@ -103,5 +103,5 @@ def test_the_hidden_mean_slides(engine):
     first = engine.slide(None, Phase(v, mean_h, weights), 0.25)
     np.testing.assert_allclose(engine.to_numpy(first), now, rtol=1e-6)
     old = np.linspace(0, 1, N_HIDDEN).astype(np.float32)
-    slid = engine.slide(engine.real(old), Phase(v, mean_h, weights), 0.25)
+    slid = engine.slide(engine.encode(old, real=True), Phase(v, mean_h, weights), 0.25)
     np.testing.assert_allclose(engine.to_numpy(slid), 0.75 * old + 0.25 * now, rtol=1e-5)

@@ -125,25 +125,23 @@ class Engine(Protocol):
         """A copy of the current momentum, NumPy."""
 
     # From NumPy and back
-    def encode(self, X: npt.NDArray[Any]) -> States:
-        """Array of 0 and 1, shape (rows, units), to states."""
-
-    def real(self, X: npt.NDArray[Any]) -> Reals:
-        """Array of real numbers, any shape, to reals."""
+    def encode(self, X: npt.NDArray[Any], real: bool = False) -> States | Reals:
+        """Array of 0 and 1, shape (rows, units), to states; or, if `real`, one of real numbers, any shape, to reals."""
 
     def visible(self, X: npt.NDArray[Any]) -> States | Reals:
         """What stands for `X` where `v` may be real: states if it is binary, else reals."""
-        return self.encode(X) if is_binary(X) else self.real(X)
+        return self.encode(X, real=not is_binary(X))
 
     def draw(self, p: npt.NDArray[Any], key: Key) -> States:
         """States that are on where (bits + 1/2) / 2**32 < p, for a NumPy array of shape (rows, units)."""
         return self.encode((key.uniform(*p.shape) < np.asarray(p, np.float32)).astype(np.uint8))
 
-    def decode(self, states: States) -> npt.NDArray[np.uint8]:
-        """States to a NumPy array of 0 and 1, shape (rows, units)."""
-
     def to_numpy(self, x: Reals | States) -> npt.NDArray[np.float32]:
         """Reals, or states, to a NumPy array of the same shape."""
+
+    def decode(self, states: States) -> npt.NDArray[np.uint8]:
+        """States to a NumPy array of 0 and 1, shape (rows, units)."""
+        return self.to_numpy(states).astype(np.uint8)
 
     # Rows
     def take(self, x: States | Reals, rows: npt.NDArray[np.intp]) -> States | Reals:
@@ -184,7 +182,9 @@ class Engine(Protocol):
         """x'v for a NumPy vector `x`, shape (rows,)."""
 
     def column_sums(self, x: Reals) -> npt.NDArray[np.float64]:
-        """Sum over the rows, shape (units,)."""
+        """Sum over the rows, row after row, shape (units,)."""
+        total: npt.NDArray[np.float64] = self.to_numpy(x).sum(axis=0, dtype=np.float64)
+        return total
 
     def pseudo_log_likelihood(self, v: States) -> npt.NDArray[np.float64]:
         """Sum over visible units of log p(v_j | the others), shape (rows,)."""
@@ -200,11 +200,16 @@ class Engine(Protocol):
     def slide(self, mean: Reals | None, phase: Phase, share: float) -> Reals:
         """The running mean of h, shape (n_hidden,): `mean` moved by `share` of the way to the average of ``mean_h``.
 
-        That average itself where there is no `mean` yet.
+        That average itself where there is no `mean` yet. Sums are taken row after row.
         """
+        # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
+        now: FloatArray = (phase.normalised_weights()[:, None] * self.to_numpy(phase.mean_h)).sum(axis=0)
+        before = None if mean is None else self.to_numpy(mean)
+        return self.encode(now if before is None else before + np.float32(share) * (now - before), real=True)
 
     def replace(self, rbm: RBM) -> None:
         """Take over other parameters, of a machine of the same size; the momentum stays."""
+        type(self).__init__(self, rbm, self.velocity)
 
     def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
         """One step of gradient ascent, in place, along moments(positive) - moments(negative), centred by `offsets`."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines.engine import Beta, Engine, FloatArray, Offset, Phase, Reals, States
+from harmonium.engines.engine import Beta, Engine, FloatArray, Offset, Reals, States
 from harmonium.random import Key
 
 Float32Array = npt.NDArray[np.float32]
@@ -57,16 +55,3 @@ def affine(x: FloatArray, beta: Beta, offset: Offset, out: FloatArray | None = N
     table = np.atleast_2d(np.asarray(offset, np.float32))
     blocks = y.reshape(len(table), len(x) // len(table), x.shape[1])
     return np.add(blocks, table[:, None], out=None if y is x and out is not x else blocks).reshape(x.shape)
-
-
-def slide(mean: FloatArray | None, phase: Phase, share: float) -> FloatArray:
-    """`Engine.slide`."""
-    # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
-    now: FloatArray = (phase.normalised_weights()[:, None] * phase.mean_h).sum(axis=0)
-    return now if mean is None else mean + np.float32(share) * (now - mean)
-
-
-def column_sums(x: Any) -> npt.NDArray[np.float64]:
-    """`Engine.column_sums`, row after row."""
-    total: npt.NDArray[np.float64] = x.sum(axis=0, dtype=np.float64)
-    return total

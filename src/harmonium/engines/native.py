@@ -75,11 +75,10 @@ class NativeEngine(Engine):
         m = self._machine
         return Velocity(m.weight_velocity().T, m.b_velocity.copy(), m.c_velocity.copy())
 
-    def encode(self, X: npt.NDArray[Any]) -> Bits:
+    def encode(self, X: npt.NDArray[Any], real: bool = False) -> Bits | FloatArray:
+        if real:
+            return _contiguous(X)
         return Bits(_kernels.encode(np.ascontiguousarray(X, np.uint8)), X.shape[1])
-
-    def real(self, X: npt.NDArray[Any]) -> FloatArray:
-        return _contiguous(X)
 
     def decode(self, states: Bits) -> npt.NDArray[np.uint8]:
         X: npt.NDArray[np.uint8] = _kernels.decode(states.words, states.n_units)
@@ -148,9 +147,6 @@ class NativeEngine(Engine):
         total: npt.NDArray[np.float64] = np.multiply(v, x, dtype=np.float64).sum(axis=1)
         return total
 
-    def column_sums(self, x: FloatArray) -> npt.NDArray[np.float64]:
-        return generic.column_sums(x)
-
     def pseudo_log_likelihood(self, v: Bits) -> npt.NDArray[np.float64]:
         total: npt.NDArray[np.float64] = self._machine.pseudo_log_likelihood(v.words)
         return total
@@ -169,9 +165,6 @@ class NativeEngine(Engine):
         v = np.asarray(phase.v, np.float32)
         # Real data are often zero, and zeros on the left cost nothing.
         return Statistics(matmul(v.T, weighted_h).T, matmul(weights, v), weighted_h.sum(axis=0))
-
-    def slide(self, mean: FloatArray | None, phase: Phase, share: float) -> FloatArray:
-        return generic.slide(mean, phase, share)
 
     def replace(self, rbm: RBM) -> None:
         self._machine.replace(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))

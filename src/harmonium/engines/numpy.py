@@ -37,14 +37,8 @@ class NumpyEngine(Engine):
     def velocity(self) -> Velocity:
         return Velocity(*(x.copy() for x in self._velocity))
 
-    def encode(self, X: npt.NDArray[Any]) -> FloatArray:
+    def encode(self, X: npt.NDArray[Any], real: bool = False) -> FloatArray:  # noqa: ARG002
         return np.asarray(X, np.float32)
-
-    def real(self, X: npt.NDArray[Any]) -> FloatArray:
-        return np.asarray(X, np.float32)
-
-    def decode(self, states: FloatArray) -> npt.NDArray[np.uint8]:
-        return states.astype(np.uint8)
 
     def to_numpy(self, x: FloatArray) -> npt.NDArray[np.float32]:
         return np.asarray(x, np.float32)
@@ -76,9 +70,6 @@ class NumpyEngine(Engine):
     def dot(self, v: FloatArray, x: FloatArray) -> npt.NDArray[np.float64]:
         return v.astype(np.float64) @ x.astype(np.float64)
 
-    def column_sums(self, x: FloatArray) -> npt.NDArray[np.float64]:
-        return generic.column_sums(x)
-
     def pseudo_log_likelihood(self, v: FloatArray) -> npt.NDArray[np.float64]:
         W, b = self.W.astype(np.float64), self.b.astype(np.float64)
         a = v @ W.T + self.c.astype(np.float64)
@@ -104,12 +95,6 @@ class NumpyEngine(Engine):
         w = phase.normalised_weights()
         weighted_h = w[:, None] * phase.mean_h
         return Statistics(weighted_h.T @ phase.v, w @ phase.v, weighted_h.sum(axis=0))
-
-    def slide(self, mean: FloatArray | None, phase: Phase, share: float) -> FloatArray:
-        return generic.slide(mean, phase, share)
-
-    def replace(self, rbm: RBM) -> None:
-        self.W, self.b, self.c = (np.array(x, np.float32) for x in (rbm.W, rbm.b, rbm.c))
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
         learning_rate, momentum, weight_decay = (np.float32(x) for x in rates)

@@ -80,15 +80,14 @@ class TorchEngine(Engine):
         return Velocity(self._crop_W(m.dW).T, self._crop(m.db, self.n_visible), self._crop(m.dc, self.n_hidden))
 
     # From NumPy and back
-    def encode(self, X: npt.NDArray[Any]) -> Units:
+    def encode(self, X: npt.NDArray[Any], real: bool = False) -> Units | Tensor:
+        if real:
+            return self._real(X)
         on = self._upload(np.ascontiguousarray(X, np.uint8)) != 0
         return Units(self.do.as_states(on, self._machine.states), X.shape[1])
 
-    def real(self, X: npt.NDArray[Any]) -> Tensor:
-        return self._upload(np.array(X, np.float32, order="C"))
-
     def draw(self, p: npt.NDArray[Any], key: Key) -> Units:
-        return Units(self.do.draw(self.real(p), _noise(key), self._machine.states), p.shape[1])
+        return Units(self.do.draw(self._real(p), _noise(key), self._machine.states), p.shape[1])
 
     def decode(self, states: Units) -> npt.NDArray[np.uint8]:
         return self._download(states.x[:, : states.n_units].to(torch.uint8))
@@ -148,7 +147,7 @@ class TorchEngine(Engine):
 
     def dot(self, v: Units | Tensor, x: FloatArray) -> npt.NDArray[np.float64]:
         if isinstance(v, Units):
-            return self._download(self.do.dot(v.x, self.real(x)))
+            return self._download(self.do.dot(v.x, self._real(x)))
         total: npt.NDArray[np.float64] = np.multiply(self.to_numpy(v), x, dtype=np.float64).sum(axis=1)
         return total
 
@@ -215,6 +214,9 @@ class TorchEngine(Engine):
     def _upload(self, x: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(x).to(self.device)
 
+    def _real(self, X: npt.ArrayLike) -> Tensor:
+        return self._upload(np.array(X, np.float32, order="C"))
+
     @staticmethod
     def _download(x: Tensor) -> Any:
         return x.cpu().numpy()
@@ -236,11 +238,11 @@ class TorchEngine(Engine):
         return np.array(self._download(x[: self.n_visible, : self.n_hidden]))
 
     def _reals(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
-        return self.real(x) if isinstance(x, np.ndarray) else x
+        return self._real(x) if isinstance(x, np.ndarray) else x
 
     def _affine(self, beta: Beta, offset: Offset) -> tuple[float | Tensor, Tensor | None]:
-        table = None if offset is None else self.real(np.atleast_2d(offset))
-        return (self.real(beta) if np.ndim(beta) else float(beta)), table  # type: ignore[arg-type]
+        table = None if offset is None else self._real(np.atleast_2d(offset))
+        return (self._real(beta) if np.ndim(beta) else float(beta)), table
 
     def _weights(self, phase: Phase) -> tuple[Tensor, float]:
         """Of the rows, and the largest of them."""

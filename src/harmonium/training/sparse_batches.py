@@ -96,7 +96,7 @@ class SparseBatches:
         entries, places = self._entries(rows)
         X = np.zeros((len(rows), self.n_visible), self._values.dtype)
         X[places] = self._values[entries]
-        v = engine.encode(X) if X.dtype == np.uint8 else engine.real(X)
+        v = engine.encode(X, real=X.dtype != np.uint8)
         if self._missing is not None and (holes := self._missing[entries]).any():
             v = self._complete(engine, v, entries[holes], (places[0][holes], places[1][holes]), step)
         if self.sample_weight is None:
