@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-keras test-sets faults mutants sanitize lint docs bench clean
+.PHONY: demo test test-keras test-sets faults fuzz mutants seeds sanitize lint docs bench clean
 
 demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
@@ -20,6 +20,14 @@ faults: .venv/ready  ## 1,000 kills of runs, signals, full disks, and two proces
 	$(BIN)/python tests/faults/harness.py signals
 	$(BIN)/python tests/faults/harness.py disks
 	$(BIN)/python tests/faults/harness.py pairs
+
+fuzz: .venv/ready  ## damaged files, configurations and command lines, ten minutes for each of five targets
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: atheris \
+	  || echo "Atheris is not to be had for this Python: inputs are drawn at random"
+	$(BIN)/python tests/fuzz/fuzz.py $(or $(SECONDS),600)
+
+seeds: .venv/ready  ## the statistical tests under 20 other base seeds (half an hour)
+	for base in $$(seq 1 20); do $(BIN)/python -m pytest -m false_alarm --base-seed $$base || exit 1; done
 
 mutants: .venv/ready  ## plant the bugs of tests/mutants, in Python and in the kernels (half an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check nanobind

@@ -91,16 +91,16 @@ def test_the_likelihood_speaks_where_it_is_known_and_a_bracket_s_width_is_noise(
     assert alarms(run(5.0)) == ()
 
 
-@pytest.mark.false_alarm(2e-3)
-def test_noise_about_a_plateau_is_not_a_fall():
-    """50 runs of 30 evaluations rise by 100 nats and stay, with noise of 2 %: a false alarm in fewer than 1 run of 100
-    would leave at most 3 with a probability of 99.8 %."""
-    rng = np.random.default_rng(5)
+@pytest.mark.false_alarm(2e-9)
+def test_noise_about_a_plateau_is_not_a_fall(seed):
+    """50 runs of 30 evaluations rise by 100 nats and stay, with noise of 2 %: if 1 run of 100 has a false alarm, more
+    than 8 do with a probability of 2e-9; if 4 of 10 have one, at most 8 do with 2e-4."""
+    rng = np.random.default_rng(seed(5))
     curve, n_false = -120 + 100 * (1 - np.exp(-np.arange(30) / 3)), 0
     for _ in range(50):
         history = reports((curve + rng.normal(0, 2, 30)).tolist())
         n_false += any(alarms(history[: n + 1]) for n in range(30))
-    assert n_false <= 3
+    assert n_false <= 8
 
 
 def test_a_slow_fall_under_noise_is_found():

@@ -59,9 +59,9 @@ def test_states_stay_states(convention, dtype):
 
 
 @pytest.mark.false_alarm(5e-9)
-def test_sample_frequencies():
+def test_sample_frequencies(seed):
     # Standard error of each mean 0.5/sqrt(20000) = 0.0035; 6.1 of them for each of five columns.
-    means = binarize(np.repeat(GREY, 20_000, axis=0), "sample", 11).mean(axis=0)
+    means = binarize(np.repeat(GREY, 20_000, axis=0), "sample", seed(11)).mean(axis=0)
     np.testing.assert_allclose(means, GREY[0], atol=0.0216)
 
 

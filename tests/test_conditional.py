@@ -79,10 +79,10 @@ def test_a_larger_machine_may_be_enumerated_either_way(monkeypatch):
 
 
 @pytest.mark.false_alarm(2e-8)
-def test_chains_agree_with_brute_force_within_their_errors(engine):
+def test_chains_agree_with_brute_force_within_their_errors(engine, seed):
     """Student's t of 39 degrees for 14 entries: all within 8; the errors average 0.003, so that a bias of 0.03 would be
     seen."""
-    found = impute(MACHINE, HOLES, method="gibbs", chains=40, sweeps=400, seed=5, engine=engine)
+    found = impute(MACHINE, HOLES, method="gibbs", chains=40, sweeps=400, seed=seed(5), engine=engine)
     mean, mean_h = expected(PARAMETERS, HOLES)
     missing = np.isnan(HOLES)
     assert (found.standard_error[missing] > 0).all()
@@ -95,15 +95,15 @@ def test_chains_agree_with_brute_force_within_their_errors(engine):
     assert found.n_doubtful == 0
 
 
-@pytest.mark.false_alarm(5e-4)
-def test_standard_errors_are_as_large_as_the_errors():
-    """200 runs of each of 9 entries: the mean square of t with 19 degrees is 1.118, and that of 1800 (9 dependent) of
-    them has a standard deviation of at most 0.12; a factor of 1.3 in the errors is seen."""
-    X = np.repeat(HOLES[:2], 200, axis=0)
-    found = impute(MACHINE, X, method="gibbs", chains=20, burn_in=50, sweeps=50, seed=2)
+@pytest.mark.false_alarm(1e-8)
+def test_standard_errors_are_as_large_as_the_errors(seed):
+    """1,000 runs of each of 9 entries: the mean square of t with 19 degrees is 1.118, and that of 9,000 (9 dependent)
+    of them has a standard deviation of at most 0.06; a factor of 1.3 in the errors is seen."""
+    X = np.repeat(HOLES[:2], 1000, axis=0)
+    found = impute(MACHINE, X, method="gibbs", chains=20, burn_in=50, sweeps=50, seed=seed(2))
     mean, _ = expected(PARAMETERS, HOLES[:2])
     missing = np.isnan(X)
-    t = (found.mean - np.repeat(mean, 200, axis=0))[missing] / found.standard_error[missing]
+    t = (found.mean - np.repeat(mean, 1000, axis=0))[missing] / found.standard_error[missing]
     assert 0.7 < np.mean(t**2) < 1.6
 
 
@@ -152,16 +152,16 @@ def test_bad_data_are_refused(function, bad):
 # Draws ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.false_alarm(6e-8)
+@pytest.mark.false_alarm(3e-9)
 @pytest.mark.parametrize("limits", [(16, -1), (-1, 10), (-1, -1)], ids=["hidden states", "missing units", "chains"])
-def test_completions_are_drawn_from_the_posterior(monkeypatch, engine, limits):
-    """4000 draws for each of two rows: frequencies of 8 and 4 completions within 6.2 standard deviations of at
-    most 0.008; a shift of 0.1 of any probability is seen."""
+def test_completions_are_drawn_from_the_posterior(monkeypatch, engine, limits, seed):
+    """4000 draws for each of two rows: frequencies of 8 and 4 completions within 6.3 standard deviations of at
+    most 0.0079; a shift of 0.1 of any probability is seen."""
     monkeypatch.setitem(missing_sums.LIMITS, "auto", limits)
     monkeypatch.setattr(missing_sums, "_STATES", 3)
     for row in (HOLES[0], HOLES[4]):
         ways, p = posterior(PARAMETERS, row)
-        drawn = complete(MACHINE, np.repeat(row[None], 4000, axis=0), sweeps=60, seed=1, engine=engine)
+        drawn = complete(MACHINE, np.repeat(row[None], 4000, axis=0), sweeps=60, seed=seed(1), engine=engine)
         counts = (drawn[:, None] == ways.astype(np.float32)).all(axis=2).sum(axis=0)
         assert counts.sum() == 4000
         assert np.abs(counts / 4000 - p).max() < 0.05
@@ -177,14 +177,14 @@ def test_completions_keep_what_is_observed(monkeypatch, engine, method):
     np.testing.assert_array_equal(complete(MACHINE, HOLES, method=method, sweeps=2, engine=engine), drawn)
 
 
-@pytest.mark.false_alarm(1e-6)
-def test_completions_weigh_modes_that_chains_do_not_join():
+@pytest.mark.false_alarm(1e-9)
+def test_completions_weigh_modes_that_chains_do_not_join(seed):
     """Two modes, all on or all off, equally probable: every chain stays where it started; exact draws take both."""
     rbm = RBM(np.full((1, 30), 12.0), np.full(30, -6.4), [-168.0])
     for X in (np.full((400, 30), NAN), np.array([[1.0] + [NAN] * 29])):
         p = impute(rbm, X[:1]).mean[0, -1]
-        drawn = complete(rbm, np.repeat(X[:1], 400, axis=0))[:, -1].mean()
-        assert abs(drawn - p) < 5 * math.sqrt(p * (1 - p) / 400) + 1e-9
+        drawn = complete(rbm, np.repeat(X[:1], 400, axis=0), seed=seed(0))[:, -1].mean()
+        assert abs(drawn - p) < 6.5 * math.sqrt(p * (1 - p) / 400) + 1e-9
 
 
 # Conditional probabilities --------------------------------------------------------------------------------------------
@@ -240,21 +240,22 @@ def test_single_units_agree_with_imputation():
         )
 
 
-@pytest.mark.false_alarm(2e-3)
-def test_annealed_sides_cover_the_truth():
-    """Each of two brackets misses in at most 5 % of runs: more than 4 misses of 10 have a probability below 0.2 %."""
+@pytest.mark.false_alarm(2e-9)
+def test_annealed_sides_cover_the_truth(seed):
+    """Each of two brackets misses in at most 2 % of runs (``test_bracket.py``): more than 9 misses of 20 have a
+    probability of 2e-9. If 7 of 10 miss, at most 9 do with a probability of 2 %."""
     rbm = RBM(*random_parameters(8, 9, seed=1))
     A, B = np.full(9, NAN), np.full(9, NAN)
     A[:3], B[3:5] = 1, 0
     truth = log_conditional_probability(rbm, A, B).value
     misses = 0
-    for seed in range(10):
-        found = log_conditional_probability(rbm, A, B, method="ais", temperatures=20, chains=20, seed=seed)
+    for number in range(20):
+        found = log_conditional_probability(rbm, A, B, method="ais", temperatures=20, chains=20, seed=seed(number))
         assert found.method == "ais"
         assert found.lower <= found.value <= found.upper <= 0
         misses += not found.lower <= truth <= found.upper
         assert found.verdict == ("wide" if found.upper - found.lower > 1 else "ok")
-    assert misses <= 4
+    assert misses <= 9
 
 
 def test_an_unreliable_sum_makes_an_unreliable_probability():

@@ -32,10 +32,10 @@ def annealed_model(base, betas):
     return q
 
 
-@pytest.mark.false_alarm(1e-5)
+@pytest.mark.false_alarm(1e-8)
 @pytest.mark.parametrize("betas", [[0, 1], [0, 0.5, 1], [0, 0.3, 0.7, 0.9, 1]])
-def test_weights_are_unbiased_for_the_annealed_model_and_their_logarithms_bound_it(engine, betas):
-    """2,000 chains from each of 4 states: means within 5 standard errors."""
+def test_weights_are_unbiased_for_the_annealed_model_and_their_logarithms_bound_it(engine, betas, seed):
+    """2,000 chains from each of 4 states: means within 7 standard errors, as the weights are skew."""
     rows = np.argsort(EXACT.p_v)[[-1, -2, 5, 16]]
     data = EXACT.v[np.random.default_rng(0).choice(32, 200, p=EXACT.p_v)]
     base = np.log((data.sum(axis=0) + 0.5) / (len(data) - data.sum(axis=0) + 0.5))
@@ -44,30 +44,30 @@ def test_weights_are_unbiased_for_the_annealed_model_and_their_logarithms_bound_
     for row in rows:
         X = np.repeat(EXACT.v[row][None], 2000, axis=0)
         found = conservative_log_likelihood(
-            MACHINE, X, n_samples=2000, data=data, temperatures=betas, seed=3, engine=engine
+            MACHINE, X, n_samples=2000, data=data, temperatures=betas, seed=seed(3), engine=engine
         )
         w = np.exp(found.per_sample) / q[row]
         if w.std() < 1e-6:  # two temperatures: no sweep, no noise
             assert w.mean() == pytest.approx(1, abs=1e-4)
             continue
-        assert abs(w.mean() - 1) < 5 * w.std() / math.sqrt(2000)
-        assert found.mean < math.log(q[row]) + 5 * found.standard_error
+        assert abs(w.mean() - 1) < 7 * w.std() / math.sqrt(2000)
+        assert found.mean < math.log(q[row]) + 7 * found.standard_error
         assert found.mean == pytest.approx(found.per_sample.mean())
 
 
-@pytest.mark.false_alarm(1e-3)
-def test_the_gap_closes_from_below():
-    """Rows from the machine itself, so that log q, and the bound of it, are below log p on average."""
-    X = EXACT.v[np.random.default_rng(1).choice(32, 2000, p=EXACT.p_v)]
+@pytest.mark.false_alarm(1e-8)
+def test_the_gap_closes_from_below(seed):
+    """Rows from the machine itself, so that log q, and the bound of it, are below log p on average: by 0.015 with three
+    temperatures, which is eight standard errors, and by 0.001 with a hundred."""
+    X = EXACT.v[np.random.default_rng(seed(1)).choice(32, 10_000, p=EXACT.p_v)]
     gaps, errors = [], []
-    for temperatures in (3, 10, 100, 1000):
-        found = conservative_log_likelihood(MACHINE, X, n_samples=2000, temperatures=temperatures)
+    for temperatures in (3, 100):
+        found = conservative_log_likelihood(MACHINE, X, n_samples=10_000, temperatures=temperatures, seed=seed(0))
         gap = MACHINE.log_likelihood(X[found.rows]) - found.per_sample
         gaps.append(gap.mean())
-        errors.append(gap.std() / math.sqrt(2000))
-    assert gaps[0] > gaps[1] > gaps[2] > 0
-    assert abs(gaps[3]) < 0.01 + 4 * errors[3]
-    assert gaps[3] > -4 * errors[3]
+        errors.append(gap.std() / math.sqrt(10_000))
+    assert gaps[0] > max(gaps[1], 0)
+    assert -6 * errors[1] < gaps[1] < 0.003 + 6 * errors[1]
 
 
 def test_an_evaluation_carries_the_bound_beside_the_bracket(engine):

@@ -58,22 +58,22 @@ def test_autocorrelation_times_are_their_definition(chains, draws, phi):
 
 
 # The standard error of an estimate from N draws is about tau sqrt(2 (2 M + 1) / N) with M about 5 tau lags in the sum
-# (Sokal): at most 0.03 tau for what follows. The tolerance is 4 of them, and catches an error of 20 % always.
-TOLERANCE = 0.12
+# (Sokal): at most 0.031 tau for what follows. The tolerance is 6.4 of them, and catches an error of 40 % always.
+TOLERANCE = 0.2
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
-@pytest.mark.false_alarm(1e-4)
-def test_the_autocorrelation_time_of_an_autoregressive_chain(phi):
+@pytest.mark.false_alarm(1e-9)
+def test_the_autocorrelation_time_of_an_autoregressive_chain(phi, seed):
     tau = (1 + phi) / (1 - phi)
-    assert autocorrelation_time(autoregressive(phi, 8, 50_000)) == pytest.approx(tau, rel=TOLERANCE)
+    assert autocorrelation_time(autoregressive(phi, 8, 50_000, seed(0))) == pytest.approx(tau, rel=TOLERANCE)
 
 
 @pytest.mark.parametrize(("up", "down"), [(0.5, 0.5), (0.02, 0.08), (0.1, 0.3)])
-@pytest.mark.false_alarm(1e-4)
-def test_the_autocorrelation_time_of_a_chain_of_two_states(up, down):
+@pytest.mark.false_alarm(1e-9)
+def test_the_autocorrelation_time_of_a_chain_of_two_states(up, down, seed):
     """It jumps up and down with these probabilities; its autocorrelation at lag t is (1 - up - down)**t."""
-    u = np.random.default_rng(1).random((50_000, 8))
+    u = np.random.default_rng(seed(1)).random((50_000, 8))
     state, x = np.zeros(8, bool), []
     for row in u:
         state = np.where(state, row >= down, row < up)
@@ -93,10 +93,10 @@ def exact_tau(exact, f):
     return 2 * (exact.p_v * f) @ rest / ((exact.p_v * f) @ f) - 1
 
 
-@pytest.mark.false_alarm(1e-4)
-def test_the_autocorrelation_time_of_gibbs_sampling_is_that_of_its_transition_matrix(engine):
+@pytest.mark.false_alarm(1e-9)
+def test_the_autocorrelation_time_of_gibbs_sampling_is_that_of_its_transition_matrix(engine, seed):
     exact, rbm = Exact(*PARAMETERS), RBM(*PARAMETERS)
-    chain = gibbs_chain(rbm, sample(rbm, 40, sweeps=100, seed=1), seed=2, engine=engine)
+    chain = gibbs_chain(rbm, sample(rbm, 40, sweeps=100, seed=seed(1)), seed=seed(2), engine=engine)
     states = np.array([row_number(v) for v in itertools.islice(chain, 2000)]).T
     for f in (exact.log_p_v, exact.v[:, 0], exact.v @ [1, -2, 0, 1]):
         assert autocorrelation_time(f[states]) == pytest.approx(exact_tau(exact, f), rel=TOLERANCE)
@@ -180,13 +180,15 @@ def test_running_moments_are_averages_over_the_chains(engine, chains, groups):
     assert found.r_hat > r_hat(energies.round(4)) - 0.05
 
 
-def test_running_moments_are_those_of_the_model(engine):
-    """19 t-scores of 9 degrees of freedom: one beyond 9 comes up in 19 * 9e-6 of cases. The errors are small, too."""
+@pytest.mark.false_alarm(1e-9)
+def test_running_moments_are_those_of_the_model(engine, seed):
+    """50 chains of 1,000 sweeps, tau below 4: standard deviations below 0.0045, of which 0.03 are 6.6. The errors, of
+    10 groups, are of that size."""
     rbm, exact = RBM(*PARAMETERS), Exact(*PARAMETERS)
-    found = running_moments(rbm, method="gibbs", chains=50, sweeps=1000, burn_in=50, seed=4, engine=engine)
+    found = running_moments(rbm, method="gibbs", chains=50, sweeps=1000, burn_in=50, seed=seed(4), engine=engine)
     for mean, error, expected in zip(found.mean, found.error, exact.moments, strict=True):
-        assert np.abs((mean - expected) / error).max() < 9
-        assert error.max() < 0.01
+        assert np.abs(mean - expected).max() < 0.03
+        assert 0.0005 < error.mean() <= error.max() < 0.015
     assert found.r_hat < 1.02
     assert (found.exact, found.verdict) == (False, "ok")
     quick = running_moments(rbm, engine=engine)
@@ -196,23 +198,24 @@ def test_running_moments_are_those_of_the_model(engine):
         assert not error.any()
 
 
-@pytest.mark.false_alarm(3e-6)
-def test_two_modes_of_which_one_is_far_from_the_biases():
+@pytest.mark.false_alarm(1e-9)
+def test_two_modes_of_which_one_is_far_from_the_biases(seed):
     """Chains that all start from the visible biases see one mode, agree (R-hat 1), and miss half of all units' means.
 
-    Small machines are enumerated; chains start apart, and say so where they do not come together.
+    Small machines are enumerated; chains start apart, and say so where they do not come together. All units go
+    together: 0.06 are 6.7 standard deviations of the difference of 4,000 and 16,000 samples.
     """
     xi = np.random.default_rng(0).choice([-1.0, 1.0], 40)
     W, b = 1.2 * np.tile(xi, (12, 1)), -7.05 * xi
     rbm = RBM(W, b, np.full(12, -0.6 * xi.sum()))
-    expected = exact_sample(rbm, 4000)[0].mean(axis=0)
+    expected = exact_sample(rbm, 16_000, seed=seed(0))[0].mean(axis=0)
     assert np.abs(expected - 1 / (1 + np.exp(-b))).max() > 0.1
     assert running_moments(rbm).exact
     np.testing.assert_allclose(running_moments(rbm).mean.v, expected, atol=0.05)
-    chains = running_moments(rbm, method="gibbs", sweeps=200, burn_in=200)
+    chains = running_moments(rbm, method="gibbs", sweeps=200, burn_in=200, seed=seed(0))
     assert (chains.r_hat > 1.1, chains.verdict) == (True, "unreliable")
-    np.testing.assert_allclose(sample(rbm, 4000, seed=1).mean(axis=0), expected, atol=0.06)
-    found = thinned_sample(rbm, 4000, seed=2)
+    np.testing.assert_allclose(sample(rbm, 4000, seed=seed(1)).mean(axis=0), expected, atol=0.06)
+    found = thinned_sample(rbm, 4000, seed=seed(2))
     assert found.exact
     np.testing.assert_allclose(found.samples.mean(axis=0), expected, atol=0.06)
     with pytest.raises(Unreliable, match="to be thinned"):
@@ -248,19 +251,19 @@ def test_thinned_samples_are_states_of_the_chains(engine):
     assert found.every == math.ceil(2 * found.tau)
 
 
-@pytest.mark.false_alarm(1e-4)
-def test_thinning_follows_the_slowest_direction(engine):
+@pytest.mark.false_alarm(5e-9)
+def test_thinning_follows_the_slowest_direction(engine, seed):
     """tau of the slowest feature, exactly; and neighbours in a thinned chain that know little of each other."""
     rbm, exact = RBM(*PARAMETERS), Exact(*PARAMETERS)
     directions = np.linalg.svd(PARAMETERS[0])[2][:2]
     expected = max(exact_tau(exact, f) for f in (exact.log_p_v, *(exact.v @ directions.T).T))
-    found = thinned_sample(rbm, 20_000, method="gibbs", chains=100, seed=7, engine=engine)
-    assert found.tau == pytest.approx(expected, rel=0.25)  # measured on 50 times its length, in 100 chains
+    found = thinned_sample(rbm, 20_000, method="gibbs", chains=100, seed=seed(7), engine=engine)
+    assert found.tau == pytest.approx(expected, rel=0.4)  # measured on 50 times its length, in 100 chains: 6.3 errors
     assert expected > 2
     x = (found.samples @ directions.T).reshape(200, 100, 2)
     x = x - x.mean(axis=(0, 1))
     correlation = (x[1:] * x[:-1]).mean(axis=(0, 1)) / (x**2).mean(axis=(0, 1))
-    assert (np.abs(correlation) < 0.02 + 4 / math.sqrt(20_000)).all()
+    assert (np.abs(correlation) < 0.02 + 6 / math.sqrt(20_000)).all()
     frequency = np.bincount(row_number(found.samples), minlength=16) / 20_000
     # Total variation of 16 states, with a false-alarm rate of 1e-9.
     assert np.abs(frequency - exact.p_v).sum() < math.sqrt(2 * (16 * math.log(2) + 9 * math.log(10)) / 20_000)

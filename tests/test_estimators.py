@@ -19,8 +19,8 @@ MEANS = np.full(7, 0.5, np.float32)
 KEY = Key(3)
 
 
-def make(config, engine, rbm=RBM_5_7):
-    key, chains = KEY, first_chains(config, KEY)
+def make(config, engine, rbm=RBM_5_7, key=KEY):
+    chains = first_chains(config, key)
     arrays = {} if chains is None else {"chains": chains}
     engine_ = make_engine(rbm, engine)
     return make_estimator(config, key, engine_, np.full(rbm.n_visible, 0.5, np.float32), 10, arrays), engine_
@@ -54,9 +54,9 @@ def test_chains_that_never_restart_or_always(engine):
 
 
 @pytest.mark.false_alarm(2e-9)
-def test_the_share_of_restarts_is_that_asked_for():
+def test_the_share_of_restarts_is_that_asked_for(seed):
     """4,000 chains, each restarted with probability 0.3: six standard deviations."""
-    estimator, engine_ = make(Config(5, "pcd", chains=4000, restarts=0.3), "native")
+    estimator, engine_ = make(Config(5, "pcd", chains=4000, restarts=0.3), "native", key=Key(seed(3)))
     before = engine_.decode(estimator._h)
     always_on = np.full((2, 5), 30, np.float32)
     after = engine_.decode(estimator._restart(engine_, always_on, 7))
@@ -88,7 +88,7 @@ def test_fast_weights_move_the_chains_by_the_sum_and_forget(engine, share):
 
 
 @pytest.mark.false_alarm(2e-9)
-def test_tempered_chains_sample_the_machine(engine):
+def test_tempered_chains_sample_the_machine(engine, seed):
     """Two modes that Gibbs sampling does not cross: the mean of each visible unit, over many ladders.
 
     400 ladders after 200 sweeps; modes with exact shares. Six standard errors of an independent mean.
@@ -99,7 +99,7 @@ def test_tempered_chains_sample_the_machine(engine):
     share = exact.p_v @ (exact.v.sum(axis=1) > 3)
     assert 0.05 < share < 0.95
     config = Config(2, "pt", 200, chains=400, temperatures=8, engine=engine)
-    estimator, engine_ = make(config, engine, rbm=rbm)
+    estimator, engine_ = make(config, engine, rbm=rbm, key=Key(seed(3)))
     negative = estimator.estimate(engine_, none(1, 2), 0)
     got = (engine_.decode(negative.side.v).sum(axis=1) > 3).mean()
     assert abs(got - share) < 6 * np.sqrt(share * (1 - share) / 400)

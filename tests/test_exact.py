@@ -168,29 +168,29 @@ def distance(v, h, exact):
 @pytest.mark.parametrize(("n_hidden", "n_visible"), [(3, 4), (4, 3), (0, 4), (1, 1), (6, 1), (1, 6), (3, 3)])
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 @pytest.mark.false_alarm(FALSE_ALARM)
-def test_samples_are_distributed_as_the_model(n_hidden, n_visible, scale):
+def test_samples_are_distributed_as_the_model(n_hidden, n_visible, scale, seed):
     parameters = random_parameters(n_hidden, n_visible, scale=scale)
     exact = Exact(*parameters)
-    v, h = exact_sample(RBM(*parameters), N, seed=11)
+    v, h = exact_sample(RBM(*parameters), N, seed=seed(11))
     assert v.dtype == h.dtype == np.uint8
     assert (v.shape, h.shape) == ((N, n_visible), (N, n_hidden))
     assert distance(v, h, exact) < bound(exact.joint.size)
 
 
 @pytest.mark.false_alarm(FALSE_ALARM)
-def test_samples_over_many_blocks_are_distributed_as_the_model(monkeypatch):
+def test_samples_over_many_blocks_are_distributed_as_the_model(monkeypatch, seed):
     monkeypatch.setattr(module, "_BLOCK_BITS", 2)
     parameters = random_parameters(5, 5, scale=1.5)
     exact = Exact(*parameters)
-    v, h = exact_sample(RBM(*parameters), 4 * N, seed=12)
+    v, h = exact_sample(RBM(*parameters), 4 * N, seed=seed(12))
     assert distance(v, h, exact) < bound(1024, 4 * N)
 
 
 @pytest.mark.false_alarm(FALSE_ALARM)
-def test_neighbouring_samples_are_independent():
+def test_neighbouring_samples_are_independent(seed):
     parameters = random_parameters(2, 2)
     exact = Exact(*parameters)
-    v, h = exact_sample(RBM(*parameters), N, seed=13)
+    v, h = exact_sample(RBM(*parameters), N, seed=seed(13))
     state = row_number(v) * 4 + row_number(h)
     pairs = np.bincount(state[0::2] * 16 + state[1::2], minlength=256) / (N // 2)
     assert np.abs(pairs - np.outer(exact.joint, exact.joint).ravel()).sum() < bound(256, N // 2)

@@ -204,14 +204,14 @@ def test_what_is_observed_is_scored(engine):
     assert grey.log_likelihood == found.log_likelihood
 
 
-@pytest.mark.false_alarm(1e-6)
-def test_annealed_sums_widen_the_likelihood(monkeypatch):
+@pytest.mark.false_alarm(1e-9)
+def test_annealed_sums_widen_the_likelihood(monkeypatch, seed):
     monkeypatch.setitem(missing.LIMITS, "auto", (-1, -1))
     parameters = random_parameters(4, 7)
-    found = harmonium.log_likelihood(RBM(*parameters), HOLES)
+    found = harmonium.log_likelihood(RBM(*parameters), HOLES, seed=seed(0))
     two_errors = (found.upper - found.lower) / 2
     assert 0 < two_errors < 0.05
-    assert abs(found.value - observed_log_likelihood(parameters, HOLES).mean()) < 2.5 * two_errors
+    assert abs(found.value - observed_log_likelihood(parameters, HOLES).mean()) < 3.5 * two_errors
 
 
 def test_a_bracket_takes_data_with_missing_entries():

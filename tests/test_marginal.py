@@ -51,36 +51,37 @@ def test_complete_rows_are_free_energies(engine):
     np.testing.assert_array_equal(found, harmonium.free_energy(MACHINE, X, engine=engine))
 
 
-@pytest.mark.false_alarm(1e-5)
-def test_annealed_weights_are_unbiased(monkeypatch, engine):
-    """The mean of 2,000 weights a row with two temperatures only, within 5 standard errors for 4 rows;
-    the errors are below 0.1, so that a bias of half a nat in a weight would be seen."""
+@pytest.mark.false_alarm(1e-8)
+def test_annealed_weights_are_unbiased(monkeypatch, engine, seed):
+    """The mean of 4,000 weights a row with few temperatures, within 7 standard errors for 4 rows, as the weights are
+    skew; the errors are below 0.07, so that a bias of half a nat in a weight would be seen."""
     monkeypatch.setitem(missing.LIMITS, "auto", (-1, -1))
     X = HOLES[[0, 1, 3, 4]]
-    found = marginal.marginals(MACHINE, X, chains=2000, temperatures=4, seed=1, engine=engine)
+    found = marginal.marginals(MACHINE, X, chains=4000, temperatures=4, seed=seed(1), engine=engine)
     assert not found.exact.any()
-    assert found.standard_error.max() < 0.1
+    assert found.standard_error.max() < 0.07
     error = np.exp(brute_force(PARAMETERS, X) - found.free_energy) - 1
-    assert np.abs(error / found.standard_error).max() < 5
+    assert np.abs(error / found.standard_error).max() < 7
 
 
-@pytest.mark.false_alarm(3e-3)
-def test_more_temperatures_close_in(monkeypatch):
+@pytest.mark.false_alarm(1e-8)
+def test_more_temperatures_close_in(monkeypatch, seed):
+    """From 3 to 30 and on to 300 temperatures the mean error falls by a factor of 3.1, known to 6 %."""
     monkeypatch.setitem(missing.LIMITS, "auto", (-1, -1))
-    X, errors = np.repeat(HOLES[:2], 50, axis=0), []
+    X, errors = np.repeat(HOLES[:2], 250, axis=0), []
     for temperatures in (3, 30, 300):
-        found = marginal_free_energy(MACHINE, X, chains=5, temperatures=temperatures)
-        errors.append(np.abs(found - np.repeat(brute_force(PARAMETERS, HOLES[:2]), 50)).mean())
+        found = marginal_free_energy(MACHINE, X, chains=5, temperatures=temperatures, seed=seed(0))
+        errors.append(np.abs(found - np.repeat(brute_force(PARAMETERS, HOLES[:2]), 250)).mean())
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
 
 
-@pytest.mark.false_alarm(1e-3)
-def test_standard_errors_are_as_large_as_the_errors(monkeypatch):
-    """The mean square of 400 values of t with 19 degrees is 1.1 with a deviation below 0.1; the logarithm bends it."""
+@pytest.mark.false_alarm(1e-8)
+def test_standard_errors_are_as_large_as_the_errors(monkeypatch, seed):
+    """The mean square of 2,000 values of t with 19 degrees is 1.1 with a deviation of 0.04; the logarithm bends it."""
     monkeypatch.setitem(missing.LIMITS, "auto", (-1, -1))
-    X = np.repeat(HOLES[:2], 200, axis=0)
-    found = marginal.marginals(MACHINE, X, chains=20, temperatures=50, seed=3)
-    t = (found.free_energy - np.repeat(brute_force(PARAMETERS, HOLES[:2]), 200)) / found.standard_error
+    X = np.repeat(HOLES[:2], 1000, axis=0)
+    found = marginal.marginals(MACHINE, X, chains=20, temperatures=50, seed=seed(3))
+    t = (found.free_energy - np.repeat(brute_force(PARAMETERS, HOLES[:2]), 1000)) / found.standard_error
     assert 0.8 < np.mean(t**2) < 1.5
 
 

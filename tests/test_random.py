@@ -206,13 +206,13 @@ def dkw(n, false_alarm):
 
 @pytest.mark.parametrize("order", ["columns", "rows", "steps", "streams", "seeds"])
 @pytest.mark.false_alarm(1e-9)
-def test_noise_is_uniform_in_the_orders_in_which_it_is_used(order):
+def test_noise_is_uniform_in_the_orders_in_which_it_is_used(order, seed):
     """False-alarm rate 1e-9 each; sees any distribution function that is off by more than 2 x 0.0103."""
     n = 100_000
     if order in ("columns", "rows"):
-        u = Key(1).uniform(*((1, n) if order == "columns" else (n, 1)))
+        u = Key(seed(1)).uniform(*((1, n) if order == "columns" else (n, 1)))
     else:
-        move = {"steps": lambda i: Key(1).at(i), "streams": lambda i: Key(1).on(i), "seeds": lambda i: Key(1000 + i)}
+        move = {"steps": Key(seed(1)).at, "streams": Key(seed(1)).on, "seeds": lambda i: Key(seed(1000) + i)}
         u = np.concatenate([move[order](i).uniform(1, 1000) for i in range(100)])
     ordered = np.sort(u.ravel())
     assert np.abs(ordered - (np.arange(n) + 0.5) / n).max() < dkw(n, 1e-9)
@@ -220,18 +220,18 @@ def test_noise_is_uniform_in_the_orders_in_which_it_is_used(order):
 
 @pytest.mark.parametrize("lag", [(0, 1), (0, 4), (1, 0), (1, 1)])
 @pytest.mark.false_alarm(2e-9)
-def test_neighbours_are_uncorrelated(lag):
+def test_neighbours_are_uncorrelated(lag, seed):
     """False-alarm rate 2e-9 each (6 standard errors); sees correlations above 0.02 in size."""
-    u = Key(2).uniform(500, 400) - 0.5
+    u = Key(seed(2)).uniform(500, 400) - 0.5
     rows, columns = lag
     products = u[rows:, columns:] * u[: 500 - rows, : 400 - columns] * 12
     assert abs(products.mean()) < 6 / math.sqrt(products.size)
 
 
 @pytest.mark.false_alarm(8e-9)
-def test_normal_is_normal():
+def test_normal_is_normal(seed):
     """False-alarm rate 4 x 2e-9 (6 standard errors); sees a mean off by 0.03 or a variance off by 0.04."""
-    z = Key(4).normal(400, 250)
+    z = Key(seed(4)).normal(400, 250)
     moments, variances = (0, 1, 0, 3), (1, 2, 15, 96)  # of z^k, and of the estimates
     for k, (moment, variance) in enumerate(zip(moments, variances, strict=True), start=1):
         assert abs((z**k).mean() - moment) < 6 * math.sqrt(variance / z.size)
@@ -253,12 +253,12 @@ def test_a_permutation_ranks_by_both_words():
 
 
 @pytest.mark.false_alarm(1e-9)
-def test_permutations_are_uniform():
+def test_permutations_are_uniform(seed):
     """Bretagnolle-Huber-Carol bound, false-alarm rate 1e-9; sees a total variation distance above 0.13 of 24 orders."""
     draws = 5000
     index = {order: k for k, order in enumerate(itertools.permutations(range(4)))}
     counts = np.zeros(24)
     for i in range(draws):
-        counts[index[tuple(Key(6).at(i).permutation(4))]] += 1
+        counts[index[tuple(Key(seed(6)).at(i).permutation(4))]] += 1
     distance = np.abs(counts / draws - 1 / 24).sum()
     assert distance < math.sqrt(2 * (24 * math.log(2) + math.log(1e9)) / draws)

@@ -315,9 +315,9 @@ def test_initialise_fits_the_means_and_is_finite_for_constant_columns():
 
 
 @pytest.mark.false_alarm(2e-9)
-def test_initial_weights_have_the_scale_asked_for():
+def test_initial_weights_have_the_scale_asked_for(seed):
     """False-alarm rate 1e-9 (6.1 standard errors of a variance); it sees errors of the scale above 2 %."""
-    W = RBM.initialise(np.eye(300), 300, seed=0, scale=0.5).W
+    W = RBM.initialise(np.eye(300), 300, seed=seed(0), scale=0.5).W
     assert W.std() == pytest.approx(0.5, rel=6.1 / math.sqrt(2 * W.size))
     assert W.mean() == pytest.approx(0, abs=6.1 * 0.5 / math.sqrt(W.size))
     np.testing.assert_array_equal(RBM.initialise(np.eye(3), 2, scale=0).W, 0)
