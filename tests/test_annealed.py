@@ -17,14 +17,20 @@ from oracles import (
     random_states,
     row_number,
 )
+from scipy.special import ndtri
 from scipy.stats import binom
 
 import harmonium
 from harmonium import RBM, Estimate, Key
+from harmonium.chains import ladder, starts, tempered
+from harmonium.chains.diagnostics import r_hat_of_groups
+from harmonium.chains.gibbs import HIDDEN, START, VISIBLE
+from harmonium.chains.path import BiasPath, linear_path
 from harmonium.cli import main
+from harmonium.engines import make_engine
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliable
-from harmonium.likelihood import constant_means, equilibrium_check, partition, schedule, tempered
-from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, BiasPath, Path, effective_size, linear_path, log_mean
+from harmonium.likelihood import constant_means, equilibrium_check, partition, reverse_starts, schedule
+from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
 from harmonium.likelihood.bracket import WIDE, acceptance_ratio, bracket, margin, standard_error
 from harmonium.likelihood.progress import Meter
 from harmonium.likelihood.schedule import check_temperatures, plan, salakhutdinov
@@ -46,7 +52,7 @@ def bent(parameters, knots=(0, 0.3, 0.6, 1)):
 
 def bias_paths(parameters):
     base = np.linspace(-1, 1, len(parameters[1])).astype(np.float32).astype(float)
-    return [linear_path(RBM(*parameters), base), bent(parameters)]
+    return [linear_path(base, len(parameters[2])), bent(parameters)]
 
 
 def biases(parameters, bias_path, beta):
@@ -89,11 +95,11 @@ def test_a_run_is_its_definition(engine, n_hidden, n_visible, number):
     """Every log ratio and every state, from the noise of the key and the formulas alone; in both directions."""
     parameters, key = dyadic_parameters(n_hidden, n_visible), Key(5)
     W, bias_path, betas = parameters[0], bias_paths(parameters)[number], np.array([0, 0.25, 0.5, 0.75, 1])
-    path = Path(RBM(*parameters), bias_path, engine)
+    annealer = Annealer(RBM(*parameters), bias_path, engine)
     first = biases(parameters, bias_path, 0)
-    assert path.log_z_base == pytest.approx(sum(softplus(x).sum() for x in first), rel=1e-14)
+    assert annealer.path.log_z_base == pytest.approx(sum(softplus(x).sum() for x in first), rel=1e-14)
     v = (key.on(START).uniform(9, n_visible) < logistic(first[0])).astype(float)
-    np.testing.assert_array_equal(path.engine.decode(path.start(9, key)), v)
+    np.testing.assert_array_equal(annealer.engine.decode(annealer.start(9, key)), v)
     for order in (betas, betas[::-1]):
         expected, x, states = np.zeros(9), v, []
         for k in range(4):
@@ -103,13 +109,13 @@ def test_a_run_is_its_definition(engine, n_hidden, n_visible, number):
             b, c = biases(parameters, bias_path, beta)
             h = key_.on(HIDDEN).uniform(9, n_hidden) < logistic(beta * x @ W.T + c)
             x = (key_.on(VISIBLE).uniform(9, n_visible) < logistic(beta * h @ W + b)).astype(float)
-        found = path.run(path.engine.encode(v), order, key, keep={1, 3})
+        found = annealer.run(annealer.engine.encode(v), order, key, keep={1, 3})
         np.testing.assert_allclose(found.log_w, expected, rtol=0, atol=2e-5)
-        np.testing.assert_array_equal(path.engine.decode(found.v), states[-1])
+        np.testing.assert_array_equal(annealer.engine.decode(found.v), states[-1])
         for kept, k in zip(found.kept, (1, 3), strict=True):
-            np.testing.assert_array_equal(path.engine.decode(kept), states[k])
+            np.testing.assert_array_equal(annealer.engine.decode(kept), states[k])
     np.testing.assert_allclose(
-        path.minus_free_energy(path.engine.encode(v)), log_f(parameters, bias_path, 1.0, v), rtol=0, atol=2e-5
+        annealer.minus_free_energy(annealer.engine.encode(v)), log_f(parameters, bias_path, 1.0, v), rtol=0, atol=2e-5
     )
 
 
@@ -121,11 +127,11 @@ def test_weights_average_to_z_exactly_over_all_paths(engine, n_hidden, n_visible
     parameters = random_parameters(n_hidden, n_visible, scale=scale)
     parameters = tuple(x.astype(np.float32).astype(float) for x in parameters)
     exact, bias_path = Exact(*parameters), bias_paths(parameters)[number]
-    path = Path(RBM(*parameters), bias_path, engine)
-    states, first = path.engine.encode(exact.v), biases(parameters, bias_path, 0)[0]
+    annealer = Annealer(RBM(*parameters), bias_path, engine)
+    states, first = annealer.engine.encode(exact.v), biases(parameters, bias_path, 0)[0]
 
     def ratio(*betas):
-        return next(path.anneal(states, np.array(betas), Key(0))).log_ratio
+        return next(annealer.anneal(states, np.array(betas), Key(0))).log_ratio
 
     p_base = np.exp(exact.v @ first - softplus(first).sum())
     one = p_base @ np.exp(ratio(0, 1))
@@ -133,23 +139,23 @@ def test_weights_average_to_z_exactly_over_all_paths(engine, n_hidden, n_visible
     two = (p_base * np.exp(ratio(0, 0.5))) @ middle @ np.exp(ratio(0.5, 1))
     back = (exact.p_v * np.exp(ratio(1, 0.5))) @ middle @ np.exp(ratio(0.5, 0))
     for found in (math.log(one), math.log(two), -math.log(back)):
-        assert found + path.log_z_base == pytest.approx(exact.log_z, abs=2e-5 * max(1, scale))
+        assert found + annealer.path.log_z_base == pytest.approx(exact.log_z, abs=2e-5 * max(1, scale))
 
 
 @pytest.mark.parametrize("temperatures", [[0, 1], [0, 0.1, 0.1, 1], np.linspace(0, 1, 30)])
 def test_independent_units_have_no_variance(engine, temperatures):
     b, c = np.linspace(-3, 3, 7), np.linspace(-2, 1, 4)
     rbm, betas = RBM(np.zeros((4, 7)), b, c), np.asarray(temperatures, float)
-    path = Path(rbm, linear_path(rbm, b), engine)
-    for v, order, sign in ((path.start(20, Key(1)), betas, 1), (path.start(20, Key(2)), betas[::-1], -1)):
-        log_z = path.log_z_base + sign * path.run(v, order, Key(3)).log_w
+    annealer = Annealer(rbm, linear_path(b, rbm.n_hidden), engine)
+    for v, order, sign in ((annealer.start(20, Key(1)), betas, 1), (annealer.start(20, Key(2)), betas[::-1], -1)):
+        log_z = annealer.path.log_z_base + sign * annealer.run(v, order, Key(3)).log_w
         np.testing.assert_allclose(log_z, softplus(b).sum() + softplus(c).sum(), rtol=0, atol=1e-5)
 
 
 def test_a_chain_does_not_know_of_the_others(engine):
     parameters, betas = dyadic_parameters(4, 9), np.linspace(0, 1, 11)
-    path = Path(RBM(*parameters), bent(parameters), engine)
-    few, many = (path.run(path.start(n, Key(4)), betas, Key(4)).log_w for n in (7, 40))
+    annealer = Annealer(RBM(*parameters), bent(parameters), engine)
+    few, many = (annealer.run(annealer.start(n, Key(4)), betas, Key(4)).log_w for n in (7, 40))
     np.testing.assert_array_equal(few, many[:7])
 
 
@@ -210,7 +216,7 @@ def test_bad_temperatures(temperatures):
 
 def quantiles(n, mean, deviation):
     """What n normal numbers would be without luck."""
-    return mean + deviation * equilibrium_check.ndtri((np.arange(n) + 0.5) / n)
+    return mean + deviation * ndtri((np.arange(n) + 0.5) / n)
 
 
 @pytest.mark.parametrize("deviation", [0.0, 0.3, 2.0])
@@ -228,8 +234,9 @@ def test_bennett_s_equation_holds_exactly_for_the_distributions_of_works():
     """On a listed machine with one ratio: the two expectations that Bennett's equation sets equal, at log Z only."""
     exact = Exact(*random_parameters(3, 4))
     rbm = RBM(*random_parameters(3, 4))
-    path = Path(rbm, linear_path(rbm, np.zeros(4)), "numpy")
-    x = path.log_z_base + next(path.anneal(path.engine.encode(exact.v), np.array([0.0, 1.0]), Key(0))).log_ratio
+    annealer = Annealer(rbm, linear_path(np.zeros(4), rbm.n_hidden), "numpy")
+    first = next(annealer.anneal(annealer.engine.encode(exact.v), np.array([0.0, 1.0]), Key(0)))
+    x = annealer.path.log_z_base + first.log_ratio
     p_forward = np.full(16, 1 / 16)
     for log_z, equal in ((exact.log_z, True), (exact.log_z + 0.1, False)):
         sides = p_forward @ logistic(x - log_z), exact.p_v @ logistic(log_z - x)
@@ -314,7 +321,7 @@ def test_a_part_of_z_raises_the_lower_end():
 def test_spread_out_states(n, shape, with_data):
     rbm = RBM(*random_parameters(*shape))
     X = random_states(5, rbm.n_visible) if with_data else None
-    found = equilibrium_check.spread_out(rbm, equilibrium_check.leading_directions(rbm), X, n, Key(0))
+    found = starts.spread_out(rbm, starts.leading_directions(rbm), X, n, Key(0))
     assert found.shape == (n, rbm.n_visible)
     assert set(np.unique(found)) <= {0, 1}
 
@@ -322,7 +329,7 @@ def test_spread_out_states(n, shape, with_data):
 def test_spread_out_states_reach_both_ends_of_a_direction():
     xi = np.random.default_rng(0).choice([-1, 1], 30)
     rbm = RBM(np.outer(np.ones(5), xi) + 0.01 * random_parameters(5, 30)[0], np.zeros(30), np.zeros(5))
-    found = equilibrium_check.spread_out(rbm, equilibrium_check.leading_directions(rbm), None, 20, Key(0))
+    found = starts.spread_out(rbm, starts.leading_directions(rbm), None, 20, Key(0))
     overlap = (2.0 * found - 1) @ xi / 30
     assert (overlap.min(), overlap.max()) == (-1, 1)
 
@@ -334,7 +341,7 @@ def test_what_speaks_against_equilibrium():
     assert equilibrium_check.disagreement({"x": same}, 50) == ""
     assert "differ in x (R-hat" in equilibrium_check.disagreement({"x": shifted}, 50)
     assert "differ in x (R-hat" in equilibrium_check.disagreement({"x": wider}, 50)
-    assert equilibrium_check.r_hat(np.zeros(10), 5) == 1.0
+    assert r_hat_of_groups(np.zeros(10), 5) == 1.0
     assert equilibrium_check.drifts(gain) == ""
     assert "drifts (-0.9" in equilibrium_check.drifts(gain + 1)
     stuck = np.arange(100) > 95
@@ -352,58 +359,64 @@ def test_what_speaks_against_equilibrium():
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_step_of_the_ladders_is_its_definition(engine, number, first):
-    """Swaps by the densities as defined, then a sweep of every rung, from the noise of the key alone."""
+def test_a_step_on_any_path_is_its_definition(engine, number, first):
+    """Swaps by the densities as defined, then a sweep at every temperature, from the noise of the key alone."""
     parameters, betas, key = dyadic_parameters(3, 5), np.array([0, 0.25, 0.5, 1]), Key(8)
-    bias_path = bias_paths(parameters)[number]
-    path = Path(RBM(*parameters), bias_path, engine)
+    path, machine = bias_paths(parameters)[number], make_engine(RBM(*parameters), engine)
     v = random_states(4 * 50, 5)
-    found, order = tempered.step(path, betas, path.engine.encode(v), first, key)
-    x = v.reshape(4, 50, 5).astype(float)
+    state = tempered.set_out(machine.encode(v), 4, sweep=first)
+    found, _ = tempered.step(machine, state, key, tempered.Ladder(path, betas))
+    x, key = v.reshape(4, 50, 5).astype(float), key.at(first)
     expected = np.tile(np.arange(4)[:, None], 50)
     low = list(range(first, 3, 2))
     u = key.on(tempered.SWAP).uniform(len(low), 50)
     for i, k in enumerate(low):
-        here, there = (log_f(parameters, bias_path, betas[k + d], x[k + d]) for d in (0, 1))
-        swapped = [log_f(parameters, bias_path, betas[k + d], x[k + 1 - d]) for d in (0, 1)]
+        here, there = (log_f(parameters, path, betas[k + d], x[k + d]) for d in (0, 1))
+        swapped = [log_f(parameters, path, betas[k + d], x[k + 1 - d]) for d in (0, 1)]
         swap = np.log(u[i]) < sum(swapped) - here - there
         expected[k], expected[k + 1] = np.where(swap, [[k + 1], [k]], [[k], [k + 1]])
-    np.testing.assert_array_equal(order, expected)
-    assert 0.1 < np.mean(order != np.arange(4)[:, None]) < 0.95
-    x = np.take_along_axis(x, expected[..., None], axis=0)
-    fields = [biases(parameters, bias_path, beta) for beta in betas]
-    W, h, w = parameters[0], [], []
-    for k, beta in enumerate(betas):
-        u_h, u_v = (key.on(s).rows_from(50 * k).uniform(50, n) for s, n in ((HIDDEN, 3), (VISIBLE, 5)))
-        h.append(u_h < logistic(beta * x[k] @ W.T + fields[k][1]))
-        w.append(u_v < logistic(beta * h[k] @ W + fields[k][0]))
-    np.testing.assert_array_equal(path.engine.decode(found), np.concatenate(w))
+    np.testing.assert_array_equal(found.replica, expected)
+    assert 0.1 < np.mean(expected != np.arange(4)[:, None]) < 0.95
+    W, w = parameters[0], np.empty_like(x)
+    u_h, u_v = (key.on(s).uniform(200, n).reshape(4, 50, n) for s, n in ((HIDDEN, 3), (VISIBLE, 5)))
+    for k, chain in np.ndindex(4, 50):
+        place, (b, c) = expected[k, chain], biases(parameters, path, betas[k])
+        h = u_h[place, chain] < logistic(betas[k] * x[place, chain] @ W.T + c)
+        w[k, chain] = u_v[k, chain] < logistic(betas[k] * h @ W + b)
+    np.testing.assert_array_equal(machine.decode(found.v), w.reshape(200, 5))
 
 
 def test_walkers_are_followed_between_the_ends(monkeypatch):
     """Whoever reaches beta = 1 from beta = 0 has arrived, once; who has never been in the hotter half is stuck."""
-    monkeypatch.setattr(tempered, "_ROWS", 53)
+    monkeypatch.setattr(reverse_starts, "_ROWS", 53)
     parameters, betas, n = random_parameters(4, 6), np.array([0, 0.3, 0.6, 1]), 30
-    path = Path(RBM(*parameters), linear_path(RBM(*parameters), np.zeros(6)), "numpy")
-    state, key = tempered.ladders(np.tile(random_states(n, 6), (4, 1, 1)).astype(np.uint8)), Key(1)
-    whole, gain = tempered.temper(path, betas, state, 60, key)
-    assert (state.block, state.n_blocks, len(gain)) == (13, 3, n)
+    path = linear_path(np.zeros(6), 4)
+    annealer, steps = Annealer(RBM(*parameters), path, "numpy"), tempered.Ladder(path, betas)
+    start = reverse_starts.ladders(np.tile(random_states(n, 6), (4, 1, 1)).astype(np.uint8))
+    half, _ = reverse_starts.temper(annealer, betas, start, 25, Key(2))
+    whole, gain = reverse_starts.temper(annealer, betas, half, 35, Key(1))
+    assert (start.block, start.n_blocks, len(gain)) == (13, 3, n)
     for number in range(3):
         rows = slice(13 * number, 13 * (number + 1))
-        v = path.engine.encode(np.concatenate(list(state.v[:, rows])))
+        v = annealer.engine.encode(np.concatenate(list(start.v[:, rows])))
         chains = len(v) // 4
         who = np.tile(np.arange(4)[:, None], chains)
         from_base, stuck, arrivals = np.zeros((4, chains), bool), np.ones((4, chains), bool), np.zeros(chains, int)
-        for sweep in range(60):
-            v, order = tempered.step(path, betas, v, sweep % 2, key.derive("part", number).at(sweep))
-            who = np.take_along_axis(who, order, axis=0)
-            for i in range(chains):
-                from_base[who[0, i], i], stuck[who[:2, i], i] = True, False
-                arrivals[i] += from_base[who[3, i], i]
-                from_base[who[3, i], i] = False
+        for key, sweeps in ((Key(2), 25), (Key(1), 35)):
+            state = tempered.set_out(v, 4)
+            for _ in range(sweeps):
+                before = state.replica
+                state, _ = tempered.step(annealer.engine, state, key.derive("part", number), steps)
+                order = (before[:, None] == state.replica[None]).argmax(axis=0)
+                who = np.take_along_axis(who, order, axis=0)
+                for i in range(chains):
+                    from_base[who[0, i], i], stuck[who[:2, i], i] = True, False
+                    arrivals[i] += from_base[who[3, i], i]
+                    from_base[who[3, i], i] = False
+            v = state.v
         np.testing.assert_array_equal(whole.arrivals[rows], arrivals)
         np.testing.assert_array_equal(whole.stuck[:, rows], np.take_along_axis(stuck, who, axis=0))
-        np.testing.assert_array_equal(whole.v[:, rows].reshape(-1, 6), path.engine.decode(v))
+        np.testing.assert_array_equal(whole.v[:, rows].reshape(-1, 6), annealer.engine.decode(v))
     assert whole.arrivals.sum() > n
 
 
@@ -416,12 +429,14 @@ def test_tempering_leaves_the_machine_invariant(seed):
     """
     parameters, betas, n = random_parameters(3, 6, scale=2.0), np.array([0, 0.5, 1]), 60_000
     bias_path, exact = bent(parameters), Exact(*parameters)
-    path = Path(RBM(*parameters), bias_path)
+    annealer = Annealer(RBM(*parameters), bias_path)
     rng, v = np.random.default_rng(seed(0)), []
     for beta in betas:
         p = np.exp(log_f(parameters, bias_path, beta, exact.v))
         v.append(exact.v[rng.choice(64, n, p=p / p.sum())])
-    state, _ = tempered.temper(path, betas, tempered.ladders(np.stack(v).astype(np.uint8)), 3, Key(seed(2)))
+    state, _ = reverse_starts.temper(
+        annealer, betas, reverse_starts.ladders(np.stack(v).astype(np.uint8)), 3, Key(seed(2))
+    )
     counts = np.bincount(row_number(state.v[-1]), minlength=64)
     p = exact.p_v[np.argsort(row_number(exact.v))]
     assert np.minimum(binom.cdf(counts, n, p), binom.sf(counts - 1, n, p)).min() > 5e-11
@@ -437,8 +452,8 @@ def test_tempering_leaves_the_machine_invariant(seed):
     ],
 )
 def test_rungs_are_a_deviation_apart(lengths, expected):
-    np.testing.assert_allclose(tempered.rungs(np.linspace(0, 1, 5), np.array(lengths)), expected)
-    assert len(tempered.rungs(np.array([0.0, 1.0]), np.array([1e9]))) == 60
+    np.testing.assert_allclose(ladder.place_by_works(np.linspace(0, 1, 5), np.array(lengths)), expected)
+    assert len(ladder.place_by_works(np.array([0.0, 1.0]), np.array([1e9]))) == 60
 
 
 # The constant-means path ---------------------------------------------------------------------------------------------
@@ -464,7 +479,7 @@ def test_the_level_road_keeps_the_means(engine):
     assert not bias_path.x[-1].any()
     assert not bias_path.y[-1].any()
     assert error(bias_path) < 0.06
-    assert error(linear_path(rbm, constant_means.log_odds(aim[0]))) > 0.2
+    assert error(linear_path(constant_means.log_odds(aim[0]), rbm.n_hidden)) > 0.2
 
 
 def test_the_level_road_is_taken_where_it_loses_less(monkeypatch):
@@ -475,10 +490,10 @@ def test_the_level_road_is_taken_where_it_loses_less(monkeypatch):
     for easy in (1e9, 0):
         monkeypatch.setattr(schedule, "_LINEAR_SUFFICES", easy)
         found = plan(rbm, 20, None, Key(0), "native")
-        knots.append(len(found.path.bias_path.betas))
+        knots.append(len(found.annealer.path.betas))
     assert knots == [2, 11]
     free = RBM(np.zeros((3, 4)), np.ones(4), np.ones(3))
-    assert len(plan(free, 20, None, Key(0), "native").path.bias_path.betas) == 2
+    assert len(plan(free, 20, None, Key(0), "native").annealer.path.betas) == 2
 
 
 # log_partition -------------------------------------------------------------------------------------------------------
@@ -715,6 +730,6 @@ def test_log_sum_exp_of_the_oracle_is_the_floor():
     from harmonium.likelihood.two_sided import _floor
 
     rbm = RBM(*random_parameters(3, 6))
-    path, v = Path(rbm, linear_path(rbm, np.zeros(6))), all_states(6).astype(np.uint8)
-    assert _floor(path, np.concatenate([v, v])) == pytest.approx(rbm.log_z(), abs=1e-5)
-    assert _floor(path, v[:5]) == pytest.approx(log_sum_exp(-rbm.free_energy(v[:5])), abs=1e-5)
+    annealer, v = Annealer(rbm, linear_path(np.zeros(6), rbm.n_hidden)), all_states(6).astype(np.uint8)
+    assert _floor(annealer, np.concatenate([v, v])) == pytest.approx(rbm.log_z(), abs=1e-5)
+    assert _floor(annealer, v[:5]) == pytest.approx(log_sum_exp(-rbm.free_energy(v[:5])), abs=1e-5)

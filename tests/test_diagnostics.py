@@ -9,11 +9,11 @@ from oracles import Exact, random_parameters, row_number
 from scipy.stats import norm, rankdata
 
 from harmonium import RBM, Key, exact_sample, gibbs_chain, sample
+from harmonium.chains.diagnostics import autocovariance
+from harmonium.chains.gibbs import GibbsState, step
 from harmonium.engines import make_engine
 from harmonium.errors import InvalidData, InvalidParameter, Unreliable
 from harmonium.sampling import autocorrelation_time, effective_sample_size, r_hat, running_moments, thinned_sample
-from harmonium.sampling.diagnostics import autocovariance
-from harmonium.sampling.gibbs import GibbsState, step
 
 
 def autoregressive(phi, chains, draws, seed=0):
@@ -155,7 +155,7 @@ def chain_of(rbm, chains, key, engine):
     def sweeps():
         state = GibbsState(engine_.encode(start), 0)
         while True:
-            state = step(engine_, state, key)
+            state, _ = step(engine_, state, key)
             yield engine_.decode(state.v)
 
     return start, sweeps()

@@ -6,9 +6,10 @@ from oracles import Exact, dyadic_parameters, random_parameters, random_states
 
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
+from harmonium.chains import tempered
+from harmonium.chains.path import linear_path
 from harmonium.engines import Phase, make_engine
 from harmonium.rbm import Statistics, bias_of_means
-from harmonium.sampling import tempering
 from harmonium.training.estimators import first_chains, make_estimator
 from harmonium.training.negative import FastWeights, Persistent, Positive
 
@@ -107,18 +108,18 @@ def test_tempered_chains_sample_the_machine(engine, seed):
 
 
 def test_tempered_chains_start_at_independent_units_with_the_means_of_the_data(engine):
-    """A step is that of `harmonium.sampling.tempering` with these very biases at beta = 0."""
-    means, ladder = np.linspace(0.1, 0.9, 7).astype(np.float32), np.linspace(0, 1, 4)
+    """A step is that of `harmonium.chains.tempered` with these very biases at beta = 0."""
+    means = np.linspace(0.1, 0.9, 7).astype(np.float32)
     engine_, config = make_engine(RBM_5_7, engine), Config(5, "pt", 3, chains=6, temperatures=4)
     estimator = make_estimator(config, KEY, engine_, means, 10, {})
     base = bias_of_means(10 * means.astype(float), 10)
     assert np.abs(base).min() < 0.01 < 1 < np.abs(base).max()
-    key = KEY.derive("tempered")
-    state = tempering.init(engine_, ladder, base, 6, key.derive("start"))
+    key, ladder = KEY.derive("tempered"), tempered.Ladder(linear_path(base, 5), np.linspace(0, 1, 4))
+    state = tempered.init(engine_, ladder, 6, key.derive("start"))
     for _ in range(3):
-        state, _ = tempering.step(engine_, state, ladder, base, key)
+        state, _ = tempered.step(engine_, state, key, ladder)
     got = engine_.decode(estimator.estimate(engine_, np.zeros((1, 5), np.float32), 0).side.v)
-    np.testing.assert_array_equal(got, engine_.decode(state.v)[tempering.cold_rows(state)])
+    np.testing.assert_array_equal(got, engine_.decode(state.v)[tempered.cold_rows(state)])
     # Cold chains with the same noise may meet whatever the base is; hot ones are made of it.
     kept = np.unpackbits(estimator.arrays(engine_)["tempered.v"], axis=1, count=7)
     np.testing.assert_array_equal(kept, engine_.decode(state.v))

@@ -7,7 +7,7 @@ import pytest
 from oracles import Exact, dyadic_parameters, logistic, random_parameters, random_states
 
 from harmonium import RBM, Clamp, Key, gibbs_chain, sample
-from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE
+from harmonium.chains.gibbs import HIDDEN, START, VISIBLE
 
 
 @pytest.mark.parametrize(("n_hidden", "n_visible"), [(0, 2), (1, 1), (2, 4), (5, 5), (6, 3)])

@@ -14,13 +14,14 @@ from oracles import random_parameters, random_states
 
 import harmonium
 from harmonium import RBM, Key, datasets
+from harmonium.chains import gibbs
 from harmonium.deep import train_stack
 from harmonium.likelihood import schedule
 from harmonium.random import as_seed
 from harmonium.report import figures
 from harmonium.sampling import conditional
 from harmonium.sklearn import BernoulliRBM
-from harmonium.training import batches, negative
+from harmonium.training import negative
 from harmonium.training.config import METHODS
 
 pytestmark = pytest.mark.filterwarnings("ignore::harmonium.errors.TrainingAlarm")
@@ -255,8 +256,8 @@ def caught(monkeypatch, engine, *cases):
 
 
 def test_the_ledger_sees_missing_entries_with_one_noise_for_all_steps(engine, monkeypatch):
-    sweep = batches.clamped_sweep
-    monkeypatch.setattr(batches, "clamped_sweep", lambda e, v, where, key: sweep(e, v, where, key.at(0)))
+    run = gibbs.run
+    monkeypatch.setattr(gibbs, "run", lambda e, state, *rest, **how: run(e, state._replace(sweep=0), *rest, **how))
     caught(monkeypatch, engine, train(method="cd", X=HOLES))
     recorded("train", monkeypatch, engine, cases=[train(method="cd")])
 

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 
 import harmonium
 from harmonium import deep, theory
-from harmonium.likelihood.annealed import Path
+from harmonium.likelihood.annealed import Annealer
 from harmonium.likelihood.constant_means import constant_means_path
 from harmonium.sklearn import BernoulliRBM
 
@@ -60,9 +60,10 @@ def stack():
 
 def constant_means():
     """What `log_partition` makes for machines that are hard to anneal, and seldom needs."""
-    bias_path = constant_means_path(SMALL, (np.full(70, 0.4), np.full(9, 0.6)), harmonium.Key(1))
-    path = Path(SMALL, bias_path)
-    return bias_path, path.run(path.start(50, harmonium.Key(2)), np.linspace(0, 1, 5), harmonium.Key(3)).log_w
+    path = constant_means_path(SMALL, (np.full(70, 0.4), np.full(9, 0.6)), harmonium.Key(1))
+    annealer = Annealer(SMALL, path)
+    works = annealer.run(annealer.start(50, harmonium.Key(2)), np.linspace(0, 1, 5), harmonium.Key(3))
+    return path.betas, path.x, path.y, works.log_w
 
 
 def watched(method, **options):

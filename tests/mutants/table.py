@@ -188,46 +188,62 @@ PYTHON = [
         ),
     ),
     *of(
-        "sampling/gibbs.py",
+        "chains/gibbs.py",
         (
             "held units move",
-            "    if held is not None:\n        v = engine.overwrite(v, *held)\n    return",
+            "    if free is not None:\n        v = engine.overwrite(state.v, free, v)\n    return",
             "    return",
             GIBBS,
         ),
         (
             "a sweep's number stands still",
-            "return GibbsState(v, state.sweep + 1)",
-            "return GibbsState(v, state.sweep)",
+            "return GibbsState(v, state.sweep + 1), ",
+            "return GibbsState(v, state.sweep), ",
             GIBBS,
         ),
     ),
     *of(
-        "sampling/tempering.py",
+        "chains/tempered.py",
         (
             "swaps of the wrong sign",
             "return np.minimum(gain[low] + gain[low + 1], 0)",
             "return np.minimum(-gain[low] - gain[low + 1], 0)",
             TEMPERING,
         ),
-        ("swaps without the visible bias", "visible_biases(engine) - base)", "0 * base)", TEMPERING),
         ("only even pairs swap", "np.arange(state.sweep % 2, n - 1, 2)", "np.arange(0, n - 1, 2)", TEMPERING),
-        ("rows draw at their old temperature", "betas[order].ravel()", "np.repeat(betas, chains)", TEMPERING),
-        ("one noise for all sweeps", "key = key.at(state.sweep)", "key = key.at(0)", TEMPERING),
+        (
+            "rows draw at their old temperature",
+            ".take(order.ravel())",
+            ".take(np.repeat(np.arange(n), chains))",
+            TEMPERING,
+        ),
+        ("one noise for all sweeps", "key.at(state.sweep), ladder", "key.at(0), ladder", TEMPERING),
         (
             "the hot end is taken for the cold",
             "return np.arange((n - 1) * chains, n * chains)",
             "return np.arange(chains)",
             TEMPERING,
         ),
-        ("the base does not wane", "(1 - betas)[:, None] * base if", "base if", TEMPERING),
     ),
     *of(
-        "sampling/ladder.py",
-        ("lengths in place of their sum", "np.cumsum(_lengths(acceptance))", "_lengths(acceptance)", TEMPERING),
+        "chains/path.py",
+        ("swaps without the visible bias", "width * b + rise)", "rise)", TEMPERING),
+        ("swaps without the base", "width * b + rise)", "width * b)", TEMPERING),
+        ("the base does not wane", "(1 - part) * z[low] + part * z[low + 1]", "z[low] + part * z[low + 1]", TEMPERING),
+        (
+            "weights of the wrong sign",
+            "*after.of_h) - engine.softplus_sum(logits, *before.of_h)",
+            "*before.of_h) - engine.softplus_sum(logits, *after.of_h)",
+            ANNEALED,
+        ),
+        ("the segment that a temperature is in", "(betas - self.betas[:-1])", "(betas - self.betas[1:])", ANNEALED),
     ),
     *of(
-        "sampling/diagnostics.py",
+        "chains/ladder.py",
+        ("lengths in place of their sum", "np.cumsum(lengths)", "lengths", TEMPERING),
+    ),
+    *of(
+        "chains/diagnostics.py",
         ("correlations wrap around", "scipy.fft.next_fast_len(2 * n, real=True)", "n", DIAGNOSTICS),
         (
             "chains that disagree count as one",
@@ -240,14 +256,14 @@ PYTHON = [
         "training/negative.py",
         (
             "one sweep too few",
-            "range(step * sweeps, (step + 1) * sweeps - 1)",
-            "range(step * sweeps, (step + 1) * sweeps - 2)",
+            "step * sweeps, sweeps - 1)",
+            "step * sweeps, sweeps - 2)",
             STEPS,
         ),
         (
             "one sweep too many",
-            "range(step * sweeps, (step + 1) * sweeps - 1)",
-            "range(step * sweeps, (step + 1) * sweeps)",
+            "step * sweeps, sweeps - 1)",
+            "step * sweeps, sweeps)",
             STEPS,
         ),
         (
@@ -293,11 +309,11 @@ PYTHON = [
     ),
     *of(
         "training/tempered.py",
-        ("a base of zeros", "self._base = bias_of_means(", "self._base = 0 * bias_of_means(", ESTIMATORS),
+        ("a base of zeros", "base = bias_of_means(", "base = 0 * bias_of_means(", ESTIMATORS),
         (
             "the ladder is not restored",
-            'self._ladder, self._swaps = arrays["tempered.ladder"], arrays["tempered.swaps"].copy()',
-            'self._ladder, self._swaps = np.linspace(0, 1, config.n_temperatures), arrays["tempered.swaps"].copy()',
+            'Ladder(path, arrays["tempered.ladder"])',
+            "Ladder(path, np.linspace(0, 1, config.n_temperatures))",
             CHECKPOINTS,
         ),
         (
@@ -362,8 +378,8 @@ PYTHON = [
         ),
         (
             "missing entries have one noise for all steps",
-            "v = clamped_sweep(engine, v, where, key.at(sweep))",
-            "v = clamped_sweep(engine, v, where, key)",
+            "GibbsState(v, step * SWEEPS)",
+            "GibbsState(v, 0)",
             LEDGER,
         ),
         (
@@ -469,18 +485,12 @@ PYTHON = [
     *of(
         "likelihood/annealed.py",
         (
-            "weights of the wrong sign",
-            "self.log_f(products, after) - self.log_f(products, beta)",
-            "self.log_f(products, beta) - self.log_f(products, after)",
-            ANNEALED,
-        ),
-        (
             "a stale temperature",
-            "v = self.sweep(products.logits, after, key.at(k))",
-            "v = self.sweep(products.logits, beta, key.at(k))",
+            "GibbsState(v, k, logits), key, after)",
+            "GibbsState(v, k, logits), key, point)",
             ANNEALED,
         ),
-        ("one noise for all temperatures", "after, key.at(k))", "after, key.at(0))", ANNEALED),
+        ("one noise for all temperatures", "GibbsState(v, k, logits)", "GibbsState(v, 0, logits)", ANNEALED),
         ("a mean of logarithms", "float(high + log(exp(log_w - high).mean()))", "float(log_w.mean())", ANNEALED),
     ),
     *of(

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.bench.digits import digits, trained_machine
+from harmonium.chains.gibbs import GibbsState, step
 from harmonium.engines import make_engine
 from harmonium.engines.native import use_instruction_set
 from harmonium.random import Key
 from harmonium.rbm import RBM
-from harmonium.sampling.gibbs import GibbsState, step
 from harmonium.training import Config, TrainingRun
 
 Call = Callable[[], object]
@@ -199,7 +199,7 @@ def gibbs_harmonium(shape: Shape, engine: str) -> Call:
 
     def sweep() -> None:
         nonlocal state
-        state = step(engine_, state, key)
+        state, _ = step(engine_, state, key)
 
     return sweep
 

@@ -110,10 +110,10 @@ def conservative_log_likelihood(
     n_samples, temperatures = check_count(n_samples, "n_samples", minimum=2), check_temperatures(temperatures)
     key, meter = as_key(seed).derive("conservative"), Meter(progress)
     rows = np.sort(key.derive("rows").permutation(len(X))[:n_samples])
-    path, betas = plan(rbm, temperatures, data, key.derive("plan"), engine, meter)
-    v = path.engine.encode(X[rows].astype(np.uint8))
+    annealer, betas = plan(rbm, temperatures, data, key.derive("plan"), engine, meter)
+    v = annealer.engine.encode(X[rows].astype(np.uint8))
     meter.expect(len(betas) - 1)
-    works = path.run(v, betas[::-1], key.derive("reverse"), meter.tick)
-    log_w = path.minus_free_energy(v) + works.log_w - path.log_z_base
+    works = annealer.run(v, betas[::-1], key.derive("reverse"), meter.tick)
+    log_w = annealer.minus_free_energy(v) + works.log_w - annealer.path.log_z_base
     error = float(log_w.std(ddof=1)) / math.sqrt(len(rows)) if len(rows) > 1 else math.inf
     return ConservativeLogLikelihood(float(log_w.mean()), error, len(rows), len(betas), log_w, rows)

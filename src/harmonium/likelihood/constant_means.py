@@ -23,10 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import Engine, States, make_engine
+from harmonium.chains import gibbs
+from harmonium.chains.gibbs import START, GibbsState
+from harmonium.chains.path import BiasPath, Float64Array, Point
+from harmonium.engines import make_engine
 from harmonium.engines.arithmetic import log, matmul
 from harmonium.engines.generic import independent_v
-from harmonium.likelihood.annealed import HIDDEN, START, VISIBLE, BiasPath, Float64Array, Tick
+from harmonium.likelihood.annealed import Tick
 from harmonium.random import Key
 from harmonium.rbm import RBM
 
@@ -62,7 +65,7 @@ def constant_means_path(
     betas, engine_ = np.linspace(0, 1, _KNOTS), make_engine(rbm, engine)
     v_target, h_target = (log_odds(x) for x in means)
     v = independent_v(engine_, _CHAINS, key.on(START), 0.0, v_target.astype(np.float32))
-    x, y = [v_target], [h_target]
+    state, x, y = GibbsState(v, _SWEEPS), [v_target], [h_target]
     for k in range(1, _KNOTS - 1):
         if k == 1:  # units that see the others' means
             x_k, y_k = (
@@ -73,10 +76,12 @@ def constant_means_path(
             x_k, y_k = 2 * x[-1] - x[-2], 2 * y[-1] - y[-2]
         x_sum, y_sum = np.zeros_like(x_k), np.zeros_like(y_k)
         for sweep in range(_SWEEPS):
-            v, v_means, h_means = _sweep(engine_, v, betas[k], x_k, y_k, key.at(k * _SWEEPS + sweep))
+            point = Point(betas[k], x_k.astype(np.float32), y_k.astype(np.float32))
+            state, info = gibbs.step(engine_, state, key, point, watched=True)
+            v_sums, h_sums = gibbs.summed_means(engine_, info, point)
             rate = _RATE / (1 + sweep / _HALVED)
-            x_k = x_k + rate * np.clip(v_target - log_odds(v_means), -1, 1)
-            y_k = y_k + rate * np.clip(h_target - log_odds(h_means), -1, 1)
+            x_k = x_k + rate * np.clip(v_target - log_odds(v_sums / _CHAINS), -1, 1)
+            y_k = y_k + rate * np.clip(h_target - log_odds(h_sums / _CHAINS), -1, 1)
             if sweep >= _SWEEPS // 2:
                 x_sum, y_sum = x_sum + x_k, y_sum + y_k
             tick()
@@ -89,20 +94,6 @@ def log_odds(p: npt.NDArray[Any]) -> Float64Array:
     """The biases of independent units with these means, finite for any."""
     p = np.clip(np.asarray(p, np.float64), _SURE, 1 - _SURE)
     return log(p) - log(1 - p)
-
-
-def _sweep(
-    engine: Engine, v: States, beta: float, x: Float64Array, y: Float64Array, key: Key
-) -> tuple[States, Float64Array, Float64Array]:
-    """The chains after v -> h -> v, and the mean of E[v | h] and of E[h | v] over them."""
-    fields_h, fields_v = (beta, y.astype(np.float32)), (beta, x.astype(np.float32))
-    logits_h = engine.logits_h(v)
-    logits_v = engine.logits_v(engine.bernoulli(logits_h, key.on(HIDDEN), *fields_h))
-    v_sums, h_sums = (
-        engine.column_sums(engine.mean(logits, *fields))
-        for logits, fields in ((logits_v, fields_v), (logits_h, fields_h))
-    )
-    return engine.bernoulli(logits_v, key.on(VISIBLE), *fields_v), v_sums / len(v), h_sums / len(v)
 
 
 def _smooth(betas: Float64Array, inner: list[Float64Array]) -> Float64Array:

@@ -22,6 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harmonium.chains import gibbs
+from harmonium.chains.gibbs import START, GibbsState
+from harmonium.chains.path import Point
 from harmonium.engines import generic, make_engine
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
 from harmonium.inputs import check_count, check_matrix, missing_entries
@@ -30,7 +33,6 @@ from harmonium.likelihood.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
-HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
 _ROWS = 2000  # complete rows at a time
 _CELLS = 2**22  # logits of all chains at a time
 
@@ -172,14 +174,12 @@ def _anneal(
     seen = logits.astype(np.float32)  # its rows serve `chains` each
     n = len(seen) * chains
     where = weights.encode(np.repeat(missing, chains, axis=0).astype(np.uint8))
-    nothing = weights.encode(np.zeros((n, rbm.n_visible), np.uint8))
-    b = rbm.b.astype(np.float32)
-    states = weights.overwrite(nothing, where, generic.independent_v(weights, n, key.on(START), 0.0, b))
-    betas, log_w = np.linspace(0, 1, temperatures, dtype=np.float32), np.zeros(n)
-    for k, (beta, after) in enumerate(pairwise(betas)):
-        pulls = weights.logits_h(states)
-        log_w += weights.softplus_sum(pulls, after, seen) - weights.softplus_sum(pulls, beta, seen)
-        h = weights.bernoulli(pulls, key.at(k).on(HIDDEN), after, seen)
-        drawn = weights.sample_v(h, key.at(k).on(VISIBLE), after, b)
-        states = weights.overwrite(nothing, where, drawn)
+    nothing, b = weights.encode(np.zeros((n, rbm.n_visible), np.uint8)), rbm.b.astype(np.float32)
+    state = GibbsState(weights.overwrite(nothing, where, generic.independent_v(weights, n, key.on(START), 0.0, b)))
+    points = (Point(beta, b, seen) for beta in np.linspace(0, 1, temperatures, dtype=np.float32))
+    log_w = np.zeros(n)
+    for point, after in pairwise(points):
+        logits = weights.logits_h(state.v)
+        log_w += weights.softplus_sum(logits, *after.of_h) - weights.softplus_sum(logits, *point.of_h)
+        state, _ = gibbs.step(weights, state._replace(logits=logits), key, after, where)
     return log_base[:, None] + log_w.reshape(len(v), chains)

@@ -21,10 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains import gibbs
+from harmonium.chains.gibbs import GibbsState
+from harmonium.chains.ladder import place
+from harmonium.chains.path import Float64Array, linear_path
 from harmonium.engines import States
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count, observed_totals
-from harmonium.likelihood.annealed import HIDDEN, VISIBLE, Float64Array, Path, linear_path
+from harmonium.likelihood.annealed import Annealer
 from harmonium.likelihood.constant_means import N_SWEEPS, constant_means_path
 from harmonium.likelihood.progress import Meter
 from harmonium.random import Key
@@ -83,12 +87,12 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    path : Path
+    annealer : Annealer
     betas : float64 array
         From 0 to 1.
     """
 
-    path: Path
+    annealer: Annealer
     betas: Float64Array
 
 
@@ -117,93 +121,95 @@ def plan(
     meter = Meter() if meter is None else meter
     given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
     base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if X is None else bias_of_means(*observed_totals(X))
-    path, spacing, v = Path(rbm, linear_path(rbm, base), engine), _EVEN, None
+    annealer, spacing, v = _linear(rbm, base, engine), _EVEN, None
     # The first and second fit the base, the second and third the spacing.
     for number in range(0 if X is None else _LAST if given else 1, _LAST if given else _LAST + 1):
         key_ = key.derive("short run", number)
-        spacing, v = _short_run(path, spacing, number, key_, meter)
+        spacing, v = _short_run(annealer, spacing, number, key_, meter)
         if X is None and number < _LAST:
-            total, _, n, _ = _own_totals(path, v, _SETTLE, key_.derive("settle"), meter)
-            path = Path(rbm, linear_path(rbm, bias_of_means(total, n)), engine)
+            total, _, n, _ = _own_totals(annealer, v, _SETTLE, key_.derive("settle"), meter)
+            annealer = _linear(rbm, bias_of_means(total, n), engine)
     if isinstance(temperatures, np.ndarray):
-        return Plan(path, temperatures)
+        return Plan(annealer, temperatures)
     if given:
-        return Plan(path, salakhutdinov())
+        return Plan(annealer, salakhutdinov())
     if _LINEAR_SUFFICES * _VARIANCE < spacing.variance_times_n < math.inf:
         key_ = key.derive("level")
         if X is not None:
-            v = path.engine.encode((X[key_.permutation(len(X))[:_ROUND_CHAINS]] > 0.5).astype(np.uint8))
-        path, spacing = _better(path, spacing, v, key_, meter)
+            v = annealer.engine.encode((X[key_.permutation(len(X))[:_ROUND_CHAINS]] > 0.5).astype(np.uint8))
+        annealer, spacing = _better(annealer, spacing, v, key_, meter)
     n_betas = temperatures if isinstance(temperatures, int) else spacing.enough
-    return Plan(path, spacing.place(n_betas))
+    return Plan(annealer, spacing.place(n_betas))
 
 
-def _short_run(path: Path, spacing: _Spacing, number: int, key: Key, meter: Meter) -> tuple[_Spacing, States]:
+def _linear(rbm: RBM, base: npt.NDArray[Any], engine: str) -> Annealer:
+    return Annealer(rbm, linear_path(np.asarray(base, np.float64), rbm.n_hidden), engine)
+
+
+def _short_run(annealer: Annealer, spacing: _Spacing, number: int, key: Key, meter: Meter) -> tuple[_Spacing, States]:
     """How the temperatures of a short run should have stood, and where its chains ended."""
     betas = spacing.place(_LENGTHS[number])
     meter.expect(len(betas) - 1)
-    ratios, v = np.empty((len(betas) - 1, _CHAINS)), path.start(_CHAINS, key)
-    for k, step in enumerate(path.anneal(v, betas, key)):
+    ratios, v = np.empty((len(betas) - 1, _CHAINS)), annealer.start(_CHAINS, key)
+    for k, step in enumerate(annealer.anneal(v, betas, key)):
         ratios[k], v = step.log_ratio, step.v
         meter.tick()
     return _Spacing.measured(ratios, betas), v
 
 
-def _better(path: Path, spacing: _Spacing, v: States, key: Key, meter: Meter) -> tuple[Path, _Spacing]:
+def _better(annealer: Annealer, spacing: _Spacing, v: States, key: Key, meter: Meter) -> tuple[Annealer, _Spacing]:
     """The linear or a constant-means path, whichever loses less work on the way there and back; with its spacing.
 
     The constant-means path keeps the means of chains from `v`, then, made anew, those of chains that it has led itself.
     """
-    other, found, engine = path, _EVEN, path.engine.name
+    other, found, engine = annealer, _EVEN, annealer.engine.name
     for number in range(_ROUNDS):
         key_ = key.derive("aim", number)
-        *totals, n, v = _own_totals(path, v, _ROUND_SWEEPS, key_.derive("settle"), meter)
+        *totals, n, v = _own_totals(annealer, v, _ROUND_SWEEPS, key_.derive("settle"), meter)
         meter.expect(N_SWEEPS)
         bias_path = constant_means_path(
-            path.rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, meter.tick
+            annealer.rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, meter.tick
         )
-        other, found = Path(path.rbm, bias_path, engine), _EVEN
+        other, found = Annealer(annealer.rbm, bias_path, engine), _EVEN
         for number in range(1, _LAST + 1):
             found, v = _short_run(other, found, number, key_.derive("short run", number), meter)
-    *_, v = _own_totals(path, v, _ROUND_SWEEPS, key.derive("settle"), meter)
+    *_, v = _own_totals(annealer, v, _ROUND_SWEEPS, key.derive("settle"), meter)
     # Forward runs alone would praise a path on which chains freeze early, and never see what they miss.
-    lost, lost_other = (_lost(x, y, v, key.derive("lost"), meter) for x, y in ((path, spacing), (other, found)))
-    return (other, found) if lost_other < lost else (path, spacing)
+    lost, lost_other = (_lost(x, y, v, key.derive("lost"), meter) for x, y in ((annealer, spacing), (other, found)))
+    return (other, found) if lost_other < lost else (annealer, spacing)
 
 
-def _lost(path: Path, spacing: _Spacing, v: States, key: Key, meter: Meter) -> float:
+def _lost(annealer: Annealer, spacing: _Spacing, v: States, key: Key, meter: Meter) -> float:
     """Mean work of chains from the base less that of chains from `v`, in nats: 0 only for infinitely slow runs."""
     betas = spacing.place(_LENGTHS[_LAST])
     meter.expect(2 * (len(betas) - 1))
-    there = path.run(path.start(len(v), key), betas, key.derive("there"), meter.tick).log_w.mean()
-    back = path.run(v, betas[::-1], key.derive("back"), meter.tick).log_w.mean()
+    there = annealer.run(annealer.start(len(v), key), betas, key.derive("there"), meter.tick).log_w.mean()
+    back = annealer.run(v, betas[::-1], key.derive("back"), meter.tick).log_w.mean()
     return -float(there + back)
 
 
 def _own_totals(
-    path: Path, v: States, sweeps: int, key: Key, meter: Meter
+    annealer: Annealer, v: States, sweeps: int, key: Key, meter: Meter
 ) -> tuple[Float64Array, Float64Array, int, States]:
     """Sums of E[v | h] and E[h | v] over the second half of sweeps at beta = 1, over how many states, and the last."""
-    v_total, h_total, n = np.zeros(path.rbm.n_visible), np.zeros(path.rbm.n_hidden), 0
+    engine, state, n = annealer.engine, GibbsState(v), 0
+    v_total, h_total = np.zeros(engine.n_visible), np.zeros(engine.n_hidden)
     meter.expect(sweeps)
     for sweep in range(sweeps):
-        logits_h = path.engine.logits_h(v)
-        h = path.engine.bernoulli(logits_h, key.at(sweep).on(HIDDEN))
-        logits_v = path.engine.logits_v(h)
-        if sweep >= sweeps // 2:
-            v_total = v_total + path.engine.column_sums(path.engine.mean(logits_v))
-            h_total = h_total + path.engine.column_sums(path.engine.mean(logits_h))
-            n += len(logits_v)
-        v = path.engine.bernoulli(logits_v, key.at(sweep).on(VISIBLE))
+        counts = sweep >= sweeps // 2
+        state, info = gibbs.step(engine, state, key, watched=counts)
+        if counts:
+            v_sums, h_sums = gibbs.summed_means(engine, info)
+            v_total, h_total, n = v_total + v_sums, h_total + h_sums, n + len(v)
         meter.tick()
-    return v_total, h_total, n, v
+    return v_total, h_total, n, state.v
 
 
 class _Spacing(NamedTuple):
-    """Temperatures by their distance from beta = 0 in units of the deviation that the log weights gather on the way."""
+    """How far apart temperatures are, in units of the deviation that the log weights gather from one to the next."""
 
     betas: Float64Array
-    distance: Float64Array
+    lengths: Float64Array
     variance_times_n: float
 
     @classmethod
@@ -220,14 +226,11 @@ class _Spacing(NamedTuple):
         total = max(together, 1.0) * lengths.sum() ** 2
         # No stretch is left almost empty on the word of a few chains.
         lengths = np.maximum(lengths, 0.05 * lengths.mean()) if lengths.any() else np.ones_like(lengths)
-        distance = np.concatenate([[0.0], np.cumsum(lengths)])
-        return cls(betas[edges], distance / distance[-1], float(total))
+        return cls(betas[edges], lengths, float(total))
 
     def place(self, n: int) -> Float64Array:
         """`n` temperatures at equal distances, from exactly 0 to exactly 1."""
-        betas = np.interp(np.linspace(0, 1, n), self.distance, self.betas)
-        betas[0], betas[-1] = 0, 1
-        return betas
+        return place(self.betas, self.lengths, n)
 
     @property
     def enough(self) -> int:
@@ -235,4 +238,4 @@ class _Spacing(NamedTuple):
         return int(np.clip(self.variance_times_n / _VARIANCE, _FEWEST, _MOST))
 
 
-_EVEN = _Spacing(np.array([0.0, 1.0]), np.array([0.0, 1.0]), math.inf)
+_EVEN = _Spacing(np.array([0.0, 1.0]), np.array([1.0]), math.inf)

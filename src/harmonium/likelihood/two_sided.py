@@ -3,7 +3,7 @@
 1. Short runs fit the base, choose the path and place the temperatures (`schedule`).
 2. Forward runs go from the base to the machine.
 3. Reverse runs go back from samples of the machine: exact ones where its smaller layer can be enumerated, else tempered
-   chains (`tempered`) whose equilibrium is checked (`equilibrium_check`), for more sweeps where the check asks
+   chains (`reverse_starts`) whose equilibrium is checked (`equilibrium_check`), for more sweeps where the check asks
    for them.
 4. Both directions make the bracket (`bracket`).
 """
@@ -16,16 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains.ladder import place_by_works
+from harmonium.chains.path import Float64Array
+from harmonium.chains.starts import leading_directions, spread_out
 from harmonium.engines import States
 from harmonium.engines.arithmetic import matmul
-from harmonium.likelihood.annealed import Float64Array, Path, effective_size, log_mean
+from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
 from harmonium.likelihood.bracket import FEWEST, bracket
-from harmonium.likelihood.equilibrium_check import disagreement, drifts, leading_directions, spread_out, stays, unseen
+from harmonium.likelihood.equilibrium_check import disagreement, drifts, stays, unseen
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.exact import exact_sample
 from harmonium.likelihood.progress import Meter, Progress
+from harmonium.likelihood.reverse_starts import Ladders, ladders, temper
 from harmonium.likelihood.schedule import plan
-from harmonium.likelihood.tempered import Ladders, ladders, rungs, temper
 from harmonium.random import Key
 from harmonium.rbm import RBM
 
@@ -72,16 +75,16 @@ def anneal_both_ways(
     if X is None and settings.exact_starts:
         X = exact(_BASE_SAMPLES, "base")
     meter = Meter(progress)
-    path, betas = plan(rbm, settings.temperatures, X, key.derive("plan"), settings.engine, meter)
-    run = _Runs(path, betas, settings.chains, key, meter)
+    annealer, betas = plan(rbm, settings.temperatures, X, key.derive("plan"), settings.engine, meter)
+    run = _Runs(annealer, betas, settings.chains, key, meter)
     forward = run.forward()
     if settings.exact_starts:
         start, doubt = exact(settings.chains, "start"), ""
         reverse = run.reverse(start, 0)
     else:
         start, reverse, doubt = run.from_chains(forward, X)
-    visited += [path.engine.decode(forward.kept[-1]), start]
-    found = bracket(forward.log_z, reverse, _floor(path, np.concatenate(visited)), doubt)
+    visited += [annealer.engine.decode(forward.kept[-1]), start]
+    found = bracket(forward.log_z, reverse, _floor(annealer, np.concatenate(visited)), doubt)
     return replace(found, start=EXACT if settings.exact_starts else CHAINS)
 
 
@@ -109,39 +112,40 @@ class _Forward(NamedTuple):
 class _Runs:
     """The runs along one path, each with noise of its own. Works are given as log Z, in nats."""
 
-    def __init__(self, path: Path, betas: Float64Array, chains: int, key: Key, meter: Meter) -> None:
-        self.path, self.betas, self.chains, self.key, self.meter = path, betas, chains, key, meter
+    def __init__(self, annealer: Annealer, betas: Float64Array, chains: int, key: Key, meter: Meter) -> None:
+        self.annealer, self.betas, self.chains, self.key, self.meter = annealer, betas, chains, key, meter
 
     def forward(self) -> _Forward:
         """From the base to the machine."""
         key, last = self.key.derive("forward", 0), len(self.betas) - 2
         places = np.unique(np.linspace(0, last, _N_KEPT).astype(int))
         self.meter.expect(last + 1)
-        works = self.path.run(self.path.start(self.chains, key), self.betas, key, self.meter.tick, set(places.tolist()))
-        return _Forward(self.path.log_z_base + works.log_w, works.lengths, self.betas[places], works.kept)
+        start = self.annealer.start(self.chains, key)
+        works = self.annealer.run(start, self.betas, key, self.meter.tick, set(places.tolist()))
+        return _Forward(self.annealer.path.log_z_base + works.log_w, works.lengths, self.betas[places], works.kept)
 
     def reverse(self, v: npt.NDArray[np.uint8], number: int) -> Float64Array:
         """log Z as each chain from `v` down to the base sees it."""
-        key, states = self.key.derive("reverse", number), self.path.engine.encode(v)
+        key, states = self.key.derive("reverse", number), self.annealer.engine.encode(v)
         self.meter.expect(len(self.betas) - 1)
-        return self.path.log_z_base - self.path.run(states, self.betas[::-1], key, self.meter.tick).log_w
+        return self.annealer.path.log_z_base - self.annealer.run(states, self.betas[::-1], key, self.meter.tick).log_w
 
     def from_chains(
         self, forward: _Forward, X: npt.NDArray[Any] | None
     ) -> tuple[npt.NDArray[np.uint8], Float64Array, str]:
         """The starts of the reverse chains, their works, and what speaks against the starts."""
-        path, directions = self.path, leading_directions(self.path.rbm)
+        annealer, directions = self.annealer, leading_directions(self.annealer.rbm)
         first = self.chains - self.chains // 2
-        steps = rungs(self.betas, forward.lengths)
-        spread = spread_out(path.rbm, directions, X, self.chains - first, self.key.derive("spread"))
+        steps = place_by_works(self.betas, forward.lengths)
+        spread = spread_out(annealer.rbm, directions, X, self.chains - first, self.key.derive("spread"))
         state = self._set_out(steps, forward, first, spread)
         # Other starts do not help where the forward weights are too uneven for any number.
         hopeless = not effective_size(forward.log_z) >= FEWEST
         for number, sweeps in enumerate(_SWEEPS):
             self.meter.expect(sweeps * state.n_blocks)
-            state, gain = temper(path, steps, state, sweeps, self.key.derive("temper", number), self.meter.tick)
+            state, gain = temper(annealer, steps, state, sweeps, self.key.derive("temper", number), self.meter.tick)
             v, stuck, final = state.v[-1], state.stuck[-1], hopeless or number == len(_SWEEPS) - 1
-            features = {"free energy": path.minus_free_energy(path.engine.encode(v))}
+            features = {"free energy": annealer.minus_free_energy(annealer.engine.encode(v))}
             features |= {f"direction {k + 1} of the weights": matmul(v, x) for k, x in enumerate(directions[:2])}
             doubt = disagreement(features, first) or drifts(gain) or stays(stuck, state.arrivals)
             if doubt and not final:
@@ -157,12 +161,12 @@ class _Runs:
     def _set_out(self, steps: Float64Array, forward: _Forward, first: int, spread: npt.NDArray[np.uint8]) -> Ladders:
         """Ladders from where forward chains came by, one chain a ladder, and from `spread`, on all rungs the same."""
         nearest = np.abs(forward.at - steps[:, None]).argmin(axis=1)
-        halts = {i: self.path.engine.decode(forward.kept[i])[:first] for i in set(nearest.tolist())}
+        halts = {i: self.annealer.engine.decode(forward.kept[i])[:first] for i in set(nearest.tolist())}
         return ladders(np.stack([np.concatenate([halts[i], spread]) for i in nearest.tolist()]))
 
 
-def _floor(path: Path, v: npt.NDArray[np.uint8]) -> float:
+def _floor(annealer: Annealer, v: npt.NDArray[np.uint8]) -> float:
     """Log of the sum of exp(-F) over the distinct rows of `v`: a part of Z, and so never more than log Z."""
     _, rows = np.unique(np.packbits(v, axis=1), axis=0, return_index=True)
-    minus_f = path.minus_free_energy(path.engine.encode(v[rows]))
+    minus_f = annealer.minus_free_energy(annealer.engine.encode(v[rows]))
     return log_mean(minus_f) + float(np.log(len(rows)))

@@ -1,7 +1,7 @@
 """Sampling from a machine: Gibbs and tempered chains, averages over them, and how far to trust them."""
 
+from harmonium.chains.diagnostics import autocorrelation_time, effective_sample_size, r_hat
 from harmonium.sampling.conditional import Imputation, complete, impute
-from harmonium.sampling.diagnostics import autocorrelation_time, effective_sample_size, r_hat
 from harmonium.sampling.gibbs import Clamp, gibbs_chain, sample
 from harmonium.sampling.moments import Moments, running_moments
 from harmonium.sampling.tempering import TemperedSamples, sample_tempered

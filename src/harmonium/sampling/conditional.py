@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines import Engine, Reals, States, make_engine
+from harmonium.chains import gibbs
+from harmonium.chains.diagnostics import APART, scale_reduction
+from harmonium.chains.gibbs import GibbsState
+from harmonium.chains.starts import alternating
+from harmonium.engines import Engine, States, make_engine
 from harmonium.engines.engine import Beta
-from harmonium.engines.generic import independent_v
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.likelihood.missing import (
@@ -33,8 +36,7 @@ from harmonium.likelihood.missing import (
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
-from harmonium.sampling.diagnostics import APART
-from harmonium.sampling.gibbs import HIDDEN, START, VISIBLE, Progress
+from harmonium.sampling.gibbs import Progress
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -232,11 +234,9 @@ def complete(
             tick(len(rows))
     first = 0
     for rows in blocks(np.flatnonzero(~(by_missing | by_hidden)), ROWS):
-        noise, beta = key.rows_from(first), _alternating(first, len(rows))
-        v, where = _start(engine_, observed[rows], missing[rows], noise, beta)
-        for sweep in range(sweeps):
-            v = clamped_sweep(engine_, v, where, noise.at(sweep))
-        drawn[rows] = engine_.to_numpy(v)
+        noise, beta = key.rows_from(first), alternating(len(rows), first)
+        state, free = _start(engine_, observed[rows], missing[rows], noise, beta)
+        drawn[rows] = engine_.to_numpy(gibbs.run(engine_, state, noise, sweeps, free=free).v)
         first += len(rows)
         tick(len(rows))
     return drawn
@@ -255,27 +255,13 @@ def _enumerable(rbm: RBM, missing: BoolArray, method: str) -> tuple[BoolArray, B
     return by_missing, by_hidden
 
 
-def _alternating(first: int, n: int) -> npt.NDArray[np.float32]:
-    """An inverse temperature for each start: 1, the visible biases, and 0, fair coins, in turn.
-
-    Chains that start alike would agree also where none has seen the rest.
-    """
-    return ((first + np.arange(n) + 1) % 2).astype(np.float32)
-
-
-def clamped_sweep(engine: Engine, v: States | Reals, where: States, key: Key) -> States | Reals:
-    """One sweep v -> h -> v of which only the units marked in `where` keep the outcome; the others may be real."""
-    h = engine.sample_h(v, key.on(HIDDEN))
-    return engine.overwrite(v, where, engine.sample_v(h, key.on(VISIBLE)))
-
-
 def _start(
     engine: Engine, v: npt.NDArray[Any], missing: npt.NDArray[Any], key: Key, beta: Beta = 1.0
-) -> tuple[Any, States]:
-    """Rows as an engine holds them, what is missing drawn from the biases times `beta`, and the mask of that."""
-    where = engine.encode(missing.astype(np.uint8))
-    noise = independent_v(engine, len(v), key.on(START), beta)
-    return engine.overwrite(engine.visible(v), where, noise), where
+) -> tuple[GibbsState, States]:
+    """Chains in which what is missing is drawn from the biases times `beta`, and the mask of that."""
+    free = engine.encode(missing.astype(np.uint8))
+    noise = gibbs.init(engine, len(v), key, beta)
+    return noise._replace(v=engine.overwrite(engine.visible(v), free, noise.v)), free
 
 
 def _over_chains(
@@ -283,24 +269,23 @@ def _over_chains(
 ) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array]:
     """E[v], its standard error, E[h] and the worst R-hat of each row, by `chains` Gibbs chains a row."""
     n_rows, n_visible = v.shape
-    beta = np.tile(_alternating(0, chains), n_rows)
-    states, where = _start(engine, np.repeat(v, chains, axis=0), np.repeat(missing, chains, axis=0), key, beta)
+    beta = np.tile(alternating(chains), n_rows)
+    state, free = _start(engine, np.repeat(v, chains, axis=0), np.repeat(missing, chains, axis=0), key, beta)
     total, squares, total_h = np.zeros((n_rows * chains, n_visible)), np.zeros(v.shape), np.zeros(())
     for sweep in range(burn_in + sweeps):
-        noise, logits_h = key.at(sweep), engine.logits_h(states)
-        logits_v = engine.logits_v(engine.bernoulli(logits_h, noise.on(HIDDEN)))
-        if sweep >= burn_in:
-            p = engine.to_numpy(engine.mean(logits_v)).astype(np.float64)
+        counts = sweep >= burn_in
+        state, info = gibbs.step(engine, state, key, free=free, watched=counts)
+        if counts:
+            p = engine.to_numpy(engine.mean(info.logits_v)).astype(np.float64)
             total += p
             squares += np.square(p, out=p).reshape(n_rows, chains, n_visible).sum(axis=1)
-            p_h = engine.to_numpy(engine.mean(logits_h))
+            p_h = engine.to_numpy(engine.mean(info.logits_h))
             total_h = total_h + p_h.reshape(n_rows, chains, -1).mean(axis=1, dtype=np.float64)
-        states = engine.overwrite(states, where, engine.bernoulli(logits_v, noise.on(VISIBLE)))
     means = total.reshape(n_rows, chains, n_visible) / sweeps
     between = means.var(axis=1, ddof=1) if chains > 1 else np.full(v.shape, np.nan)
     within = np.maximum(squares - sweeps * (means**2).sum(axis=1), 0) / (chains * (sweeps - 1))
     apart = missing & (between > _AGREED**2)
     with np.errstate(divide="ignore"):
-        r_hat = np.sqrt((sweeps - 1) / sweeps + np.divide(between, within, where=apart, out=np.zeros(v.shape)))
+        r_hat = scale_reduction(np.divide(between, within, where=apart, out=np.zeros(v.shape)), sweeps)
     worst = np.where(apart, r_hat, 1).max(axis=1) if chains > 1 else np.full(n_rows, np.nan)
     return means.mean(axis=1), np.sqrt(between / chains), total_h / sweeps, np.maximum(worst, 1)

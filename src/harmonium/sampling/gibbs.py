@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains import gibbs
+from harmonium.chains.gibbs import GibbsState
+from harmonium.chains.path import Point
+from harmonium.chains.starts import alternating
 from harmonium.engines import Engine, States, make_engine
-from harmonium.engines.generic import independent_v
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_count, check_matrix, check_number
 from harmonium.likelihood.exact import exact_sample, is_quick
@@ -18,7 +21,6 @@ from harmonium.rbm import RBM
 
 Progress = Callable[[int, int], None]
 
-HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams
 _SWEEPS = 1000
 
 
@@ -35,36 +37,6 @@ class Clamp(NamedTuple):
 
     where: npt.NDArray[Any]
     values: npt.NDArray[Any]
-
-
-class GibbsState(NamedTuple):
-    """A batch of chains between two sweeps.
-
-    Attributes
-    ----------
-    v : States
-        Visible states, one row a chain.
-    sweep : int
-        Full v -> h -> v sweeps done so far; with the key it determines all noise to come.
-    """
-
-    v: States
-    sweep: int
-
-
-def step(
-    engine: Engine, state: GibbsState, key: Key, beta: float | npt.NDArray[Any] = 1.0, held: Any = None
-) -> GibbsState:
-    """One full sweep: h ~ p(h | v), then v ~ p(v | h), at inverse temperature `beta` (a number or one per chain).
-
-    `held` is a pair of states (where, values) that overrides visible units after the sweep.
-    """
-    key = key.at(state.sweep)
-    h = engine.sample_h(state.v, key.on(HIDDEN), beta)
-    v = engine.sample_v(h, key.on(VISIBLE), beta)
-    if held is not None:
-        v = engine.overwrite(v, *held)
-    return GibbsState(v, state.sweep + 1)
 
 
 def gibbs_chain(
@@ -151,8 +123,7 @@ def sample(
     if start is None:
         n = check_count(n, "n")
         engine_ = make_engine(rbm, engine)
-        betas = ((np.arange(n) + 1) % 2).astype(np.float32)
-        start = engine_.decode(independent_v(engine_, n, key.on(START), betas))
+        start = engine_.decode(gibbs.init(engine_, n, key, alternating(n)).v)
     start = check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True)
     if n is not None and n != len(start):
         raise InvalidData(f"n and start must agree. Got n={n} and {len(start)} rows. Leave n out, or pass n rows.")
@@ -171,23 +142,25 @@ def _run(
     """The chains before the first sweep, then after each, endlessly. The arguments are checked at once."""
     engine = make_engine(rbm, name)
     v = engine.encode(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
-    beta = _check_beta(beta, len(v))
-    held = None
+    point, free = Point(_check_beta(beta, len(v))), None
     if clamp is not None:
         if not isinstance(clamp, Clamp):
             raise InvalidParameter(
                 f"clamp must be a harmonium.Clamp(where, values). Got {type(clamp).__name__}. "
                 "Say which units are held, and at what."
             )
-        held = tuple(engine.encode(x) for x in _check_clamp(clamp, len(v), rbm.n_visible))
-        v = engine.overwrite(v, *held)
-    return _sweeps(engine, GibbsState(v, 0), key, beta, held)
+        where, values = _check_clamp(clamp, len(v), rbm.n_visible)
+        free = engine.encode(where == 0)
+        v = engine.overwrite(v, engine.encode(where), engine.encode(values))
+    return _sweeps(engine, GibbsState(v), key, point, free)
 
 
-def _sweeps(engine: Engine, state: GibbsState, key: Key, beta: Any, held: Any) -> Iterator[tuple[Engine, GibbsState]]:
+def _sweeps(
+    engine: Engine, state: GibbsState, key: Key, point: Point, free: States | None
+) -> Iterator[tuple[Engine, GibbsState]]:
     while True:
         yield engine, state
-        state = step(engine, state, key, beta, held)
+        state, _ = gibbs.step(engine, state, key, point, free)
 
 
 def _check_beta(beta: Any, n_chains: int) -> float | npt.NDArray[np.float64]:

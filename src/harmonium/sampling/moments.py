@@ -8,16 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains import gibbs
+from harmonium.chains.diagnostics import APART, r_hat
+from harmonium.chains.gibbs import GibbsState
+from harmonium.chains.path import Float64Array
+from harmonium.chains.starts import leading_directions, spread_out
 from harmonium.engines import Engine, Phase, Reals, States, make_engine
 from harmonium.engines.generic import free_energy
 from harmonium.inputs import check_choice, check_count, check_matrix
-from harmonium.likelihood.equilibrium_check import leading_directions, spread_out
 from harmonium.likelihood.exact import exact_statistics, is_quick
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics
 from harmonium.reprs import short_repr
-from harmonium.sampling.diagnostics import APART, Float64Array, r_hat
-from harmonium.sampling.gibbs import HIDDEN, VISIBLE, Progress, sample
+from harmonium.sampling.gibbs import Progress, sample
 
 _GROUPS = 10
 _DIRECTIONS = 2
@@ -161,14 +164,11 @@ def walk(
     states = sample(rbm, chains, sweeps=0, start=start, seed=key, engine=name)
     if start is None:
         states[1::2] = spread_out(rbm, leading_directions(rbm), None, chains // 2, key.derive("spread"))
-    v = engine.encode(states)
-    sweep = 0
+    state = GibbsState(engine.encode(states))
     while True:
-        logits = engine.logits_h(v)
-        yield engine, v, logits
-        h = engine.bernoulli(logits, key.on(HIDDEN).at(sweep))
-        v = engine.sample_v(h, key.on(VISIBLE).at(sweep))
-        sweep += 1
+        state = state._replace(logits=engine.logits_h(state.v))
+        yield engine, state.v, state.logits
+        state, _ = gibbs.step(engine, state, key)
 
 
 def _combine(totals: list[list[Float64Array]], sizes: list[int], sweeps: int, agreement: float) -> Moments:

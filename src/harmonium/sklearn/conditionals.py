@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
+from harmonium.chains import gibbs
+from harmonium.chains.gibbs import GibbsState
 from harmonium.engines import Reals
 from harmonium.errors import InvalidData
 from harmonium.inputs import FloatArray, check_count, check_matrix, is_binary, missing_entries
 from harmonium.random import Key
 from harmonium.sampling import sample
 from harmonium.sampling.conditional import impute
-from harmonium.sampling.gibbs import HIDDEN, VISIBLE
 from harmonium.sklearn.data import check_data, dense_chunks, float_dtype
 from harmonium.sklearn.fitted import Fitted, only
 
@@ -185,9 +186,8 @@ class Conditionals(Fitted):
         engine, key = self._engine(), self._key("gibbs")
         new = np.empty(X.shape, bool)
         for rows, chunk in dense_chunks(X):
-            noise = key.rows_from(rows.start)
-            h = engine.bernoulli(engine.logits_h(engine.visible(chunk)), noise.on(HIDDEN))
-            new[rows] = engine.decode(engine.sample_v(h, noise.on(VISIBLE)))
+            state, _ = gibbs.step(engine, GibbsState(engine.visible(chunk)), key.rows_from(rows.start))
+            new[rows] = engine.decode(state.v)
         return only(new, one)
 
     def sample(self, n_samples: int = 1, *, sweeps: int = 1000, seed: int | Key | None = None) -> BoolArray:

@@ -29,13 +29,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains import gibbs
+from harmonium.chains.gibbs import GibbsState
 from harmonium.datasets import binarize
 from harmonium.engines import Engine, Reals, States
 from harmonium.engines.engine import FloatArray
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_matrix, check_weights, is_binary, missing_entries, observed_totals
 from harmonium.random import Key
-from harmonium.sampling.conditional import clamped_sweep
 from harmonium.training.config import Config
 
 SWEEPS = 1  # of the missing entries of a row, each time it is in a batch
@@ -182,8 +183,7 @@ class Batches:
         assert self._completions is not None
         v = engine.overwrite(v, where, engine.encode(self._completions[rows]))
         key = self._key.derive("missing")
-        for sweep in range(step * SWEEPS, (step + 1) * SWEEPS):
-            v = clamped_sweep(engine, v, where, key.at(sweep))
+        v = gibbs.run(engine, GibbsState(v, step * SWEEPS), key, SWEEPS, free=where).v
         self._completions[rows] = engine.decode(where) * engine.to_numpy(v).astype(np.uint8)
         return v
 

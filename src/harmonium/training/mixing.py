@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains.diagnostics import autocorrelation_time, r_hat
 from harmonium.engines import Engine, Phase, Reals
 from harmonium.engines.arithmetic import matmul
 from harmonium.engines.engine import FloatArray
@@ -21,7 +22,6 @@ from harmonium.engines.generic import free_energy
 from harmonium.inputs import is_binary
 from harmonium.random import Key
 from harmonium.rbm import RBM
-from harmonium.sampling.diagnostics import autocorrelation_time, r_hat
 from harmonium.training.health import leading_pairs
 
 WATCHED = 16  # chains that are observed; the first ones

@@ -17,13 +17,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains.gibbs import HIDDEN, VISIBLE, run_from_h
 from harmonium.engines import Engine, Offsets, Phase, Reals, States, make_engine
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
 from harmonium.training.config import Config
 
-HIDDEN, VISIBLE, RESTART = 0, 1, 2  # noise streams
+RESTART = 2  # noise stream, beside those of Gibbs sampling
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -104,9 +105,7 @@ def run_gibbs(
     logits : Reals of shape (chains, n_hidden)
         Wv + c for the last sample of v.
     """
-    for sweep in range(step * sweeps, (step + 1) * sweeps - 1):
-        v = engine.sample_v(h, key.on(VISIBLE).at(sweep))
-        h = engine.sample_h(v, key.on(HIDDEN).at(sweep))
+    h = run_from_h(engine, h, key, step * sweeps, sweeps - 1)
     last = key.on(VISIBLE).at((step + 1) * sweeps - 1)
     if mean_field:
         logits_v = engine.logits_v(h)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains.path import linear_path
 from harmonium.datasets import binarize
 from harmonium.engines import Engine, Reals
 from harmonium.engines.arithmetic import softplus
@@ -22,7 +23,7 @@ from harmonium.engines.engine import FloatArray
 from harmonium.engines.generic import free_energy
 from harmonium.inputs import is_binary, missing_entries
 from harmonium.likelihood import Estimate, marginal_free_energy
-from harmonium.likelihood.annealed import Path, linear_path, log_mean
+from harmonium.likelihood.annealed import Annealer, log_mean
 from harmonium.random import Key
 from harmonium.rbm import RBM
 
@@ -177,7 +178,7 @@ class Subset:
 
 def annealed_log_z(rbm: RBM, base: FloatArray, key: Key, engine: str) -> float:
     """An estimate of log Z from one side: annealed importance sampling from independent units with biases `base`."""
-    path = Path(rbm, linear_path(rbm, base), engine)
+    annealer = Annealer(rbm, linear_path(base, rbm.n_hidden), engine)
     betas = np.linspace(0, 1, ANNEALED_TEMPERATURES)
-    works = path.run(path.start(ANNEALED_CHAINS, key.derive("start")), betas, key.derive("road"))
-    return path.log_z_base + log_mean(works.log_w)
+    works = annealer.run(annealer.start(ANNEALED_CHAINS, key.derive("start")), betas, key.derive("road"))
+    return annealer.path.log_z_base + log_mean(works.log_w)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains import gibbs
+from harmonium.chains.gibbs import GibbsState
 from harmonium.engines import Engine
 from harmonium.errors import InvalidData
 from harmonium.inputs import check_weights
 from harmonium.random import Key
-from harmonium.sampling.conditional import clamped_sweep
 from harmonium.training.batches import SWEEPS, Batch
 from harmonium.training.config import Config
 
@@ -115,9 +116,8 @@ class SparseBatches:
         """The batch `v` with its missing entries one sweep further, which is kept."""
         where = np.zeros((len(v), self.n_visible), np.uint8)
         where[places] = 1
-        mask, key = engine.encode(where), self._key.derive("missing")
-        for sweep in range(step * SWEEPS, (step + 1) * SWEEPS):
-            v = clamped_sweep(engine, v, mask, key.at(sweep))
+        free, key = engine.encode(where), self._key.derive("missing")
+        v = gibbs.run(engine, GibbsState(v, step * SWEEPS), key, SWEEPS, free=free).v
         self._values[entries] = engine.to_numpy(v)[places]
         return v
 

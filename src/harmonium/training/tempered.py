@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains import tempered
+from harmonium.chains.ladder import adapt
+from harmonium.chains.path import linear_path
+from harmonium.chains.tempered import Ladder, TemperedState, cold_rows
 from harmonium.engines import Engine, Phase
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import bias_of_means
-from harmonium.sampling.ladder import adapt
-from harmonium.sampling.tempering import TemperedState, cold_rows, init
-from harmonium.sampling.tempering import step as tempered_step
 from harmonium.training.config import Config
 from harmonium.training.negative import Arrays, Negative, Positive
 
@@ -49,25 +50,27 @@ class Tempered:
         self, config: Config, key: Key, engine: Engine, data_means: FloatArray, n_samples: int, arrays: Arrays
     ) -> None:
         self._config, self._key = config, key.derive("tempered")
-        self._base = bias_of_means(data_means.astype(np.float64) * n_samples, n_samples).astype(np.float32)
+        base = bias_of_means(data_means.astype(np.float64) * n_samples, n_samples)
+        path = linear_path(base, config.n_hidden)
         if not arrays:
-            self._ladder = np.linspace(0, 1, config.n_temperatures)
-            self._state = init(engine, self._ladder, self._base, config.n_chains, self._key.derive("start"))
+            self._ladder = Ladder(path, np.linspace(0, 1, config.n_temperatures))
+            self._state = tempered.init(engine, self._ladder, config.n_chains, self._key.derive("start"))
             self._swaps = np.zeros((2, config.n_temperatures - 1))
             return
-        self._ladder, self._swaps = arrays["tempered.ladder"], arrays["tempered.swaps"].copy()
+        self._ladder, self._swaps = Ladder(path, arrays["tempered.ladder"]), arrays["tempered.swaps"].copy()
         v = engine.encode(np.unpackbits(arrays["tempered.v"], axis=1)[:, : len(data_means)])
         replica, direction, trips = (arrays[f"tempered.{name}"] for name in ("replica", "heading", "round_trips"))
         self._state = TemperedState(v, int(arrays["tempered.sweep"][0]), replica, direction, trips)
 
     def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         for _ in range(self._config.n_sweeps):
-            self._state, info = tempered_step(engine, self._state, self._ladder, self._base, self._key)
+            self._state, info = tempered.step(engine, self._state, self._key, self._ladder)
             tried = ~np.isnan(info.acceptance)
             self._swaps += np.where(tried, info.acceptance, 0), tried
             if self._state.sweep % _ADAPT_EVERY == 0:
-                self._ladder = adapt(self._ladder, self._acceptance())
-                self._swaps /= _ADAPT_EVERY  # the old ladder's, to be outweighed at once
+                betas = adapt(self._ladder.betas, self._acceptance())
+                self._ladder = self._ladder._replace(betas=betas)
+                self._swaps /= _ADAPT_EVERY  # those of the ladder before, to be outweighed at once
         v = engine.take(self._state.v, cold_rows(self._state))
         logits = engine.logits_h(v)
         return Negative(Phase(v, engine.mean(logits)), logits, self._acceptance())
@@ -84,7 +87,7 @@ class Tempered:
             "replica": state.replica,
             "heading": state.direction,
             "round_trips": state.round_trips,
-            "ladder": self._ladder,
+            "ladder": np.asarray(self._ladder.betas),
             "swaps": self._swaps.copy(),
         }
         return {f"tempered.{name}": x for name, x in kept.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from harmonium.likelihood import exact_gradient, exact_statistics, log_partition, probability_table
 from harmonium.likelihood.marginal import marginal_free_energy
 from harmonium.rbm import RBM
-from harmonium.verify.check import DIFFERENCES, EXACT, SINGLE, Check, compare
+from harmonium.verify.check import DIFFERENCES, SINGLE, Check, compare
 from harmonium.verify.counting import Array, Counted, Parameters, number, slopes
 from harmonium.verify.machines import data, machine, parameters
 
@@ -48,12 +48,12 @@ def _likelihoods(rbm: RBM, counted: Counted, X: Array, engines: tuple[str, ...])
 
 
 def _annealed(rbm: RBM, counted: Counted, engine: str) -> Check:
-    """How far log Z lies outside the bracket of annealing, which is narrow here."""
+    """How far log Z lies outside the bracket of annealing, which is narrow here; its ends are sums in float32."""
     found, log_z = log_partition(rbm, "ais", engine=engine), np.log(counted.z)
     outside = np.inf
     if found.verdict == "ok" and found.lower is not None and found.upper is not None:
         outside = max(0.0, found.lower - log_z, log_z - found.upper)
-    return Check("(36)", "log_partition, annealed", engine, float(outside), EXACT)
+    return Check("(36)", "log_partition, annealed", engine, float(outside), SINGLE)
 
 
 def _missing(rbm: RBM, counted: Counted, engine: str) -> Check:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import erfc
 
+from harmonium.chains.diagnostics import autocorrelation_time
+from harmonium.chains.ladder import adapt
+from harmonium.chains.path import linear_path
+from harmonium.chains.tempered import Ladder, swap_log_probability
 from harmonium.engines import make_engine
 from harmonium.likelihood import pseudo_log_likelihood
 from harmonium.random import Key
 from harmonium.rbm import RBM
-from harmonium.sampling.diagnostics import autocorrelation_time
-from harmonium.sampling.ladder import adapt
-from harmonium.sampling.tempering import swap_log_probability
 from harmonium.verify.check import SINGLE, Check, compare
 from harmonium.verify.counting import Array, Counted, number
 from harmonium.verify.machines import machine, parameters
@@ -32,7 +33,7 @@ def checks(engines: tuple[str, ...]) -> Iterator[Check]:
     lengths = np.array([0.4, 1.0, 0.7, 0.3])
     ladder = np.array([0, 0.1, 0.5, 0.8, 1])
     even = np.interp(np.linspace(0, lengths.sum(), 5), np.concatenate([[0], np.cumsum(lengths)]), ladder)
-    yield compare("(28)", "sampling.ladder.adapt", adapt(ladder, erfc(lengths / 2)), even)
+    yield compare("(28)", "chains.ladder.adapt", adapt(ladder, erfc(lengths / 2)), even)
     yield _autocorrelation()
 
 
@@ -62,18 +63,18 @@ def _gauges(rbm: RBM, counted: Counted) -> Iterator[Check]:
 def _swaps(rbm: RBM, engine: str) -> Iterator[Check]:
     """Every pair of states at two temperatures: f_beta is the margin of beta times the energy, and base the rest."""
     W, b, c = parameters()
-    betas, base = np.array([0.25, 1.0], np.float32), np.full(len(b), 0.5, np.float32)
-    levels = [Counted(beta * W, beta * b + (1 - beta) * base, beta * c).p_v for beta in betas.astype(np.float64)]
+    betas, base = np.array([0.25, 1.0]), np.full(len(b), 0.5, np.float32)
+    levels = [Counted(beta * W, beta * b + (1 - beta) * base, beta * c).p_v for beta in betas]
     v = Counted(W, b, c).v
     cold, hot = np.repeat(np.arange(len(v)), len(v)), np.tile(np.arange(len(v)), len(v))
     machine_ = make_engine(rbm, engine)
     states = machine_.encode(np.concatenate([v[hot], v[cold]]).astype(np.uint8))
-    logits = machine_.logits_h(states)
-    found = np.exp(swap_log_probability(machine_, states, logits, betas, base, np.array([0])))[0]
+    ladder, logits = Ladder(linear_path(base, len(c)), betas), machine_.logits_h(states)
+    found = np.exp(swap_log_probability(machine_, states, logits, ladder, np.array([0])))[0]
     low, high = levels
     here, there = low[hot] * high[cold], low[cold] * high[hot]
     metropolis = np.minimum(1, there / here)
-    name = "sampling.tempering.swap_log_probability"
+    name = "chains.tempered.swap_log_probability"
     for equation in ("(26)", "(27)"):
         yield compare(equation, name, found, metropolis, engine=engine, tolerance=SINGLE)
     back = found.reshape(len(v), len(v)).T.ravel()  # the same pair, exchanged
@@ -89,4 +90,4 @@ def _autocorrelation() -> Check:
         x[:, t] = x[:, t - 1] / 2 + noise[:, t]
     tau = autocorrelation_time(x)
     # Five standard deviations of the estimate for series of this length (Sokal): 2 tau sqrt(2 M / N), M of about 12.
-    return compare("(29)", "sampling.diagnostics.autocorrelation_time", tau, 3.0, tolerance=0.35)
+    return compare("(29)", "chains.diagnostics.autocorrelation_time", tau, 3.0, tolerance=0.35)

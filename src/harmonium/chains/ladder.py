@@ -25,6 +25,7 @@ from scipy.special import erfcinv
 Float64Array = npt.NDArray[np.float64]
 
 TARGET = 0.5  # acceptance
+_MOST_BY_WORKS = 60  # temperatures
 # Means of few swaps can be 0 or 1. A mean of probabilities is informative far below the chance of seeing a swap.
 _LEAST, _MOST = 1e-100, 0.99
 
@@ -47,10 +48,25 @@ def adapt(ladder: npt.NDArray[np.floating], acceptance: Float64Array, n: int | N
         Rising from exactly 0 to exactly 1. A function of the arguments alone: repeat it on fresh measurements until
         they are equal, and leave the ladder as it is while samples count.
     """
-    distance = np.concatenate([[0.0], np.cumsum(_lengths(acceptance))])
-    betas = np.interp(np.linspace(0, distance[-1], n or len(ladder)), distance, np.asarray(ladder, np.float64))
-    betas[0], betas[-1] = 0, 1
-    return betas
+    return place(np.asarray(ladder, np.float64), _lengths(acceptance), n or len(ladder))
+
+
+def place(betas: Float64Array, lengths: Float64Array, n: int) -> Float64Array:
+    """`n` inverse temperatures at equal distances, from exactly 0 to exactly 1.
+
+    Parameters
+    ----------
+    betas : float64 array of shape (k,)
+        Rising from 0 to 1.
+    lengths : float64 array of shape (k - 1,)
+        The distance from each of `betas` to the next.
+    n : int
+        At least 2.
+    """
+    distance = np.concatenate([[0.0], np.cumsum(lengths)])
+    found = np.interp(np.linspace(0, distance[-1], n), distance, betas)
+    found[0], found[-1] = 0, 1
+    return found
 
 
 def n_temperatures(acceptance: Float64Array, target: float = TARGET) -> int:
@@ -60,6 +76,23 @@ def n_temperatures(acceptance: Float64Array, target: float = TARGET) -> int:
     """
     steps = _lengths(acceptance).sum() / (2 * erfcinv(target))
     return 1 + max(1, math.ceil(steps - 1e-9))
+
+
+def place_by_works(betas: Float64Array, lengths: Float64Array) -> Float64Array:
+    """A ladder, from 0 to 1, whose neighbours exchange about every second time, at most 60 temperatures.
+
+    Parameters
+    ----------
+    betas : float64 array of shape (k,)
+        Inverse temperatures of an annealing run.
+    lengths : float64 array of shape (k - 1,)
+        Standard deviations of its log ratios. Two normal distributions whose log ratio has the deviation 1 exchange
+        with probability erfc(1/2) = 0.48.
+    """
+    total = float(np.sum(lengths))
+    if not math.isfinite(total):
+        return np.array([0.0, 1.0])
+    return place(betas, lengths, max(2, min(_MOST_BY_WORKS, math.ceil(total) + 1)))
 
 
 def _lengths(acceptance: Float64Array) -> Float64Array:

@@ -1,6 +1,6 @@
 """What chains tell about themselves: how long they remember, how many independent draws they are worth, if they agree.
 
-All take an array of shape (chains, draws): one number a draw, such as the free energy, of chains that ran side by side.
+Draws are an array of shape (chains, draws): one number a draw, such as the free energy, of chains that run together.
 
 References
 ----------
@@ -12,13 +12,14 @@ Bayesian Analysis 16, 2021 (R-hat, and the autocorrelations of several chains).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 from harmonium.errors import InvalidData
-from harmonium.likelihood.equilibrium_check import normal_scores, variance_ratio
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -94,8 +95,52 @@ def r_hat(x: npt.ArrayLike) -> float:
     x = _check(x)
     half = x.shape[1] // 2
     halves = np.concatenate([x[:, :half], x[:, -half:]])
-    folded = np.abs(halves - np.median(halves))
-    return max(math.sqrt((half - 1) / half + variance_ratio(list(normal_scores(y)))) for y in (halves, folded))
+    return _of_ranks(halves, list, half)
+
+
+def r_hat_of_groups(x: Float64Array, first: int) -> float:
+    """R-hat of two groups of independent chains, of which each has drawn once; as `r_hat` otherwise.
+
+    Parameters
+    ----------
+    x : float64 array of shape (chains,)
+    first : int
+        The number of chains of the first group; they come first.
+    """
+    if min(first, len(x) - first) < 2:
+        return 1.0
+    return _of_ranks(x, lambda scores: (scores[:first], scores[first:]), None)
+
+
+def scale_reduction(ratio: Any, n_draws: int | None = None) -> Any:
+    """R-hat from the variance of the means of chains over the mean of their variances, from `n_draws` of each chain.
+
+    From infinitely many, if left out.
+    """
+    return np.sqrt((1 if n_draws is None else (n_draws - 1) / n_draws) + ratio)
+
+
+def variance_ratio(groups: Sequence[Float64Array]) -> float:
+    """The variance of the means of groups over the mean of their variances; 0 where nothing varies."""
+    within = float(np.mean([g.var(ddof=1) for g in groups]))
+    between = float(np.var([g.mean() for g in groups], ddof=1))
+    if within == 0:
+        return 0.0 if between == 0 else math.inf
+    return between / within
+
+
+def normal_scores(x: Float64Array) -> Float64Array:
+    """Ranks as quantiles of a normal distribution; equal values share their mean rank."""
+    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    scores: Float64Array = ndtri((ranks[place].reshape(np.shape(x)) - 3 / 8) / (np.size(x) + 1 / 4))
+    return scores
+
+
+def _of_ranks(x: Float64Array, split: Callable[[Float64Array], Sequence[Float64Array]], n_draws: int | None) -> float:
+    """The larger R-hat of two: of normal scores, and of those of the distances from the median."""
+    folded = np.abs(x - np.median(x))
+    return max(float(scale_reduction(variance_ratio(split(normal_scores(y))), n_draws)) for y in (x, folded))
 
 
 def autocovariance(x: Float64Array) -> Float64Array:
