@@ -56,6 +56,14 @@ def packed(bits):
     return np.packbits(words, axis=1, bitorder="little").view(np.uint64)
 
 
+def table(rng, rows, *units):
+    """An entry for each of several groups of rows, or none at all."""
+    if rng.random() < 0.5:
+        return None
+    groups = int(rng.choice([k for k in range(1, rows + 1) if rows % k == 0]))
+    return placed(rng, rng.random((groups, *units)).astype(np.float32))
+
+
 def refused(call, *arguments):
     try:
         call(*arguments)
@@ -74,20 +82,35 @@ def one_round(rng):
     np.testing.assert_array_equal(_kernels.encode(placed(rng, v)), packed(v))
     np.testing.assert_array_equal(_kernels.decode(words_v, m), v)
     key = (int(rng.integers(2**63)), *(int(x) for x in rng.integers(0, 2**32, 3)))
-    beta = None if rng.random() < 0.5 else placed(rng, rng.random(rows).astype(np.float32))
+    beta, offset_h, offset_v = (table(rng, rows, *units) for units in ((), (n,), (m,)))
     close = {"rtol": 1e-4, "atol": 1e-4 * max(1.0, float(np.abs(W).max(initial=0)) * 10)}
     logits_h, logits_v = machine.logits_h(words_v), machine.logits_v(words_h)
     np.testing.assert_allclose(logits_h, v.astype(np.float64) @ W + c, **close)
     np.testing.assert_allclose(logits_v, h.astype(np.float64) @ W.T + b, **close)
-    np.testing.assert_array_equal(machine.sample_h(words_v, key, beta), _kernels.bernoulli(logits_h, key, beta))
-    np.testing.assert_array_equal(machine.sample_v(words_h, key, beta), _kernels.bernoulli(logits_v, key, beta))
+    np.testing.assert_array_equal(
+        machine.sample_h(words_v, key, beta, offset_h), _kernels.bernoulli(logits_h, key, beta, offset_h)
+    )
+    np.testing.assert_array_equal(
+        machine.sample_v(words_h, key, beta, offset_v), _kernels.bernoulli(logits_v, key, beta, offset_v)
+    )
     grey = rng.random((rows, m)).astype(np.float32) * (rng.random((rows, m)) < 0.5)
     np.testing.assert_allclose(machine.dense_logits_h(strided(rng, grey)), grey.astype(np.float64) @ W + c, **close)
     assert _kernels.draw(placed(rng, grey), key).shape == words_v.shape
-    p = _kernels.mean(logits_h)
+    x = (
+        np.repeat(np.ones(1, np.float32) if beta is None else beta, rows // (1 if beta is None else len(beta)))[:, None]
+        * logits_h
+    )
+    if offset_h is not None:
+        x += np.repeat(offset_h, rows // len(offset_h), axis=0)
+    np.testing.assert_array_equal(_kernels.mean(logits_h, beta, offset_h), _kernels.mean(x, None, None))
+    np.testing.assert_array_equal(_kernels.softplus_sum(logits_h, beta, offset_h), _kernels.softplus_sum(x, None, None))
+    p = _kernels.mean(logits_h, None, None)
     assert ((p >= 0) & (p <= 1)).all()
     np.testing.assert_allclose(
-        _kernels.softplus_sum(logits_h), np.logaddexp(0, logits_h.astype(float)).sum(axis=1), rtol=1e-5, atol=1e-5
+        _kernels.softplus_sum(logits_h, None, None),
+        np.logaddexp(0, logits_h.astype(float)).sum(axis=1),
+        rtol=1e-5,
+        atol=1e-5,
     )
     np.testing.assert_allclose(_kernels.dot(words_v, placed(rng, b)), v.astype(float) @ b, rtol=1e-6, atol=1e-4)
     assert np.isfinite(machine.pseudo_log_likelihood(words_v[:8])).all()
@@ -123,6 +146,7 @@ def one_round(rng):
     fresh = _kernels.Machine(machine.weights(), machine.b, machine.c)
     np.testing.assert_array_equal(fresh.logits_h(words_v), machine.logits_h(words_v))
     np.testing.assert_array_equal(fresh.logits_v(words_h), machine.logits_v(words_h))
+    np.testing.assert_array_equal(fresh.sample_h(words_v, key, None, None), machine.sample_h(words_v, key, None, None))
     machine.replace(W, b, c)
     np.testing.assert_array_equal(machine.logits_h(words_v), logits_h)
 
@@ -130,8 +154,10 @@ def one_round(rng):
     wide = packed(np.zeros((rows, 64 * (m // 64 + 2)), np.uint8))
     for call, arguments in (
         (machine.logits_h, (wide,)),
-        (machine.sample_h, (wide, key, None)),
-        (machine.sample_h, (words_v, key, np.ones(rows + 1, np.float32))),
+        (machine.sample_h, (wide, key, None, None)),
+        (machine.sample_h, (words_v, key, np.ones(rows + 1, np.float32), None)),
+        (machine.sample_v, (words_h, key, None, np.ones((1, m + 1), np.float32))),
+        (_kernels.softplus_sum, (logits_h, np.ones(0, np.float32), None)),
         (machine.dense_logits_h, (np.zeros((rows, m + 1), np.float32),)),
         (machine.moments, (words_v, np.zeros((rows + 1, n), np.float32), None)),
         (machine.pseudo_log_likelihood, (wide,)),

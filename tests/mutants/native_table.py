@@ -5,6 +5,7 @@ from __future__ import annotations
 from table import CONFORMANCE, of
 
 GOLDEN = "tests/conformance/test_golden_bits.py"
+EARLY = "tests/conformance/test_early.py"
 
 NATIVE = [
     *of(
@@ -15,12 +16,6 @@ NATIVE = [
             "decay of the wrong sign",
             "load<vf>(gradient + at) - x * rates.weight_decay",
             "load<vf>(gradient + at) + x * rates.weight_decay",
-            CONFORMANCE,
-        ),
-        (
-            "one temperature for all rows",
-            "const float b = beta ? beta[r] : 1.0f;",
-            "const float b = beta ? beta[0] : 1.0f;",
             CONFORMANCE,
         ),
         (
@@ -39,7 +34,39 @@ NATIVE = [
             GOLDEN,
         ),
         ("bounds of the positive sums alone", "{(vi)positive, (vi)(positive - all)}", "{(vi)positive}", GOLDEN),
+    ),
+    *of(
+        "engines/_native/tables.hpp",
         ("tables of the last row alone", "lists.used |= groups;", "lists.used = groups;", GOLDEN),
+    ),
+    *of(
+        "engines/_native/early.hpp",
+        ("a bound that knows not how many are on", "splat(most * 0.5f)", "splat(most * 0.45f)", EARLY),
+        ("roundings smaller than they are", "roundings * 1.001f", "roundings * 0.9f", EARLY),
+        ("roundings of one sign", "roundings[i].largest());", "roundings[i].positive);", EARLY),
+        ("no error of biases", " + absolute(load<vf>(bias + i)) * 0x1p-21f", "", EARLY),
+        ("errors that beta does not touch", "load<vf>(error + i) * fabsf(beta)", "load<vf>(error + i)", EARLY),
+        ("a slope too small", "(t * (1.0f - t * 0.5f))", "(t * (0.8f - t * 0.5f))", EARLY),
+        ("errors however large", "select(d < 1.5f, d * (1.0f + d * (1.0f + d)), splat(INFINITY))", "d", EARLY),
+        ("one offset for all rows", "if (b != beta || o != offset)", "if (b != beta)", EARLY),
+        (
+            "integers that outgrow 16 bits below zero",
+            "(bound.positive > 32767u) | ((bound.positive - bound.all) > 32767u)",
+            "(bound.positive > 32767u)",
+            EARLY,
+        ),
+    ),
+    *of(
+        "engines/_native/layers.cpp",
+        (
+            "the other layer's bias",
+            "bias = hidden ? c_ : b_;\n    uint32_t* half_words = reinterpret_cast<uint32_t*>(out);\n    for_blocks",
+            "bias = hidden ? b_ : c_;\n    uint32_t* half_words = reinterpret_cast<uint32_t*>(out);\n    for_blocks",
+            CONFORMANCE,
+        ),
+        ("every block draws the first rows' noise", "key.row += uint32_t(row);", "", CONFORMANCE),
+        ("rows of other weights", "forget_rows();\n}", "}", EARLY),
+        ("an extent without room", "extents[i] * 1.01f", "extents[i] * 0.9f", EARLY),
     ),
     *of(
         "engines/_native/philox.hpp",
@@ -59,18 +86,7 @@ NATIVE = [
             "weights.push_back(weight);",
             CONFORMANCE,
         ),
-        (
-            "the other layer's bias",
-            "bias = hidden ? c_ : b_;\n    const size_t n = hidden ? n_ : m_;\n    clear_last_half",
-            "bias = hidden ? b_ : c_;\n    const size_t n = hidden ? n_ : m_;\n    clear_last_half",
-            CONFORMANCE,
-        ),
-        (
-            "every block draws the first rows' noise",
-            "        at.row += uint32_t(first);\n        kernels_.sample(",
-            "        kernels_.sample(",
-            CONFORMANCE,
-        ),
+        ("16 bits that were outgrown", "!(changed || repack_early[hidden][column])", "!changed", EARLY),
     ),
     *of(
         "engines/_native/enumerate.cpp",

@@ -108,36 +108,26 @@ class NativeEngine(Engine):
         return logits
 
     def mean(self, logits: FloatArray, beta: Beta = 1.0, offset: Offset = None) -> FloatArray:
-        p: FloatArray = _kernels.mean(_contiguous(generic.affine(logits, beta, offset)))
+        p: FloatArray = _kernels.mean(_contiguous(logits), *_affine(beta, offset))
         return p
 
     def bernoulli(self, logits: FloatArray, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Bits:
-        if offset is not None:
-            logits, beta = generic.affine(logits, beta, offset), 1.0
-        words = _kernels.bernoulli(_contiguous(logits), _words(key), _per_row(beta, len(logits)))
+        words = _kernels.bernoulli(_contiguous(logits), _words(key), *_affine(beta, offset))
         return Bits(words, logits.shape[1])
 
     def sample_h(self, v: Bits | FloatArray, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Bits:
-        if offset is None and isinstance(v, Bits):
-            return Bits(self._machine.sample_h(v.words, _words(key), _per_row(beta, len(v.words))), self.n_hidden)
-        return self._decide(self.logits_h(v), key, beta, offset)
+        if isinstance(v, Bits):
+            return Bits(self._machine.sample_h(v.words, _words(key), *_affine(beta, offset)), self.n_hidden)
+        return self.bernoulli(self.logits_h(v), key, beta, offset)
 
     def sample_v(self, h: Bits, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Bits:
-        if offset is None:
-            return Bits(self._machine.sample_v(h.words, _words(key), _per_row(beta, len(h.words))), self.n_visible)
-        return self._decide(self.logits_v(h), key, beta, offset)
-
-    def _decide(self, logits: FloatArray, key: Key, beta: Beta, offset: Offset) -> Bits:
-        """`bernoulli` of logits that nobody else needs."""
-        if offset is not None:
-            logits, beta = generic.affine(logits, beta, offset, out=logits), 1.0
-        return self.bernoulli(logits, key, beta)
+        return Bits(self._machine.sample_v(h.words, _words(key), *_affine(beta, offset)), self.n_visible)
 
     def draw(self, p: npt.NDArray[Any], key: Key) -> Bits:
         return Bits(_kernels.draw(_contiguous(p), _words(key)), p.shape[1])
 
     def softplus_sum(self, logits: FloatArray, beta: Beta = 1.0, offset: Offset = None) -> npt.NDArray[np.float64]:
-        total: npt.NDArray[np.float64] = _kernels.softplus_sum(_contiguous(generic.affine(logits, beta, offset)))
+        total: npt.NDArray[np.float64] = _kernels.softplus_sum(_contiguous(logits), *_affine(beta, offset))
         return total
 
     def dot(self, v: Bits | FloatArray, x: FloatArray) -> npt.NDArray[np.float64]:
@@ -238,7 +228,7 @@ def _words(key: Key) -> tuple[int, int, int, int]:
     return key.seed, key.stream, key.step, key.row
 
 
-def _per_row(beta: Beta, n_rows: int) -> FloatArray | None:
-    if not np.ndim(beta):
-        return None if beta == 1 else np.full(n_rows, beta, np.float32)
-    return contiguous(np.broadcast_to(generic.per_row(beta, n_rows), (n_rows,)), np.float32)
+def _affine(beta: Beta, offset: Offset) -> tuple[FloatArray | None, FloatArray | None]:
+    """The arrays that the kernels take, of shape (groups,) and (groups, units); None for what changes nothing."""
+    scale = contiguous(np.atleast_1d(beta), np.float32) if np.ndim(beta) or beta != 1 else None
+    return scale, None if offset is None else contiguous(np.atleast_2d(offset), np.float32)

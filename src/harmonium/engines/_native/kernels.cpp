@@ -11,7 +11,7 @@
 #ifdef HARMONIUM_AMX
 #include "amx.hpp"
 #else
-#include "lookup.hpp"
+#include "early.hpp"
 #endif
 
 namespace HARMONIUM_ISA {
@@ -37,15 +37,18 @@ static inline uint32_t decide(vf x, const uint32_t* words) {
     return on;
 }
 
-static void sample(const float* tile, int rows, NoiseKey key, uint32_t column, const float* beta, uint32_t valid,
-                   uint32_t* out, size_t stride) {
+static bool settle(float x, uint32_t word) {
+    const vu words = (vu){} + word;
+    return decide(splat(x), reinterpret_cast<const uint32_t*>(&words)) & 1;
+}
+
+static void sample(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride) {
     const Noise noise = {key.seed_low, key.seed_high, key.step, key.stream};
     uint32_t words[2][32];
     for (int r = 0; r < rows; r++) {
         if (r % 2 == 0) random_words(noise, key.row + r, column, words);
-        const float b = beta ? beta[r] : 1.0f;
         uint32_t bits = 0;
-        for (int i = 0; i < 32; i += LANES) bits |= decide(load<vf>(tile + r * 32 + i) * b, words[r % 2] + i) << i;
+        for (int i = 0; i < 32; i += LANES) bits |= decide(load<vf>(tile + r * 32 + i), words[r % 2] + i) << i;
         out[r * stride] = bits & valid;
     }
 }
@@ -70,6 +73,15 @@ static void random(NoiseKey key, int rows, int columns, uint32_t* out) {
             const size_t n = columns - column < 32 ? columns - column : 32;
             for (int i = r; i < r + 2 && i < rows; i++) memcpy(out + size_t(i) * columns + column, words[i - r], 4 * n);
         }
+}
+
+static void affine(const float* x, size_t n, float beta, const float* offset, float* out) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const vf y = load<vf>(x + i) * beta;
+        store(out + i, offset ? y + load<vf>(offset + i) : y);
+    }
+    for (; i < n; i++) out[i] = offset ? x[i] * beta + offset[i] : x[i] * beta;
 }
 
 static void mean(const float* logits, size_t n, float* out) {
@@ -244,8 +256,17 @@ static void log_products(const double* high, const double* low, size_t count, si
 }
 
 static const harmonium::Kernels kernels = {
-    HARMONIUM_ISA_NAME, MAX_ROWS, PACKED_BYTES_PER_BLOCK, pack_kn, pack_nk, prepared_bytes, prepare, product,
-    sample, draw, random, mean, softplus_sum, update, centre, offset_sums, maxima,
+    HARMONIUM_ISA_NAME, MAX_ROWS,
+#ifdef HARMONIUM_AMX
+    {PACKED_BYTES_PER_BLOCK, prepared_bytes, prepare}, pack_kn, pack_nk, product,
+    {}, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+#else
+    {PACKED_BYTES_PER_BLOCK, prepared_bytes<int32_t>, prepare<int32_t>}, pack_kn, pack_nk, product,
+    {EARLY_BYTES_PER_BLOCK, prepared_early_bytes, prepare_early}, pack_early_kn, pack_early_nk, extents_kn, extents_nk,
+    decide_early, sum_down, sum_across,
+#endif
+    settle,
+    sample, draw, random, affine, mean, softplus_sum, update, centre, offset_sums, maxima,
     dense<float>, dense<double>, each<exponential>, each<logarithm>, each<logistic>, each<softplus>,
     transpose_bits, log_mixture, log_products,
 };

@@ -10,41 +10,81 @@ struct NoiseKey {
     uint32_t seed_low, seed_high, step, stream, row;
 };
 
+// beta * x + offset, a product and then a sum. An entry of either part serves as many consecutive rows as there are to a
+// group; offsets have `stride` numbers a group.
+struct Affine {
+    const float *beta, *offset;  // null for one, and for none
+    size_t rows_of_beta, rows_of_offset, stride;
+
+    float beta_of(size_t row) const { return beta ? beta[row / rows_of_beta] : 1.0f; }
+    const float* offset_of(size_t row) const { return offset ? offset + row / rows_of_offset * stride : nullptr; }
+};
+
+// A unit that an early decision leaves open: its row and column in a tile, and its random word.
+struct Open {
+    uint32_t row, column, word;
+};
+
 struct Rates {
     float learning_rate, momentum, weight_decay;
 };
 
 typedef void (*Elementwise)(const double* x, size_t n, double* out);
 
-// Products work on columns in blocks of 32 and on sums in blocks of 64, for at most `max_rows` rows of bits at a time.
+// How F is packed for products, and bits are made ready for them: `max_rows` rows of bits at a time and columns of F in
+// blocks of 32, with sums in blocks of 64.
+struct Form {
+    size_t packed_bytes_per_block;
+    // At most `max_rows` rows of bits (`stride` 64-bit words a row) made ready: words first .. last - 1 of each, out of
+    // `n_blocks`. The calls for other words may run at the same time.
+    size_t (*prepared_bytes)(int rows, int n_blocks);
+    void (*prepare)(const uint64_t* bits, size_t stride, int rows, int n_blocks, int first, int last, void* prepared);
+};
+
 struct Kernels {
     const char* name;
     int max_rows;
-    size_t packed_bytes_per_block;
 
+    Form exact;
     // Packing of 64 x 32 numbers as block `block` of `n_blocks`: they are scaled and rounded to integers of 24 bits.
     // Either x[k * 32 + n] * k_factors[k] * n_factors[n], without the factors that are null, or, for k < 32,
     // low[n * 32 + k] * n_factors[n] and, for the other k, high[n * 32 + k - 32] * n_factors[n].
     void (*pack_kn)(const float* x, const float* k_factors, const float* n_factors, void* columns, int n_blocks, int block);
     void (*pack_nk)(const float* low, const float* high, const float* n_factors, void* columns, int n_blocks, int block);
 
-    // At most `max_rows` rows of bits (`stride` 64-bit words a row) made ready for `product`: words first .. last - 1 of
-    // each, out of `n_blocks`. The calls for other words may run at the same time.
-    size_t (*prepared_bytes)(int rows, int n_blocks);
-    void (*prepare)(const uint64_t* bits, size_t stride, int rows, int n_blocks, int first, int last, void* prepared);
-
     // out[r * out_stride + n] = scale[n] * (sum over k of bit[r, k] * q[k, n]), rounded once, + bias[n].
     void (*product)(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
                     float* out, size_t out_stride);
 
+    // Early decisions (early.hpp); null, all of this, where they would not be faster.
+    Form early;
+    // Packing of the same numbers as integers of 16 bits. Returns a bit for each column whose sums these cannot hold.
+    uint32_t (*pack_early_kn)(const float* x, const float* n_factors, void* columns, int block);
+    uint32_t (*pack_early_nk)(const float* low, const float* high, const float* n_factors, void* columns, int block);
+    // Makes extents[n] as large as any sum of some of these numbers, whatever its sign.
+    void (*extents_kn)(const float* x, float* extents);
+    void (*extents_nk)(const float* low, const float* high, float* extents);
+    // What `product` and `sample` give for tile rows first, ..., where 16 bits suffice to tell. Lists the other units,
+    // at most rows x 32, and returns their number.
+    int (*decide_early)(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
+                        const Affine& affine, size_t first, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out,
+                        size_t stride, Open* open);
+    // Sums of 24-bit integers over those that are on: x[b * stride + k % 64 * 32 + column] * factor, where b = k / 64, and
+    // x[b * stride + k % 32] * factor, where b = k / 32.
+    int64_t (*sum_down)(const float* x, size_t stride, int n_blocks, float factor, const uint64_t* bits, int column);
+    int64_t (*sum_across)(const float* x, size_t stride, int n_blocks, float factor, const uint64_t* bits);
+    // Whether (word + 1/2) / 2^32 < sigmoid(x).
+    bool (*settle)(float x, uint32_t word);
+
     // Bits for `rows` x 32 logits at columns `column`, ...: row r's word goes to out[r * stride], masked by `valid`.
-    void (*sample)(const float* tile, int rows, NoiseKey key, uint32_t column, const float* beta, uint32_t valid,
-                   uint32_t* out, size_t stride);
+    void (*sample)(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride);
     // The same for probabilities in place of logits.
     void (*draw)(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride);
     // The noise itself.
     void (*random)(NoiseKey key, int rows, int columns, uint32_t* out);
 
+    // beta * x + offset for n numbers; `offset` may be null, and `out` may be x.
+    void (*affine)(const float* x, size_t n, float beta, const float* offset, float* out);
     void (*mean)(const float* logits, size_t n, float* out);
     double (*softplus_sum)(const float* logits, size_t n);
 

@@ -9,10 +9,10 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 namespace harmonium {
 
-static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 template <class T>
 T* Buffer<T>::reserve(size_t n) {
@@ -48,11 +48,11 @@ int threads_for(double work) {
     return std::max(1, std::min(omp_get_max_threads(), int(work / 2e4)));
 }
 
-void Packed::shape(const Kernels& kernels, size_t n_sums, size_t units) {
+void Packed::shape(const Form& of, size_t n_sums, size_t units) {
+    form = &of;
     n_units = int(units);
     n_blocks = int(round_up(n_sums, 64) / 64);
     n_columns = int(round_up(units, 32) / 32);
-    data.reserve(size_t(n_columns) * n_blocks * kernels.packed_bytes_per_block);
     scale.reserve(size_t(n_columns) * 32);
     inverse.reserve(round_up(units, 64));
 }
@@ -65,14 +65,14 @@ static float power_of_two(int e) {
     return result;
 }
 
-bool Packed::fit(size_t unit, float largest) {
+bool Packed::fit(size_t unit, float largest, int n_bits) {
     uint32_t bits;
     memcpy(&bits, &largest, sizeof bits);
     // largest < 2^exponent. The inverse of the scale must be finite, too: smaller weights are nothing to a sigmoid.
     const int exponent = largest > 0 ? std::max(int(bits >> 23) - 126, -100) : 0;
     const float before = scale[unit];
-    scale[unit] = power_of_two(exponent - 23);
-    inverse[unit] = power_of_two(23 - exponent);
+    scale[unit] = power_of_two(exponent - n_bits);
+    inverse[unit] = power_of_two(n_bits - exponent);
     return scale[unit] != before;
 }
 
@@ -92,8 +92,9 @@ Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, cons
     : kernels_(kernels), m_(n_visible), n_(n_hidden), W_(m_, n_), dW_(m_, n_) {
     for (Buffer<float>* x : {&b_, &db_}) x->reserve(round_up(m_, 64));
     for (Buffer<float>* x : {&c_, &dc_}) x->reserve(round_up(n_, 64));
-    to_hidden_.shape(kernels_, m_, n_);
-    to_visible_.shape(kernels_, n_, m_);
+    hidden_.exact.shape(kernels_.exact, m_, n_);
+    visible_.exact.shape(kernels_.exact, n_, m_);
+    if (kernels_.decide_early) hidden_.early.shape(kernels_.early, m_, n_), visible_.early.shape(kernels_.early, n_, m_);
     replace(W, b, c);
 }
 
@@ -101,125 +102,7 @@ void Machine::replace(const float* W, const float* b, const float* c) {
     W_.read(W);
     std::copy(b, b + m_, b_.get());
     std::copy(c, c + n_, c_.get());
-    repack();
-}
-
-void Machine::pack_to_hidden(int visible_block, int column) {
-    kernels_.pack_kn(W_.tile(visible_block, column), nullptr, &to_hidden_.inverse[column * 32], to_hidden_.column(kernels_, column),
-                     to_hidden_.n_blocks, visible_block);
-}
-
-void Machine::pack_to_visible(int column, int hidden_block) {
-    const int half = column % 2 * 1024;
-    kernels_.pack_nk(W_.tile(column / 2, 2 * hidden_block) + half, W_.tile(column / 2, 2 * hidden_block + 1) + half,
-                     &to_visible_.inverse[column * 32], to_visible_.column(kernels_, column), to_visible_.n_blocks, hidden_block);
-}
-
-// Everything anew, with the scales that the weights demand.
-void Machine::repack() {
-    Buffer<float> column_max(round_up(n_, 64)), row_max(round_up(m_, 64) * 16);
-    for (size_t j = 0; j < m_; j += 64)
-        for (size_t i = 0; i < n_; i += 32) kernels_.maxima(W_.tile(j / 64, i / 32), 64, &column_max[i], &row_max[j * 16]);
-    for (size_t j = 0; j < m_; j++) to_visible_.fit(j, *std::max_element(&row_max[j * 16], &row_max[j * 16] + 16));
-    for (size_t i = 0; i < n_; i++) to_hidden_.fit(i, column_max[i]);
-#pragma omp parallel num_threads(threads_for(double(m_) * n_))
-    {
-#pragma omp for schedule(static) nowait
-        for (int column = 0; column < to_visible_.n_columns; column++)
-            for (int block = 0; block < to_visible_.n_blocks; block++) pack_to_visible(column, block);
-#pragma omp for schedule(static)
-        for (int column = 0; column < to_hidden_.n_columns; column++)
-            for (int block = 0; block < to_hidden_.n_blocks; block++) pack_to_hidden(block, column);
-    }
-}
-
-// Calls use(first row, rows, column block, prepared) for every block of at most max_rows x 32 of bits @ packed, the blocks
-// being disjoint, with the bits made ready for a product.
-template <class Use>
-static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use use) {
-    // Rows that are made ready together share one pass over the packed columns, which may have to come from far away.
-    const size_t chunk_rows = size_t(4) * k.max_rows;
-    const int n_chunks = int((states.rows + chunk_rows - 1) / chunk_rows);
-    const int threads = threads_for(double(states.rows) * packed.n_units * packed.n_blocks);
-    const int n_blocks = packed.n_blocks;
-    const auto rows_of = [&](int chunk) { return int(std::min(states.rows - chunk * chunk_rows, chunk_rows)); };
-    const size_t part_bytes = k.prepared_bytes(int(std::min(states.rows, size_t(k.max_rows))), n_blocks);
-    // A part is what one product takes.
-    const auto rows_of_part = [&](int chunk, int part) { return std::min(k.max_rows, rows_of(chunk) - part * k.max_rows); };
-    const auto n_parts = [&](int chunk) { return (rows_of(chunk) + k.max_rows - 1) / k.max_rows; };
-    const auto run = [&](int chunk, int column, const char* prepared) {
-        for (int part = 0; part < n_parts(chunk); part++)
-            use(chunk * chunk_rows + part * k.max_rows, rows_of_part(chunk, part), column, prepared + part * part_bytes);
-    };
-    const auto prepare = [&](int chunk, int part, int first, int last, char* prepared) {
-        const uint64_t* words = states.words + (chunk * chunk_rows + part * k.max_rows) * states.stride;
-        k.prepare(words, states.stride, rows_of_part(chunk, part), n_blocks, first, last, prepared + part * part_bytes);
-    };
-    if (n_chunks >= 2 * threads) {
-#pragma omp parallel num_threads(threads)
-        {
-            static thread_local Buffer<char> prepared;
-            prepared.reserve(4 * part_bytes);
-#pragma omp for schedule(dynamic)
-            for (int chunk = 0; chunk < n_chunks; chunk++) {
-                for (int part = 0; part < n_parts(chunk); part++) prepare(chunk, part, 0, n_blocks, prepared.get());
-                for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared.get());
-            }
-        }
-        return;
-    }
-    static thread_local Buffer<char> shared;
-    char* prepared = shared.reserve(4 * part_bytes);
-#pragma omp parallel num_threads(threads)
-    for (int chunk = 0; chunk < n_chunks; chunk++) {
-        const int parts = n_parts(chunk);
-#pragma omp for schedule(static) collapse(2)
-        for (int part = 0; part < parts; part++)
-            for (int block = 0; block < n_blocks; block++) prepare(chunk, part, block, block + 1, prepared);
-#pragma omp for schedule(static)
-        for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared);
-    }
-}
-
-static uint32_t valid_columns(size_t n, int column) {
-    const size_t left = n - size_t(column) * 32;
-    return left >= 32 ? ~0u : (1u << left) - 1;
-}
-
-void Machine::logits(bool hidden, Bits states, float* out) const {
-    const Packed& packed = hidden ? to_hidden_ : to_visible_;
-    const Buffer<float>& bias = hidden ? c_ : b_;
-    const size_t n = hidden ? n_ : m_;
-    for_blocks(kernels_, states, packed, [&](size_t first, int rows, int column, const char* prepared) {
-        alignas(64) float tile[128 * 32];
-        const size_t width = std::min(size_t(32), n - column * 32);
-        float* to = out + first * n + column * 32;
-        kernels_.product(prepared, rows, packed.n_blocks, packed.column(kernels_, column), &packed.scale[column * 32],
-                         &bias[column * 32], width == 32 ? to : tile, width == 32 ? n : 32);
-        for (int r = 0; r < rows && width < 32; r++) memcpy(to + r * n, tile + r * 32, width * sizeof(float));
-    });
-}
-
-static void clear_last_half(uint64_t* out, size_t rows, size_t stride, size_t n) {
-    if (n % 64 != 0 && n % 64 <= 32)
-        for (size_t r = 0; r < rows; r++) out[r * stride + stride - 1] = 0;
-}
-
-void Machine::sample(bool hidden, Bits states, NoiseKey key, const float* beta, uint64_t* out, size_t out_stride) const {
-    const Packed& packed = hidden ? to_hidden_ : to_visible_;
-    const Buffer<float>& bias = hidden ? c_ : b_;
-    const size_t n = hidden ? n_ : m_;
-    clear_last_half(out, states.rows, out_stride, n);
-    uint32_t* half_words = reinterpret_cast<uint32_t*>(out);
-    for_blocks(kernels_, states, packed, [&](size_t first, int rows, int column, const char* prepared) {
-        alignas(64) float tile[128 * 32];
-        kernels_.product(prepared, rows, packed.n_blocks, packed.column(kernels_, column), &packed.scale[column * 32],
-                         &bias[column * 32], tile, 32);
-        NoiseKey at = key;
-        at.row += uint32_t(first);
-        kernels_.sample(tile, rows, at, column * 32, beta ? beta + first : nullptr, valid_columns(n, column),
-                        half_words + first * 2 * out_stride + column, 2 * out_stride);
-    });
+    renew();
 }
 
 template <class Use>
@@ -246,8 +129,9 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
     static thread_local Buffer<char> prepared_bits;
     static thread_local Buffer<float> centred_sums;
     Packed& P = packed_means;
-    P.shape(k, n_terms, n_ + 1);
-    for (int i = 0; i < P.n_columns * 32; i++) P.fit(i, largest);
+    P.shape(k.exact, n_terms, n_ + 1);
+    P.reserve();
+    for (int i = 0; i < P.n_columns * 32; i++) P.fit(i, largest, 23);
     const int blocks = P.n_blocks;
     const float inverse = P.inverse[0];
     alignas(64) const float no_bias[32] = {};
@@ -255,7 +139,7 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
     // Two words of visible units, and the one that is always on, share a pass over the expectations.
     const int n_chunks = (n_words + 1) / 2;
     const auto rows_of = [&](int chunk) { return int(std::min(size_t(128), m_ + 1 - size_t(chunk) * 128)); };
-    const size_t chunk_bytes = k.prepared_bytes(int(std::min(size_t(128), m_ + 1)), blocks);
+    const size_t chunk_bytes = k.exact.prepared_bytes(int(std::min(size_t(128), m_ + 1)), blocks);
     float* sums = offset ? centred_sums.reserve(size_t(n_pairs) * 64) : nullptr;
     uint64_t* transposed = columns.reserve(size_t(n_words) * 64 * blocks);
     char* prepared = prepared_bits.reserve(n_chunks * chunk_bytes);
@@ -295,13 +179,13 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
                     }
                     if (width < 32) rows[r * 32 + width] = 1;
                 }
-                k.pack_kn(rows, factors, nullptr, P.column(k, column), blocks, block);
+                k.pack_kn(rows, factors, nullptr, P.column(column), blocks, block);
             }
         }
 #pragma omp for schedule(static) collapse(2)
         for (int chunk = 0; chunk < n_chunks; chunk++)
             for (int block = 0; block < blocks; block++)
-                k.prepare(transposed + size_t(chunk) * 128 * blocks, blocks, rows_of(chunk), blocks, block, block + 1,
+                k.exact.prepare(transposed + size_t(chunk) * 128 * blocks, blocks, rows_of(chunk), blocks, block, block + 1,
                           prepared + chunk * chunk_bytes);
         // In order, so that a thread packs the hidden units whose logits it will compute.
         alignas(64) float tiles[2][128 * 32];
@@ -313,7 +197,7 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
                 for (int half = 0; half < 2 && 2 * pair + half < P.n_columns; half++) {
                     float* tile = tiles[half];
                     const size_t column = size_t(2 * pair + half) * 32, width = std::min(size_t(32), n_ - column);
-                    k.product(prepared + chunk * chunk_bytes, n_rows, blocks, P.column(k, 2 * pair + half), P.scale.get(),
+                    k.product(prepared + chunk * chunk_bytes, n_rows, blocks, P.column(2 * pair + half), P.scale.get(),
                               no_bias, tile, 32);
                     if (n_rows > own) memcpy(h + column, tile + own * 32, width * sizeof(float));
                     for (int r = 0; r < own && width < 32; r++) {
@@ -363,6 +247,9 @@ void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets)
     }
     static thread_local Buffer<float> gb, gc;
     float *v = gb.reserve(round_up(m_, 64)), *h = gc.reserve(round_up(n_, 64));
+    for (Packed* copy : {&hidden_.exact, &hidden_.early, &visible_.exact, &visible_.early}) copy->current = std::exchange(copy->asked, false);
+    forget_rows();
+    std::vector<int> repack_early[2] = {std::vector<int>(visible_.exact.n_columns), std::vector<int>(hidden_.exact.n_columns)};
     const int n_threads = omp_get_max_threads();
     std::vector<Buffer<float>> column_max(n_threads), row_max(n_threads);  // of each thread, made where it is used
     // The tile that has been updated is packed at once, while it is in the cache, with the scales of the weights as they
@@ -379,9 +266,17 @@ void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets)
                 k.offset_sums(velocity, rows, offset_v + row, offset_h + column, row_sums + pair * m_padded + row,
                               column_sums + word * n_padded + column);
         }
-        for (int half = 0; half < 2; half++) {
-            if (2 * pair + half < to_hidden_.n_columns) pack_to_hidden(word, 2 * pair + half);
-            if (2 * word + half < to_visible_.n_columns) pack_to_visible(2 * word + half, pair);
+        for (const bool hidden : {true, false}) {
+            const Layer& layer = hidden ? hidden_ : visible_;
+            const int block = hidden ? word : pair, first = 2 * (hidden ? pair : word);
+            for (int column = first; column < std::min(first + 2, layer.exact.n_columns); column++) {
+                if (layer.exact.current) pack(hidden, column, block);
+                if (!layer.early.current) continue;
+                const uint32_t outgrown = pack_early(hidden, column, block);
+                if (!outgrown) continue;
+#pragma omp atomic write
+                repack_early[hidden][column] = 1;
+            }
         }
     };
     gradient_tiles(sides, 2, offset_h, v, h, update);
@@ -397,22 +292,22 @@ void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets)
         memcpy(&result, &largest, sizeof result);
         return result;
     };
+    const auto refit = [&](bool hidden, int column) {
+        Layer& layer = hidden ? hidden_ : visible_;
+        bool changed = false;
+        for (int unit = column * 32; unit < std::min(layer.exact.n_units, column * 32 + 32); unit++)
+            changed |= layer.exact.fit(unit, hidden ? over_threads(column_max, unit, 1) : over_threads(row_max, unit * 16, 16), 23);
+        for (int block = 0; changed && layer.exact.current && block < layer.exact.n_blocks; block++) pack(hidden, column, block);
+        if (!layer.early.current || !(changed || repack_early[hidden][column])) return;
+        fit_early(hidden, column);
+        for (int block = 0; block < layer.early.n_blocks; block++) pack_early(hidden, column, block);
+    };
 #pragma omp parallel num_threads(threads_for(double(m_) * n_ / 8))
     {
 #pragma omp for schedule(static) nowait
-        for (int column = 0; column < to_visible_.n_columns; column++) {
-            bool changed = false;
-            for (size_t j = size_t(column) * 32; j < std::min(m_, size_t(column + 1) * 32); j++)
-                changed |= to_visible_.fit(j, over_threads(row_max, j * 16, 16));
-            for (int block = 0; changed && block < to_visible_.n_blocks; block++) pack_to_visible(column, block);
-        }
+        for (int column = 0; column < visible_.exact.n_columns; column++) refit(false, column);
 #pragma omp for schedule(static)
-        for (int column = 0; column < to_hidden_.n_columns; column++) {
-            bool changed = false;
-            for (size_t i = size_t(column) * 32; i < std::min(n_, size_t(column + 1) * 32); i++)
-                changed |= to_hidden_.fit(i, over_threads(column_max, i, 1));
-            for (int block = 0; changed && block < to_hidden_.n_blocks; block++) pack_to_hidden(block, column);
-        }
+        for (int column = 0; column < hidden_.exact.n_columns; column++) refit(true, column);
     }
     rates.weight_decay = 0;
     for (size_t j = 0; j < m_; j++) follow(b_[j], db_[j], v[j], rates);
@@ -431,7 +326,7 @@ void Machine::ascend_along(const float* gW, const float* gb, const float* gc, Ra
     rates.weight_decay = 0;
     for (size_t j = 0; j < m_; j++) follow(b_[j], db_[j], gb[j], rates);
     for (size_t i = 0; i < n_; i++) follow(c_[i], dc_[i], gc[i], rates);
-    repack();
+    renew();
 }
 
 void Machine::pseudo_log_likelihood(Bits v, double* out) const {

@@ -4,12 +4,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <mutex>
+#include <string>
 #include <vector>
 
 #include "kernels.hpp"
 
 namespace harmonium {
+
+static inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 // Zeroed memory aligned to cache lines.
 template <class T>
@@ -38,15 +43,21 @@ struct Bits {
     size_t rows, stride;
 };
 
-// A K x N matrix of 24-bit fixed-point numbers with a power-of-two scale for each column, packed for `product`.
+// A K x N matrix of fixed-point numbers with a power-of-two scale for each column, packed for products of bits.
 struct Packed {
+    const Form* form = nullptr;
     int n_units = 0, n_blocks = 0, n_columns = 0;  // N, ceil(K / 64), ceil(N / 32)
     Buffer<char> data;
     Buffer<float> scale, inverse;  // what one is worth, for each column, and its inverse: powers of two
-    void shape(const Kernels& kernels, size_t n_sums, size_t n_units);
-    // The scale with which 24 bits hold numbers up to `largest`; returns whether that is another than before.
-    bool fit(size_t unit, float largest);
-    char* column(const Kernels& kernels, int i) const { return data.get() + i * kernels.packed_bytes_per_block * n_blocks; }
+    // Copies of weights are made when they are asked for. Those asked for since the last step of training are kept up by
+    // the next one, the others let go.
+    bool current = false, asked = false;
+
+    void shape(const Form& form, size_t n_sums, size_t n_units);
+    void reserve() { data.reserve(size_t(n_columns) * n_blocks * form->packed_bytes_per_block); }
+    // The scale with which `bits` and a sign hold numbers up to `largest`; returns whether that is another than before.
+    bool fit(size_t unit, float largest, int bits);
+    char* column(int i) const { return data.get() + i * form->packed_bytes_per_block * n_blocks; }
 };
 
 // One side of a gradient: bits, expectations of the hidden units (rows x n_hidden), and weights of the rows that sum to 1.
@@ -67,6 +78,7 @@ class Tiles {
     Tiles(size_t n_visible, size_t n_hidden)
         : n_visible_(n_visible), n_hidden_(n_hidden), n_columns_((n_hidden + 63) / 64 * 2), data_((n_visible + 63) / 64 * n_columns_ * 2048) {}
     float* tile(size_t visible_block, size_t column) const { return data_.get() + (visible_block * n_columns_ + column) * 2048; }
+    size_t stride() const { return n_columns_ * 2048; }  // from a tile to the next one below
     // Where row j of each of the tiles of column 0 begins, and where column i's tiles begin.
     size_t offset(size_t j) const { return j / 64 * n_columns_ * 2048 + j % 64 * 32; }
     const float* panel(size_t column) const { return data_.get() + column * 2048; }
@@ -108,13 +120,15 @@ class Machine {
     void logits(bool hidden, Bits states, float* out) const;
     // Wv + c for real v.
     void dense_logits_h(const Strided<float>& v, float* out) const;
-    void sample(bool hidden, Bits states, NoiseKey key, const float* beta, uint64_t* out, size_t out_stride) const;
+    void sample(bool hidden, Bits states, NoiseKey key, const Affine& affine, uint64_t* out, size_t out_stride) const;
     // Sums of v (weighted h)', weighted v and weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void moments(const Side& side, float* hv, float* v, float* h) const;
     void ascend(Side positive, Side negative, Rates rates, Offsets offsets);
     // One step along a gradient given as arrays: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void ascend_along(const float* gW, const float* gb, const float* gc, Rates rates);
     void pseudo_log_likelihood(Bits v, double* out) const;
+    // Which copies of the weights there are, for tests.
+    std::vector<std::string> copies() const;
 
   private:
     // The sums of `sides` as tiles of at most 64 x 64, first index visible: use(first / 64, rows, column / 64, two halves
@@ -122,24 +136,43 @@ class Machine {
     // leaves their sum h as it is where the weights of all sides add up to zero.
     template <class Use>
     void gradient_tiles(const Side* sides, int n_sides, const float* offset, float* v, float* h, Use use) const;
-    // Rounds 64 x 32 or 32 x 64 weights to fixed point and packs them, for one or the other direction.
-    void pack_to_hidden(int visible_block, int column);
-    void pack_to_visible(int column, int hidden_block);
-    void repack();
+    // The weights of one layer's logits. Rounds 64 x 32 or 32 x 64 of them to fixed point and packs them, and all of them.
+    struct Layer {
+        Packed exact, early;
+    };
+    void pack(bool hidden, int column, int block);
+    uint32_t pack_early(bool hidden, int column, int block);
+    void fit_early(bool hidden, int column);
+    Packed& ready(bool hidden, bool early) const;
+    // Scales of 24 bits for all weights as they are; nothing packed before is valid.
+    void renew();
+    void forget_rows() { rows_h_current_ = false, n_open_h_ = 0; }
+
+    bool decides_early(bool hidden, Bits states, const Affine& affine) const;
+    void sample_early(bool hidden, Bits states, NoiseKey key, const Affine& affine, uint64_t* out, size_t out_stride) const;
+    // The logit of one unit, as `product` would give it; `rows` as `rows_h` gives it.
+    float logit(bool hidden, size_t unit, const uint64_t* bits, const float* rows) const;
+    // The weights of each hidden unit in a row; null as long as making them is not worth it.
+    const float* rows_h() const;
+    size_t row_length() const { return round_up(m_, 64); }
 
     const Kernels& kernels_;
     size_t m_, n_;
     Tiles W_, dW_;
     Buffer<float> b_, db_, c_, dc_;
-    Packed to_hidden_, to_visible_;
+    Layer hidden_, visible_;
+    Buffer<float> rows_h_;
+    bool rows_h_current_ = false;
+    mutable std::atomic<size_t> n_open_h_{0};  // hidden units that early decisions left open since the weights changed
+    mutable std::mutex packing_;
 };
 
 // Elementwise verbs over rows of logits.
-void bernoulli(const Kernels& k, const float* logits, size_t rows, size_t n, NoiseKey key, const float* beta, uint64_t* out,
+void bernoulli(const Kernels& k, const float* logits, size_t rows, size_t n, NoiseKey key, const Affine& affine, uint64_t* out,
                size_t out_stride);
 void draw(const Kernels& k, const float* p, size_t rows, size_t n, NoiseKey key, uint64_t* out, size_t out_stride);
-void mean(const Kernels& k, const float* logits, size_t n, float* out);
-void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, double* out);
+void mean(const Kernels& k, const float* logits, size_t rows, size_t n, const Affine& affine, float* out);
+void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, const Affine& affine, double* out);
 void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_stride);
 void decode(Bits states, size_t n, uint8_t* out);
 void dot(Bits states, size_t n, const float* x, double* out);

@@ -4,6 +4,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -50,10 +51,20 @@ static NoiseKey noise_key(const KeyTuple& key) {
     const auto [seed, stream, step, row] = key;
     return {uint32_t(seed), uint32_t(seed >> 32), step, stream, row};
 }
-static const float* beta_of(const PerRow& beta, size_t rows) {
-    if (!beta) return nullptr;
-    require(beta->shape(0) == rows, "beta must have one entry a row");
-    return data(*beta);
+using Table = std::optional<Floats>;
+
+static size_t rows_of_group(size_t rows, size_t groups) {
+    require(groups > 0 && rows % groups == 0, "beta and offset must have an entry for each of several groups of as many rows");
+    return std::max<size_t>(rows / groups, 1);
+}
+static Affine affine(const PerRow& beta, const Table& offset, size_t rows, size_t n) {
+    Affine result = {nullptr, nullptr, 1, 1, n};
+    if (beta) result.beta = data(*beta), result.rows_of_beta = rows_of_group(rows, beta->shape(0));
+    if (offset) {
+        require(offset->shape(1) == n, "offset must fit the layer");
+        result.offset = data(*offset), result.rows_of_offset = rows_of_group(rows, offset->shape(0));
+    }
+    return result;
 }
 template <class T>
 static Strided<T> strided(const nb::ndarray<const T, nb::ndim<2>, nb::device::cpu>& x) {
@@ -187,14 +198,14 @@ static View<double, 1> map(Elementwise function, const Array<const double, 1>& x
     return wrap(out, x.shape(0));
 }
 
-static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words states, KeyTuple key, PerRow beta) {
-    const size_t stride = words_for(hidden ? machine.n_hidden() : machine.n_visible()), rows = states.shape(0);
+static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words states, KeyTuple key, PerRow beta, Table offset) {
+    const size_t n = hidden ? machine.n_hidden() : machine.n_visible(), stride = words_for(n), rows = states.shape(0);
     require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
-    const float* b = beta_of(beta, rows);
+    const Affine argument = affine(beta, offset, rows, n);
     Output<uint64_t> out(rows * stride);
     {
         nb::gil_scoped_release release;
-        machine.sample(hidden, bits(states), noise_key(key), b, out, stride);
+        machine.sample(hidden, bits(states), noise_key(key), argument, out, stride);
     }
     return wrap(out, rows, stride);
 }
@@ -237,13 +248,14 @@ NB_MODULE(_kernels, m) {
         .def_prop_ro("c", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c(), {x.n_hidden()}, self); })
         .def_prop_ro("b_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b_velocity(), {x.n_visible()}, self); })
         .def_prop_ro("c_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c_velocity(), {x.n_hidden()}, self); })
+        .def_prop_ro("copies", &Machine::copies)
         .def("logits_h", [](const Machine& self, Words v) { return logits(self, true, v); })
         .def("dense_logits_h", &dense_logits_h)
         .def("logits_v", [](const Machine& self, Words h) { return logits(self, false, h); })
-        .def("sample_h", [](const Machine& self, Words v, KeyTuple key, PerRow beta) { return sample(self, true, v, key, beta); },
-             nb::arg(), nb::arg(), nb::arg().none())
-        .def("sample_v", [](const Machine& self, Words h, KeyTuple key, PerRow beta) { return sample(self, false, h, key, beta); },
-             nb::arg(), nb::arg(), nb::arg().none())
+        .def("sample_h", [](const Machine& self, Words v, KeyTuple key, PerRow beta, Table offset) { return sample(self, true, v, key, beta, offset); },
+             nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none())
+        .def("sample_v", [](const Machine& self, Words h, KeyTuple key, PerRow beta, Table offset) { return sample(self, false, h, key, beta, offset); },
+             nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none())
         .def("moments",
              [](const Machine& self, Words v, Floats mean_h, PerRow weights) {
                  const Side s = side(self, v, mean_h, weights);
@@ -292,16 +304,16 @@ NB_MODULE(_kernels, m) {
     m.def("logistic", [](Array<const double, 1> x) { return map(chosen->logistic, x); });
     m.def("softplus", [](Array<const double, 1> x) { return map(chosen->softplus, x); });
 
-    m.def("bernoulli", [](Floats logits, KeyTuple key, PerRow beta) {
+    m.def("bernoulli", [](Floats logits, KeyTuple key, PerRow beta, Table offset) {
         const size_t rows = logits.shape(0), n = logits.shape(1), stride = words_for(n);
-        const float* b = beta_of(beta, rows);
+        const Affine argument = affine(beta, offset, rows, n);
         Output<uint64_t> out(rows * stride);
         {
             nb::gil_scoped_release release;
-            bernoulli(*chosen, data(logits), rows, n, noise_key(key), b, out, stride);
+            bernoulli(*chosen, data(logits), rows, n, noise_key(key), argument, out, stride);
         }
         return wrap(out, rows, stride);
-    }, nb::arg(), nb::arg(), nb::arg().none());
+    }, nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none());
     m.def("draw", [](Floats p, KeyTuple key) {
         const size_t rows = p.shape(0), n = p.shape(1), stride = words_for(n);
         Output<uint64_t> out(rows * stride);
@@ -316,23 +328,26 @@ NB_MODULE(_kernels, m) {
         chosen->random(noise_key(key), int(rows), int(columns), out);
         return wrap(out, rows, columns);
     });
-    m.def("mean", [](Floats logits) {
-        const size_t n = logits.shape(0) * logits.shape(1);
-        Output<float> out(n);
+    m.def("mean", [](Floats logits, PerRow beta, Table offset) {
+        const size_t rows = logits.shape(0), n = logits.shape(1);
+        const Affine argument = affine(beta, offset, rows, n);
+        Output<float> out(rows * n);
         {
             nb::gil_scoped_release release;
-            mean(*chosen, data(logits), n, out);
+            mean(*chosen, data(logits), rows, n, argument, out);
         }
-        return wrap(out, logits.shape(0), logits.shape(1));
-    });
-    m.def("softplus_sum", [](Floats logits) {
-        Output<double> out(logits.shape(0));
+        return wrap(out, rows, n);
+    }, nb::arg(), nb::arg().none(), nb::arg().none());
+    m.def("softplus_sum", [](Floats logits, PerRow beta, Table offset) {
+        const size_t rows = logits.shape(0), n = logits.shape(1);
+        const Affine argument = affine(beta, offset, rows, n);
+        Output<double> out(rows);
         {
             nb::gil_scoped_release release;
-            softplus_sum(*chosen, data(logits), logits.shape(0), logits.shape(1), out);
+            softplus_sum(*chosen, data(logits), rows, n, argument, out);
         }
-        return wrap(out, logits.shape(0));
-    });
+        return wrap(out, rows);
+    }, nb::arg(), nb::arg().none(), nb::arg().none());
     m.def("encode", [](Array<const uint8_t, 2> X) {
         const size_t stride = words_for(X.shape(1));
         Output<uint64_t> out(X.shape(0) * stride);

@@ -35,34 +35,62 @@ static void for_noisy_tiles(const float* x, size_t rows, size_t n, NoiseKey key,
     }
 }
 
-void bernoulli(const Kernels& k, const float* logits, size_t rows, size_t n, NoiseKey key, const float* beta, uint64_t* out,
+void bernoulli(const Kernels& k, const float* logits, size_t rows, size_t n, NoiseKey key, const Affine& affine, uint64_t* out,
                size_t out_stride) {
     for_noisy_tiles(logits, rows, n, key, out, out_stride,
-                    [&](const float* tile, int count, size_t first, NoiseKey at, uint32_t column, uint32_t valid, uint32_t* to) {
-                        k.sample(tile, count, at, column, beta ? beta + first : nullptr, valid, to, 2 * out_stride);
+                    [&](float* tile, int count, size_t first, NoiseKey at, uint32_t column, uint32_t valid, uint32_t* to) {
+                        for (int r = 0; r < count && (affine.beta || affine.offset); r++) {
+                            const float* offset = affine.offset_of(first + r);
+                            k.affine(tile + r * 32, std::min(size_t(32), n - column), affine.beta_of(first + r),
+                                     offset ? offset + column : nullptr, tile + r * 32);
+                        }
+                        k.sample(tile, count, at, column, valid, to, 2 * out_stride);
                     });
 }
 
 void draw(const Kernels& k, const float* p, size_t rows, size_t n, NoiseKey key, uint64_t* out, size_t out_stride) {
     for_noisy_tiles(p, rows, n, key, out, out_stride,
-                    [&](const float* tile, int count, size_t, NoiseKey at, uint32_t column, uint32_t valid, uint32_t* to) {
+                    [&](float* tile, int count, size_t, NoiseKey at, uint32_t column, uint32_t valid, uint32_t* to) {
                         k.draw(tile, count, at, column, valid, to, 2 * out_stride);
                     });
 }
 
-void mean(const Kernels& k, const float* logits, size_t n, float* out) {
+static void apply(const Kernels& k, const Affine& affine, const float* x, size_t row, size_t n, float* out) {
+    k.affine(x + row * n, n, affine.beta_of(row), affine.offset_of(row), out);
+}
+
+void mean(const Kernels& k, const float* logits, size_t rows, size_t n, const Affine& affine, float* out) {
+    if (affine.beta || affine.offset) {
+#pragma omp parallel for num_threads(threads_for(double(rows) * n * 4)) schedule(static)
+        for (size_t r = 0; r < rows; r++) {
+            apply(k, affine, logits, r, n, out + r * n);
+            k.mean(out + r * n, n, out + r * n);
+        }
+        return;
+    }
     constexpr size_t CHUNK = 2048;
-    const int n_chunks = int((n + CHUNK - 1) / CHUNK);
-#pragma omp parallel for num_threads(threads_for(double(n) * 3)) schedule(static)
-    for (int chunk = 0; chunk < n_chunks; chunk++) {
+    const size_t size = rows * n, n_chunks = (size + CHUNK - 1) / CHUNK;
+#pragma omp parallel for num_threads(threads_for(double(size) * 3)) schedule(static)
+    for (size_t chunk = 0; chunk < n_chunks; chunk++) {
         const size_t first = chunk * CHUNK;
-        k.mean(logits + first, std::min(CHUNK, n - first), out + first);
+        k.mean(logits + first, std::min(CHUNK, size - first), out + first);
     }
 }
 
-void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, double* out) {
-#pragma omp parallel for num_threads(threads_for(double(rows) * n * 8)) schedule(static)
-    for (size_t r = 0; r < rows; r++) out[r] = k.softplus_sum(logits + r * n, n);
+void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, const Affine& affine, double* out) {
+#pragma omp parallel num_threads(threads_for(double(rows) * n * 8))
+    {
+        static thread_local Buffer<float> space;
+#pragma omp for schedule(static)
+        for (size_t r = 0; r < rows; r++) {
+            const float* x = logits + r * n;
+            if (affine.beta || affine.offset) {
+                apply(k, affine, logits, r, n, space.reserve(n));
+                x = space.get();
+            }
+            out[r] = k.softplus_sum(x, n);
+        }
+    }
 }
 
 void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_stride) {

@@ -35,6 +35,7 @@ constexpr int LANES = VECTOR_BYTES / 4, DOUBLES = VECTOR_BYTES / 8;
 typedef float vf __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint32_t vu __attribute__((vector_size(VECTOR_BYTES)));
+typedef int16_t vh __attribute__((vector_size(VECTOR_BYTES)));
 typedef double vd __attribute__((vector_size(VECTOR_BYTES)));
 typedef int64_t vl __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint64_t vw __attribute__((vector_size(VECTOR_BYTES)));
@@ -51,10 +52,11 @@ static inline void store(T* p, V v) {
 }
 static inline vf splat(float x) { return x - (vf){}; }
 static inline vf to_float(vi x) { return __builtin_convertvector(x, vf); }
-static inline vf select(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+static inline vf select(vi mask, vf a, vf b) { return mask ? a : b; }
 static inline vf absolute(vf x) { return (vf)((vi)x & 0x7fffffff); }
-static inline vf larger(vf a, vf b) { return select(a > b, a, b); }
-static inline vf smaller(vf a, vf b) { return select(a < b, a, b); }
+// As the ternary operator the compiler knows these for single instructions.
+static inline vf larger(vf a, vf b) { return a > b ? a : b; }
+static inline vf smaller(vf a, vf b) { return a < b ? a : b; }
 
 // To the nearest integer, halves to the even one.
 static inline vi to_nearest(vf x) {
@@ -73,9 +75,14 @@ static inline vi to_nearest(vf x) {
 
 // To the nearest integer of 24 bits, for |x| <= 2^23.
 static inline vi quantised(vf x) {
-    const vi rounded = to_nearest(x), over = rounded > 8388607;
-    return (rounded & ~over) | (over & 8388607);
+    const vi rounded = to_nearest(x), most = (vi){} + 8388607;
+    return rounded > most ? most : rounded;
 }
+
+// Two vectors of numbers of 16 bits in one, as pairs: this takes no moves between lanes.
+static inline vh pairs(vi first, vi second) { return (vh)((first & 0xffff) | second << 16); }
+static inline vi first_of_pairs(vh x) { return (vi)x << 16 >> 16; }
+static inline vi second_of_pairs(vh x) { return (vi)x >> 16; }
 
 // Swaps what is in lanes with the bit `width` of a and what is in those without it of b.
 template <int width, class V, int... lane>
