@@ -136,3 +136,10 @@ def dyadic_parameters(n_hidden, n_visible, seed=0):
 def random_states(n_rows, n_units, seed=0):
     """Fair coins, uint8."""
     return np.random.default_rng([seed, n_rows, n_units]).integers(0, 2, (n_rows, n_units), dtype=np.uint8)
+
+
+def two_kinds(n_rows, n_units, seed=0, noise=0.15):
+    """Rows that are 0101... or 1010..., with noise, uint8: soon learnt, and soon learnt by heart."""
+    rng = np.random.default_rng([seed, n_rows, n_units])
+    flipped = rng.random((n_rows, n_units)) < noise
+    return (rng.integers(0, 2, (n_rows, 1)) ^ (np.arange(n_units) % 2) ^ flipped).astype(np.uint8)

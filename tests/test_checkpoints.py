@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from oracles import random_parameters, random_states
+from oracles import random_parameters, random_states, two_kinds
 
 from harmonium import RBM, Config, TrainingRun, log_likelihood
 from harmonium.training import load_checkpoint, save_checkpoint
@@ -58,12 +58,13 @@ def test_whatever_a_run_goes_on_from_is_kept(engine, tmp_path, name):
 
 def test_early_stopping_goes_on_where_it_was(tmp_path):
     """Stopped after each record, through a file: the best machine and the end are those of a run never stopped."""
-    X, valid = random_states(12, 9, 1), random_states(40, 9, 2)
+    X, valid = two_kinds(20, 9, 2), two_kinds(40, 9, 3)
     options = {"method": "pcd", "chains": 50, "learning_rate": 0.3, "weight_decay": 0.0}
-    config = Config(8, epochs=400, batch_size=12, patience=3, **options)
+    config = Config(8, epochs=400, batch_size=10, patience=3, **options)
     whole = TrainingRun(X, config, valid=valid)
     scores = [record.valid.log_likelihood for record in whole.epochs()]
     assert scores[-1] < max(scores)
+    assert whole.rbm.W.any()
     assert log_likelihood(whole.rbm, valid).value > max(scores) - 1e-5  # the best is what is kept, be it the first
     run, history = TrainingRun(X, config, valid=valid), []
     while not run.finished:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from oracles import random_states, two_kinds
 
 import harmonium
 from harmonium import RBM, Config, datasets, sampling
@@ -91,13 +92,14 @@ def test_train_makes_the_same_machine_as_the_library(tmp_path, capsys, splits):
 def test_train_prints_the_scores_of_the_machine_that_it_keeps(tmp_path, capsys, monkeypatch):
     """It printed those of the last epoch, beside a model of an earlier one."""
     monkeypatch.chdir(tmp_path)
-    coins = np.random.default_rng(0).integers(0, 2, (60, 12))
-    np.savez("coins.npz", train=coins[:40], valid=coins[40:])
+    valid = two_kinds(20, 12, 2)
+    np.savez("rows.npz", train=two_kinds(40, 12, 1), valid=valid)
+    np.savez("coins.npz", train=random_states(40, 12, 1), valid=random_states(20, 12, 2))
     options = [
         "--hidden",
         8,
         "--epochs",
-        60,
+        100,
         "--learning-rate",
         0.3,
         "--weight-decay",
@@ -105,16 +107,21 @@ def test_train_prints_the_scores_of_the_machine_that_it_keeps(tmp_path, capsys, 
         "--patience",
         2,
         "--out",
-        "a",
     ]
-    result = result_of(capsys, "train", "coins.npz", *options)
-    exact = RBM.load(result["model"]).log_likelihood(coins[40:]).mean()
+    result = result_of(capsys, "train", "rows.npz", *options, "a")
+    exact = RBM.load(result["model"]).log_likelihood(valid).mean()
     assert 0 < result["best_epoch"] < result["epochs"]
+    assert not result["independent"]
     assert result["valid"]["log_likelihood"] == pytest.approx(exact, abs=1e-4)
     assert main(["train", "--resume", "a"]) == 0
     out = capsys.readouterr().out
     assert re.search(rf"^kept +the machine of epoch {result['best_epoch']}$", out, re.MULTILINE)
     assert f"{result['valid']['pseudo_log_likelihood']:.5g}" in out
+    result = result_of(capsys, "train", "coins.npz", *options, "b")
+    assert result["independent"]
+    assert not RBM.load(result["model"]).W.any()
+    assert main(["train", "--resume", "b"]) == 0
+    assert re.search(r"^kept +independent units$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_train_defaults_are_those_of_config(tmp_path, capsys, monkeypatch):

@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from oracles import random_states, two_kinds
 
 import harmonium
-from harmonium import RBM
+from harmonium import RBM, Config, TrainingRun
+from harmonium.training import TrainingResult
 
 X = harmonium.datasets.load("bars-and-stripes-3x3").train
 
@@ -28,12 +30,17 @@ def test_a_result_shows_the_method_the_scores_and_the_alarms(result):
     assert said.startswith(f"TrainingResult({result.rbm!r}, method={result.config.method!r}, ")
     assert f"epoch {last.epoch}, train log-likelihood {last.train.log_likelihood:.2f}, valid log-likelihood " in said
     assert said.endswith(f"alarms: {'; '.join(last.alarms) or 'none'})")
-    options = {"epochs": 60, "learning_rate": 0.3, "weight_decay": 0.0, "patience": 2}
-    coins = np.random.default_rng(0).integers(0, 2, (60, 12))
-    steered = harmonium.train(coins[:40], 8, valid=coins[40:], **options)
+    options = {"epochs": 100, "learning_rate": 0.3, "weight_decay": 0.0, "patience": 2}
+    rows, valid = two_kinds(40, 12, 1), two_kinds(20, 12, 2)
+    steered = harmonium.train(rows, 8, valid=valid, **options)
     best, last = steered.history[-1].best_epoch, steered.history[-1].epoch
-    kept = steered.rbm.log_likelihood(coins[40:]).mean()
+    kept = steered.rbm.log_likelihood(valid).mean()
     assert re.search(rf"epoch {best} of {last}, .*valid log-likelihood {kept:.2f}", repr(steered))
+    assert best < last
+    run = TrainingRun(random_states(40, 12, 1), Config(8, **options), valid=random_states(20, 12, 2))
+    history = tuple(run.epochs())
+    nothing = repr(TrainingResult(run.rbm, history, run.config, run.held_out_rows))
+    assert f"independent units after {history[-1].epoch}, alarms" in nothing
     empty = harmonium.train(X, 8, epochs=0)
     assert len(repr(empty)) < 200
 

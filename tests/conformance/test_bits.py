@@ -135,11 +135,19 @@ def test_the_environment_chooses_the_instruction_set(name):
     assert done.stdout.strip() == name
 
 
-def test_an_instruction_set_that_there_is_not_is_refused():
+def test_an_instruction_set_that_there_is_not_is_refused_in_words(tmp_path):
     environment = {**os.environ, "HARMONIUM_INSTRUCTION_SET": "sse9"}
-    done = subprocess.run([sys.executable, "-c", "import harmonium"], env=environment, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert done.stderr.strip().splitlines()[-1] == (
-        "harmonium.errors.InvalidParameter: HARMONIUM_INSTRUCTION_SET must be amx, avx512, avx2 or portable, and run "
-        "on this processor. Got 'sse9'. Leave it out for the best that does."
+    message = (
+        f"HARMONIUM_INSTRUCTION_SET must be one of {', '.join(SETS)} on this processor. Got 'sse9'. "
+        "Leave it out for the first of those."
     )
+    code = (
+        "import harmonium, sys\n"
+        "try: harmonium.train([[0, 1], [1, 0]], 1, epochs=1)\n"
+        "except harmonium.errors.HarmoniumError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == message
+    command = [sys.executable, "-m", "harmonium.cli", "train", "bars-and-stripes-3x3", "--hidden", "2"]
+    done = subprocess.run([*command, "--out", str(tmp_path / "run")], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, f"error: {message}\n")

@@ -406,10 +406,22 @@ PYTHON = [
         ),
         (
             "the best machine is not kept",
-            "        if self.finished:\n            self.engine.replace(steering.best)",
-            "        if False:\n            self.engine.replace(steering.best)",
+            "        self.engine.replace(steering.best)\n        totals",
+            "        totals",
             "tests/test_checkpoints.py -k early",
         ),
+        (
+            "chance is kept",
+            "if gain is not None and not gain.is_told and",
+            "if gain is None and",
+            "tests/test_steering.py -k 'independent and 120'",
+        ),
+    ),
+    *of(
+        "training/gain.py",
+        ("two errors are enough", "_ERRORS = 3.0", "_ERRORS = 2.0", "tests/test_steering.py -k gain"),
+        ("few rows tell as much", "stdtrit(self.n_rows - 1,", "stdtrit(1e6,", "tests/test_steering.py -k gain"),
+        ("log Z is taken as known", "variance + log_z_error**2", "variance", "tests/test_steering.py -k gain"),
     ),
     *of(
         "training/steering.py",

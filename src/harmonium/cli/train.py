@@ -198,16 +198,18 @@ def command(
 
 def _report(run: TrainingRun, directory: RunDirectory, as_json: bool) -> None:
     history = directory.history()
-    best, kept = (history[-1].get("best_epoch") if history else None), kept_record(history) or {}
+    last, kept = history[-1] if history else {}, kept_record(history) or {}
+    best, independent = last.get("best_epoch"), bool(last.get("independent"))
     result = {"run": str(directory.path), "model": str(directory.model_file), "data": directory.data}
     counts = {"n_visible": run.rbm.n_visible, "n_hidden": run.rbm.n_hidden, "epochs": run.epoch, "steps": run.step}
     scores = {split: kept.get(split) for split in ("train", "valid")}
     rows: list[tuple[str, Any]] = [("run", directory.path), ("model", directory.model_file), ("epochs", run.epoch)]
-    rows += [] if best is None else [("kept", f"the machine of epoch {best}")]
+    if best is not None:
+        rows += [("kept", "independent units" if independent else f"the machine of epoch {best}")]
     rows += [(f"pseudo-log-likelihood, {split}", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
     words = ["harmonium", "evaluate", str(directory.path), directory.data, *words_of(directory.reading)]
     rows += [("next", shlex.join(words))]
-    emit(result | counts | {"best_epoch": best} | scores, rows, as_json=as_json)
+    emit(result | counts | {"best_epoch": best, "independent": independent} | scores, rows, as_json=as_json)
 
 
 def _print_choices(choices: list[Choice], as_json: bool) -> None:

@@ -24,7 +24,6 @@ import numpy.typing as npt
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
-from harmonium.engines import generic
 from harmonium.engines._native import _kernels
 from harmonium.engines.arithmetic import contiguous, matmul
 from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
@@ -59,6 +58,7 @@ class NativeEngine(Engine):
     name = "native"
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
+        _check_wanted()
         self.n_visible, self.n_hidden = rbm.n_visible, rbm.n_hidden
         self._machine = _kernels.Machine(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
         if velocity is not None:
@@ -143,6 +143,7 @@ class NativeEngine(Engine):
 
     @staticmethod
     def log_partition_block(rbm: RBM, first: int, count: int) -> float:
+        _check_wanted()
         W, b, c = (contiguous(x, np.float64) for x in (rbm.W, rbm.b, rbm.c))
         return float(_kernels.log_partition_block(W, b, c, first, count))
 
@@ -198,6 +199,7 @@ def instruction_sets() -> list[str]:
 
 def instruction_set() -> str:
     """The instruction set in use: amx, avx512, avx2 or portable."""
+    _check_wanted()
     return str(_kernels.instruction_set())
 
 
@@ -205,14 +207,24 @@ def _use(name: str, source: str) -> None:
     try:
         _kernels.use(name)
     except ValueError:
+        known, here = ("amx", "avx512", "avx2", "portable"), instruction_sets()
+        got = f"{name!r}, which this processor does not run" if name in known else repr(name)
         raise InvalidParameter(
-            f"{source} must be amx, avx512, avx2 or portable, and run on this processor. Got {name!r}. "
-            "Leave it out for the best that does."
+            f"{source} must be one of {', '.join(here)} on this processor. Got {got}. "
+            "Leave it out for the first of those."
         ) from None
 
 
-if wanted := os.environ.get("HARMONIUM_INSTRUCTION_SET"):
-    _use(wanted, "HARMONIUM_INSTRUCTION_SET")
+_WANTED = os.environ.get("HARMONIUM_INSTRUCTION_SET", "")
+_IS_HERE = _WANTED in instruction_sets()
+if _IS_HERE:
+    _kernels.use(_WANTED)
+
+
+def _check_wanted() -> None:
+    """Refuse what the environment asks for where it is not here: at first use, as an import cannot fail in words."""
+    if _WANTED and not _IS_HERE:
+        _use(_WANTED, "HARMONIUM_INSTRUCTION_SET")
 
 
 def _side(phase: Phase) -> tuple[Any, ...]:

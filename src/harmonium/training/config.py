@@ -111,8 +111,9 @@ class Config:
     patience : int, optional
         For so many records in a row a run may overfit (held-out data score worse than at their best, training data
         better than then). Then it goes back to its best machine and on with three times the weight decay, up to
-        max_weight_decay, and then it stops. In the end the best machine is kept, be it the first. 0 for never. Left
-        out, 2 where epochs are left out too, the set has fewer than 10,000 rows, and there are held-out data; else 0.
+        max_weight_decay, and then it stops. In the end the best machine is kept, be it the first; or independent units
+        (W = 0), where held-out data prefer that by less than three standard errors (see `Gain`). 0 for never. Left out,
+        2 where epochs are left out too, the set has fewer than 10,000 rows, and there are held-out data; else 0.
     held_out : int, optional
         How many rows of the data are set aside where no held-out data come with them. Left out, a tenth, at most 500,
         if there is to be patience and all rows weigh the same; else 0.

@@ -49,7 +49,8 @@ _WHY: dict[str, str | dict[str, str]] = {
     },
     "monitor": "pseudo-likelihood after an epoch costs little; the likelihood is bracketed with `likelihood`",
     "patience": "so many records that overfit in a row send the run back to its best machine, with three times the "
-    "weight decay; the best is kept in the end; 0 for never, as where sets are large or epochs are given",
+    "weight decay; the best is kept in the end, or independent units where held-out rows prefer it by less than three "
+    "standard errors; 0 for never, as where sets are large or epochs are given",
     "held_out": "rows set aside to steer the run, a tenth of a small set that comes without held-out data",
     "engine": "native is the fast one, numpy the readable one; they do the same",
     "seed": "fixes every bit of the result",

@@ -17,14 +17,16 @@ from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
 from harmonium.training.alarms import alarms
 from harmonium.training.config import Config
+from harmonium.training.gain import Gain
 from harmonium.training.health import weight_health
 from harmonium.training.mixing import ChainWindow, n_distinct
 from harmonium.training.monitoring_schedule import BRACKET_CHAINS, BRACKET_TEMPERATURES, monitoring_schedule
 from harmonium.training.reports import Report, read_reports
-from harmonium.training.scores import Scores, Subset, annealed_log_z
+from harmonium.training.scores import Scores, Subset, Weights, annealed_log_z
 
 __all__ = ["Monitor", "Report", "Scores"]
 
+GAIN_TEMPERATURES = 1000  # of log Z in the end
 _UNSETTLED = 0.05  # of a run: its first steps, whose scores are no fault of its choices
 
 
@@ -47,19 +49,30 @@ class Monitor:
         of `Report`; what one lacks is unknown.
     start : int
         The epoch that the run went back to its best machine after; 0 if it never did.
+    sample_weight, valid_weight : float array with an element a row, optional
+        How often each row of `X` and of `valid` counts.
     """
 
     def __init__(
-        self, X: Any, valid: Any, config: Config, key: Key, history: Iterable[Any] = (), start: int = 0
+        self,
+        X: Any,
+        valid: Any,
+        config: Config,
+        key: Key,
+        history: Iterable[Any] = (),
+        start: int = 0,
+        *,
+        sample_weight: Weights = None,
+        valid_weight: Weights = None,
     ) -> None:
         X = check_matrix(X, allow_nan=True)
         n_samples, n_visible = X.shape
         self._config, self._key = config, key
-        self._train = _subset(X, config, key, "train")
+        self._train = _subset(X, config, key, "train", sample_weight)
         self._valid = None
         if valid is not None:
             checked = check_matrix(valid, n_columns=n_visible, name="valid", allow_nan=True)
-            self._valid = _subset(checked, config, key, "valid")
+            self._valid = _subset(checked, config, key, "valid", valid_weight)
         sets = [x for x in (self._train, self._valid) if x is not None]
         rows, pseudo_rows = sum(len(x) for x in sets), sum(x.n_pseudo_rows for x in sets)
         holed_rows = sum(len(x) for x in sets if not x.is_complete)
@@ -68,7 +81,7 @@ class Monitor:
         self._start, self._history = start, list[Report]()
         self._independent = self._distinct = None
         if self._train is not None:
-            self._base = bias_of_means(*observed_totals(self._train.X))
+            self._base = bias_of_means(*observed_totals(self._train.X, self._train.sample_weight))
             self._independent = self._train.independent_score(self._base)
             if self._train.is_binary and self._train.is_complete and config.chains is not None:
                 self._distinct = n_distinct(self._train.X[: config.chains].astype("uint8"))
@@ -146,6 +159,31 @@ class Monitor:
         """Scores of training and of held-out data before the first step."""
         return self._scores(engine, engine.rbm, 0, 0)[:2]
 
+    def gain(self, engine: Engine, b: FloatArray) -> Gain | None:
+        """How much likelier held-out rows are under the machine in `engine` than under independent units.
+
+        Parameters
+        ----------
+        engine : Engine
+        b : float array of shape (n_visible,)
+            Biases of the independent units.
+
+        Returns
+        -------
+        Gain or None
+            None where nothing is held out. Log Z is estimated anew, so that the estimates by which the machine was
+            chosen have no say.
+        """
+        if self._valid is None:
+            return None
+        rbm, key = engine.rbm, self._key.derive("gain")
+        if self._schedule.exact:
+            log_z, error = float(log_partition(rbm, engine=engine.name)), 0.0
+        else:
+            log_z, error = annealed_log_z(rbm, b, key, engine.name, GAIN_TEMPERATURES)
+        minus_f = self._valid.minus_free_energies(engine, rbm, self._key.derive("reconstruction"))
+        return Gain.of(minus_f - log_z - self._valid.independent_scores(b), self._valid.sample_weight, error)
+
     def _new_window(self) -> ChainWindow:
         return ChainWindow(self._schedule.observation, self._config.n_sweeps, self._key.derive("directions"))
 
@@ -153,9 +191,8 @@ class Monitor:
         self, engine: Engine, rbm: RBM, step: int, epoch: int
     ) -> tuple[Scores | None, Scores | None, Reals | None]:
         """Scores on training and held-out data, and Wv + c of the training rows."""
-        log_z, estimate = self._log_z(rbm, step, epoch), None
-        if self._config.patience and not self._schedule.exact and self._train is not None and self._train.is_binary:
-            estimate = annealed_log_z(rbm, self._base, self._key.derive("estimate", step), engine.name)
+        log_z = self._log_z(rbm, step, epoch)
+        estimate = self._estimate_of_log_z(rbm, log_z, step) if self._config.patience else None
         key, found = self._key.derive("reconstruction"), list[Scores | None]()
         logits = None
         for subset in (self._valid, self._train):
@@ -163,6 +200,14 @@ class Monitor:
             found.append(None if subset is None else subset.score(engine, rbm, logits, key, log_z, estimate))
         valid, train = found
         return train, valid, logits
+
+    def _estimate_of_log_z(self, rbm: RBM, log_z: Estimate | None, step: int) -> float | None:
+        """By what held-out data steer: None where log Z is exact, and the states are the rows."""
+        if self._train is None:
+            return None
+        if not self._schedule.exact:
+            return annealed_log_z(rbm, self._base, self._key.derive("estimate", step), engine=self._config.engine)[0]
+        return None if log_z is None or self._train.is_binary else log_z.value
 
     def _log_z(self, rbm: RBM, step: int, epoch: int) -> Estimate | None:
         schedule, engine = self._schedule, self._config.engine
@@ -184,12 +229,12 @@ class Monitor:
         )
 
 
-def _subset(X: npt.NDArray[Any], config: Config, key: Key, name: str) -> Subset | None:
+def _subset(X: npt.NDArray[Any], config: Config, key: Key, name: str, sample_weight: Weights) -> Subset | None:
     """What is scored of a set; None if nothing of it is observed."""
     missing = missing_entries(X)
     if missing is not None and missing.all():
         return None
-    return Subset(X, config.binarize, key.derive(name, "rows"), key.derive(name))
+    return Subset(X, config.binarize, key.derive(name, "rows"), key.derive(name), sample_weight)
 
 
 def _epoch_of(record: Any) -> float:

@@ -65,10 +65,12 @@ def read_reports(history: Iterable[Any]) -> list[Report]:
 def kept_record(history: Sequence[Any]) -> Any | None:
     """The record of the machine that a finished run has kept, out of its records, as `read_reports` takes them.
 
-    That of `best_epoch` where held-out data steer, the last one elsewhere; None where no machine surpassed that which
-    the run began with, and where there are no records.
+    That of `best_epoch` where held-out data steer, the last one elsewhere; None where the run ended with the machine
+    that it began with, or with independent units, and where there are no records.
     """
-    best = _field(history[-1], "best_epoch") if history else None
+    if not history or _field(history[-1], "independent"):
+        return None
+    best = _field(history[-1], "best_epoch")
     kept = history[-1:] if best is None else [x for x in history if _field(x, "epoch") == best]
     return kept[-1] if kept else None
 

@@ -9,6 +9,7 @@ as an estimate and never as a result.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,11 @@ from harmonium.engines.engine import FloatArray
 from harmonium.engines.generic import free_energy
 from harmonium.inputs import is_binary, missing_entries
 from harmonium.likelihood import Estimate, marginal_free_energy
-from harmonium.likelihood.annealed import Annealer, log_mean
+from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
 from harmonium.random import Key
 from harmonium.rbm import RBM
+
+Weights = npt.NDArray[np.float64] | None  # how often each row counts; None where all count the same
 
 ROWS = 500
 # An exact pseudo-likelihood costs a row some hundred times what a step of training costs it. The noise that matters, of
@@ -55,7 +58,8 @@ class Scores:
         Mean log p(v) and its ends under the bracket of log Z (all three equal where that is exact); None where log Z
         was not computed or could not be relied on, and for grey data.
     log_likelihood_estimate : float, optional
-        Mean log p(v) by a short annealing from one side, where held-out data steer and log Z is not exact.
+        Where held-out data steer, and log Z is not exact: mean log p(v) by a short annealing from one side. That of
+        grey levels, where these are learnt as they are, is of states that were drawn from them once.
     """
 
     pseudo_log_likelihood: float | None
@@ -84,20 +88,41 @@ class Subset:
         At least one entry must be observed.
     convention : {"threshold", "sample", "none"}
     rows, noise : Key
-        Which rows are taken, and the noise of "sample".
+        Which rows are taken, and the noise of states that are drawn from grey levels.
+    sample_weight : float array of shape (n_samples,), optional
+        How often each row counts in every mean.
+
+    Attributes
+    ----------
+    X : array of shape (rows, n_visible)
+        The rows as they are learnt.
+    states : array of shape (rows, n_visible)
+        The rows as the likelihood is of them: those of `X`, or drawn from its grey levels.
     """
 
-    def __init__(self, X: npt.NDArray[Any], convention: str, rows: Key, noise: Key) -> None:
+    def __init__(
+        self,
+        X: npt.NDArray[Any],
+        convention: str,
+        rows: Key,
+        noise: Key,
+        sample_weight: Weights = None,
+    ) -> None:
         missing = missing_entries(X)
-        complete = X if missing is None else X[~missing.any(axis=1)]
-        self.is_complete = 2 * len(complete) >= len(X)
-        chosen, most = (complete, ROWS) if self.is_complete else (X, OBSERVED_ROWS)
+        usable = np.ones(len(X), bool) if missing is None else ~missing.any(axis=1)
+        self.is_complete = 2 * np.count_nonzero(usable) >= len(X)
         if missing is not None and not self.is_complete:
-            chosen = X[~missing.all(axis=1)]
-        self.X = binarize(
-            chosen[np.sort(rows.permutation(len(chosen))[:most])], convention, noise, allow_nan=not self.is_complete
-        )
+            usable = ~missing.all(axis=1)
+        if sample_weight is not None:
+            usable &= sample_weight > 0
+        chosen = np.flatnonzero(usable)
+        chosen = chosen[np.sort(rows.permutation(len(chosen))[: ROWS if self.is_complete else OBSERVED_ROWS])]
+        self.X = binarize(X[chosen], convention, noise, allow_nan=not self.is_complete)
+        self.sample_weight = None if sample_weight is None else sample_weight[chosen]
         self.is_binary = is_binary(self.X if self.is_complete else self.X[~np.isnan(self.X)])
+        self.states = self.X
+        if not self.is_binary:
+            self.states = binarize(self.X, "sample", noise, allow_nan=not self.is_complete)
         self._thin = slice(None, None, -(-len(self.X) // PSEUDO_ROWS))
 
     def __len__(self) -> int:
@@ -138,21 +163,18 @@ class Subset:
         """
         pseudo = error = None
         if self.n_pseudo_rows:
-            pseudo = float(engine.pseudo_log_likelihood(engine.encode(self.X[self._thin])).mean())
-        if logits is None:
-            minus_f = -marginal_free_energy(
-                rbm,
-                self.X,
-                chains=OBSERVED_CHAINS,
-                temperatures=OBSERVED_TEMPERATURES,
-                seed=key.derive("holes"),
-                engine=engine.name,
-            )
-        else:
-            minus_f = -free_energy(engine, engine.visible(self.X), logits)
+            scores = engine.pseudo_log_likelihood(engine.encode(self.X[self._thin]))
+            pseudo = self._mean(scores, self._thin)
+        minus_f = self._minus_free_energy(engine, rbm, self.X, logits, key)
+        if logits is not None:
             mean_v = engine.to_numpy(engine.mean(engine.logits_v(engine.bernoulli(logits, key))))
-            error = float(np.mean((self.X - mean_v) ** 2, dtype=np.float64))
-        mean = float(minus_f.mean())
+            squares = (self.X - mean_v) ** 2
+            error = self._mean(squares.mean(axis=1, dtype=np.float64))
+        mean = self._mean(minus_f)
+        estimated = None
+        if estimate is not None:
+            estimated = mean if self.is_binary else self._mean(self.minus_free_energies(engine, rbm, key))
+            estimated -= estimate
         value = lower = upper = None
         if self.is_binary and log_z is not None and log_z.verdict in ("ok", "wide"):
             value, lower, upper = (None if z is None else mean - z for z in (log_z.value, log_z.upper, log_z.lower))
@@ -160,25 +182,56 @@ class Subset:
             pseudo_log_likelihood=pseudo,
             free_energy=-mean,
             reconstruction_error=error,
-            free_energy_spread=float(minus_f.std()),
+            free_energy_spread=math.sqrt(self._mean((minus_f - mean) ** 2)),
             log_likelihood=value,
             log_likelihood_lower=lower,
             log_likelihood_upper=upper,
-            log_likelihood_estimate=mean - estimate if self.is_binary and estimate is not None else None,
+            log_likelihood_estimate=estimated,
         )
+
+    def minus_free_energies(self, engine: Engine, rbm: RBM, key: Key) -> npt.NDArray[np.float64]:
+        """-F of each row of `states`, or that of what is observed of it."""
+        logits = engine.logits_h(engine.visible(self.states)) if self.is_complete else None
+        return self._minus_free_energy(engine, rbm, self.states, logits, key)
+
+    def _minus_free_energy(
+        self, engine: Engine, rbm: RBM, X: npt.NDArray[Any], logits: Reals | None, key: Key
+    ) -> npt.NDArray[np.float64]:
+        if logits is not None:
+            return -free_energy(engine, engine.visible(X), logits)
+        return -marginal_free_energy(
+            rbm,
+            X,
+            chains=OBSERVED_CHAINS,
+            temperatures=OBSERVED_TEMPERATURES,
+            seed=key.derive("holes"),
+            engine=engine.name,
+        )
+
+    def _mean(self, values: npt.NDArray[np.float64], rows: slice = slice(None)) -> float:
+        return float(np.average(values, weights=None if self.sample_weight is None else self.sample_weight[rows]))
 
     def independent_score(self, b: FloatArray) -> float | None:
         """The log-likelihood of independent units with biases `b`, which is their pseudo-log-likelihood."""
-        if not self.is_binary:
-            return None
-        X = self.X[self._thin].astype(np.float64)
+        return self._mean(self.independent_scores(b, self._thin), self._thin) if self.is_binary else None
+
+    def independent_scores(self, b: FloatArray, rows: slice = slice(None)) -> npt.NDArray[np.float64]:
+        """That of each row of `states`, or of what is observed of it."""
+        X = self.states[rows].astype(np.float64)
         log_p = -softplus(np.array([[1.0], [-1.0]]) * b)  # of 0, and of 1
-        return float(np.where(np.isnan(X), 0, X * (log_p[1] - log_p[0]) + log_p[0]).sum(axis=1).mean())
+        scores: npt.NDArray[np.float64] = np.where(np.isnan(X), 0, X * (log_p[1] - log_p[0]) + log_p[0]).sum(axis=1)
+        return scores
 
 
-def annealed_log_z(rbm: RBM, base: FloatArray, key: Key, engine: str) -> float:
-    """An estimate of log Z from one side: annealed importance sampling from independent units with biases `base`."""
+def annealed_log_z(
+    rbm: RBM, base: FloatArray, key: Key, engine: str, temperatures: int = ANNEALED_TEMPERATURES
+) -> tuple[float, float]:
+    """An estimate of log Z from one side, and its standard error in first order.
+
+    By annealed importance sampling from independent units with biases `base`.
+    """
     annealer = Annealer(rbm, linear_path(base, rbm.n_hidden), engine)
-    betas = np.linspace(0, 1, ANNEALED_TEMPERATURES)
+    betas = np.linspace(0, 1, temperatures)
     works = annealer.run(annealer.start(ANNEALED_CHAINS, key.derive("start")), betas, key.derive("road"))
-    return annealer.path.log_z_base + log_mean(works.log_w)
+    error = math.sqrt(max(0.0, 1 / effective_size(works.log_w) - 1 / ANNEALED_CHAINS))
+    return annealer.path.log_z_base + log_mean(works.log_w), error

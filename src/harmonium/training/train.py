@@ -29,7 +29,8 @@ class TrainingResult:
     Attributes
     ----------
     rbm : RBM
-        Where held-out data steer, that of the last record's ``best_epoch``.
+        Where held-out data steer, that of the last record's ``best_epoch``, or independent units (W = 0, c = 0, b of
+        all rows) where that is told from them by no more than chance (``independent``).
     history : tuple of EpochRecord
     config : Config
         With what was left out chosen.
@@ -46,9 +47,8 @@ class TrainingResult:
         words = [repr(self.rbm), f"method={self.config.method!r}", f"{len(self.history)} records"]
         if self.history:
             last, kept = self.history[-1], kept_record(self.history)
-            words.append(
-                f"epoch {last.epoch}" if last.best_epoch is None else f"epoch {last.best_epoch} of {last.epoch}"
-            )
+            kept_epoch = "independent units after" if last.independent else f"epoch {last.best_epoch} of"
+            words.append(f"epoch {last.epoch}" if last.best_epoch is None else f"{kept_epoch} {last.epoch}")
             for name, scores in (("train", kept.train), ("valid", kept.valid)) if kept is not None else ():
                 if scores is None:
                     continue

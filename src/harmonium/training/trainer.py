@@ -10,18 +10,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.datasets import binarize
 from harmonium.engines import Engine, Phase, Velocity, make_engine
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import check_matrix, check_weights, is_binary
+from harmonium.inputs import check_matrix, check_weights, observed_totals
 from harmonium.random import Key
-from harmonium.rbm import RBM
+from harmonium.rbm import RBM, bias_of_means
 from harmonium.training.batches import Batches, set_aside
 from harmonium.training.config import Config
 from harmonium.training.estimators import PERSISTENT, first_chains, make_estimator
+from harmonium.training.gain import Gain, independent_units
 from harmonium.training.monitors import Monitor, Report
 from harmonium.training.optimizer import Optimizer
+from harmonium.training.scores import Weights
 from harmonium.training.steering import Steering
 from harmonium.training.step import advance
+
+_NOT_TOLD = (
+    "held-out rows are likelier by {} nats under the best machine than under independent units, which may be chance: "
+    "the run ends with independent units; more rows would tell, and patience 0 keeps what is learnt"
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,11 @@ class EpochRecord(Report):
         What it was up to here; where held-out data steer, it may be raised next.
     best_epoch : int or None
         The epoch whose machine has the best held-out score so far, 0 for the first machine; None where nothing steers.
+    gain : Gain or None
+        In the last record of a run that held-out data steer: how much likelier these are under the best machine than
+        under independent units. Where that may be chance (``not gain.is_told``), the run ends with independent units.
+    independent : bool
+        Whether it did.
     seconds : float
         Time spent in training since the last record, without monitoring.
     samples_per_second : float
@@ -73,6 +86,8 @@ class EpochRecord(Report):
     learning_rate: float = 0.0
     weight_decay: float | None = None
     best_epoch: int | None = None
+    gain: Gain | None = None
+    independent: bool = False
     seconds: float = 0.0
     samples_per_second: float = 0.0
 
@@ -108,8 +123,8 @@ class TrainingRun:
     InvalidData
         `X`, `valid`, `sample_weight` or `initial` breaks the input contract.
     InvalidParameter
-        `state` does not fit the data or `config`; or held-out data are set aside beside `valid`, or are none, or are
-        grey, where there is to be patience.
+        `state` does not fit the data or `config`; or held-out data are set aside beside `valid`, or are none
+        where there is to be patience.
     """
 
     def __init__(
@@ -124,7 +139,7 @@ class TrainingRun:
         history: Iterable[Any] = (),
     ) -> None:
         self._key = Key(config.seed)
-        config, X, sample_weight, valid = self._set_aside(config, X, sample_weight, valid)
+        config, X, sample_weight, valid, valid_weight = self._choose(config, X, sample_weight, valid)
         completions = None if state is None else state.extras.get("completions")
         batches = self._batches = Batches(X, config, self._key, sample_weight, completions)
         if config.data_moments and batches.completions is not None:
@@ -145,29 +160,26 @@ class TrainingRun:
         self._step = state.step
         self._steering = None if fresh or not config.patience else Steering.resume(config, arrays)
         start = 0 if self._steering is None else self._steering.start
-        self._monitor = Monitor(batches.X, valid, config, self._key.derive("monitor"), history, start)
+        weights: dict[str, Any] = {"sample_weight": batches.sample_weight, "valid_weight": valid_weight}
+        self._monitor = Monitor(batches.X, valid, config, self._key.derive("monitor"), history, start, **weights)
         if fresh and config.patience:
             self._steering = Steering.begin(config, self.rbm, *self._monitor.score(self.engine))
         if self._steering is not None:
             self._optimizer.weight_decay = self._steering.decay
 
-    def _set_aside(
+    def _choose(
         self, config: Config, X: Any, sample_weight: Any, valid: Any
-    ) -> tuple[Config, npt.NDArray[Any], npt.NDArray[np.float64] | None, Any]:
-        """The choices for these data; what is trained on, and what is held out."""
+    ) -> tuple[Config, npt.NDArray[Any], Weights, Any, Weights]:
+        """The choices for these data; what is trained on, and what is held out, with their weights."""
         X = check_matrix(X, allow_nan=True)
         weights = check_weights(sample_weight, len(X))
-        grey = config.binarize == "none" and not is_binary(X[~np.isnan(X)] if X.dtype.kind == "f" else X)
         if weights is not None and config.held_out is None:
             config = replace(config, held_out=0)
-        if grey and config.patience is None:
-            config = replace(config, patience=0)
         config = config.for_data(len(X), X.shape[1], valid=valid is not None)
-        if config.patience and (grey or (valid is None and not config.held_out)):
-            got = "grey levels as they are" if grey else f"patience {config.patience} and no held-out rows"
+        if config.patience and valid is None and not config.held_out:
             raise InvalidParameter(
-                f"patience must come with held-out data whose likelihood can be told. Got {got}. "
-                "Pass valid data, binarise, or set patience to 0."
+                f"patience must come with held-out data. Got patience {config.patience} and no held-out rows. "
+                "Pass valid data, set rows aside with held_out, or set patience to 0."
             )
         if config.held_out and (valid is not None or config.held_out >= len(X)):
             got = "held-out data as well" if valid is not None else f"{config.held_out} of {len(X)}"
@@ -175,11 +187,17 @@ class TrainingRun:
                 "held_out must be less than the rows of the data, and 0 where held-out data come with them. "
                 f"Got {got}. Set fewer aside."
             )
+        self._independent = None
+        if config.patience:
+            learnt = binarize(X, "threshold", allow_nan=True) if config.binarize == "threshold" else X
+            self._independent = independent_units(observed_totals(learnt, weights), config.n_hidden)
         train, self.held_out_rows = set_aside(len(X), config.held_out or 0, self._key)
+        valid_weights = None
         if len(self.held_out_rows):
-            valid, X = X[self.held_out_rows], X[train]
-            weights = None if weights is None else check_weights(weights[train], len(X))
-        return config, X, weights, valid
+            valid, X, all_weights = X[self.held_out_rows], X[train], weights
+            if all_weights is not None:
+                weights, valid_weights = (check_weights(all_weights[x], len(x)) for x in (train, self.held_out_rows))
+        return config, X, weights, valid, valid_weights
 
     def _fresh_state(self, initial: RBM | None) -> TrainingState:
         config, n_visible = self.config, self._batches.n_visible
@@ -269,32 +287,41 @@ class TrainingRun:
 
     def _record(self, first: int, seconds: float) -> EpochRecord:
         report = self._monitor.report(self.engine, self._step, self.epoch)
-        decay = self._optimizer.weight_decay
+        decay, gain = self._optimizer.weight_decay, None
         if self._steering is not None:
-            self._steer(self._steering, report)
+            gain = self._steer(self._steering, report)
+        by_chance = gain is not None and not gain.is_told
         return EpochRecord(
             train=report.train,
             valid=report.valid,
             weights=report.weights,
             chains=report.chains,
-            alarms=report.alarms,
+            alarms=(*report.alarms, _NOT_TOLD.format(gain)) if by_chance else report.alarms,
             epoch=self.epoch,
             step=self._step,
             learning_rate=self._learning_rate(self._step - 1),
             weight_decay=decay,
             best_epoch=None if self._steering is None else self._steering.epoch,
+            gain=gain,
+            independent=by_chance,
             seconds=seconds,
             samples_per_second=(self._n_samples_before(self._step) - self._n_samples_before(first)) / seconds,
         )
 
-    def _steer(self, steering: Steering, report: Report) -> None:
-        """Keep the best machine; go back to it where the run overfits, and in the end."""
+    def _steer(self, steering: Steering, report: Report) -> Gain | None:
+        """Keep the best machine; go back to it where the run overfits, and in the end, if it is told from nothing."""
         if steering.see(self.rbm, report.train, report.valid, self.epoch):
             self._optimizer.weight_decay = steering.decay
             self._monitor.start_over(self.epoch)
             self.engine.replace(steering.best)
-        if self.finished:
-            self.engine.replace(steering.best)
+        if not self.finished:
+            return None
+        self.engine.replace(steering.best)
+        totals = observed_totals(self._batches.as_learnt(), self._batches.sample_weight)
+        gain = self._monitor.gain(self.engine, bias_of_means(*totals))
+        if gain is not None and not gain.is_told and self._independent is not None:
+            self.engine.replace(self._independent)
+        return gain
 
     def _n_samples_before(self, step: int) -> int:
         epoch, batch = divmod(step, self.n_batches)
