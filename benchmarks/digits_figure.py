@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib import image
 
 import harmonium
-from harmonium import report
+from harmonium import plot
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "digits.png"
 
@@ -21,8 +21,11 @@ def main(run):
     rbm = harmonium.RBM.load(Path(run, "model.safetensors"))
     data = harmonium.datasets.load("mnist-5k").train > 0.5
     samples = harmonium.sample_tempered(rbm, 40, sweeps=2000, data=data, seed=1).samples
-    grids = report.filters(rbm, (28, 28), 40, columns=10), report.image_grid(samples, (28, 28), columns=10)
-    left, right = (image.imread(io.BytesIO(report.to_png(grid))) for grid in grids)
+    grids = (
+        plot.filters(rbm, (28, 28), 40, columns=10, ax=plot.bare_axes()),
+        plot.samples(samples, (28, 28), columns=10, ax=plot.bare_axes()),
+    )
+    left, right = (image.imread(io.BytesIO(plot.to_png(grid))) for grid in grids)
     gap = np.ones_like(left[:, :16])
     image.imsave(FIGURE, np.hstack([left, gap, right]))
 

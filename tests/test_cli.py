@@ -197,7 +197,7 @@ def test_evaluate_adds_the_conservative_bound(run, capsys, splits):
     assert found == json.loads(json.dumps(expected))
     assert found["conservative"]["n_samples"] == 10
     assert main(["evaluate", str(run), str(splits), *map(str, how)]) == 0
-    assert re.search(r"conservative bound +-\d+\.\d+ ± \d+\.\d+, of 10 samples", capsys.readouterr().out)
+    assert re.search(r"conservative bound \(nats\) +-\d+\.\d+ ± \d+\.\d+, of 10 samples", capsys.readouterr().out)
 
 
 def test_evaluate_chooses_the_split(run, capsys, splits):

@@ -20,6 +20,7 @@ PACKAGES = (
     "engines",
     "io",
     "likelihood",
+    "plot",
     "report",
     "reproduce",
     "sampling",

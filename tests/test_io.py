@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import stat
 import subprocess
@@ -16,7 +17,7 @@ from oracles import random_parameters
 from harmonium import RBM, Config
 from harmonium.engines import Velocity
 from harmonium.errors import DataUnavailable, HarmoniumError, InvalidParameter, UnreadableFile, UnwritableOutput
-from harmonium.io import atomic_write, read_tensors, temporary, write_tensors
+from harmonium.io import atomic_write, read_tensors, temporary, to_json, write_tensors
 from harmonium.io.temporary import temporary_directory, temporary_file
 from harmonium.training import TrainingState, load_checkpoint, save_checkpoint
 from harmonium.training.checkpoint import RESULTS
@@ -400,3 +401,10 @@ def test_noise_is_no_model(tmp_path, seed):
     path.write_bytes(len(body).to_bytes(8, "little") + body + bytes(8))
     with pytest.raises(HarmoniumError, match=THREE_PARTS):
         RBM.load(path)
+
+
+def test_json_is_read_alike_by_all():
+    text = to_json({"seed": 2**60 + 1, "small": 2**53, "list": (1, math.nan, -math.inf), "yes": True, "none": None})
+    expected = {"seed": str(2**60 + 1), "small": 2**53, "list": [1, None, None], "yes": True, "none": None}
+    assert json.loads(text) == expected
+    assert json.loads(text, parse_int=float)["seed"] == expected["seed"]  # as in a browser

@@ -13,12 +13,11 @@ from noise_ledger import Ledger, Repeated, recording
 from oracles import random_parameters, random_states
 
 import harmonium
-from harmonium import RBM, Key, datasets
+from harmonium import RBM, Key, datasets, plot
 from harmonium.chains import gibbs
 from harmonium.deep import train_stack
 from harmonium.likelihood import schedule
 from harmonium.random import as_seed
-from harmonium.report import figures
 from harmonium.sampling import conditional
 from harmonium.sklearn import BernoulliRBM
 from harmonium.training import negative
@@ -136,7 +135,7 @@ DRAWING = {
     "reconstruction_error": [
         lambda seed, engine: harmonium.reconstruction_error(MACHINE, MANY, seed=seed, engine=engine)
     ],
-    "report.reconstructions": [lambda seed, _: figures.reconstructions(MACHINE, STATES, (3, 3), seed)],
+    "plot.reconstructions": [lambda seed, _: plot.reconstructions(MACHINE, STATES, (3, 3), seed, ax=plot.bare_axes())],
     "running_moments": [
         lambda seed, engine, start=start: harmonium.running_moments(
             MACHINE, method="gibbs", chains=4, sweeps=5, burn_in=3, seed=seed, engine=engine, **start

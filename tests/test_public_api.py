@@ -110,8 +110,8 @@ def test_the_faces_are_loaded_when_they_are_first_asked_for():
     code = """
 import sys, harmonium
 assert "sklearn" not in sys.modules and "harmonium.deep" not in sys.modules
-print(harmonium.deep.Stack.__name__, harmonium.sklearn.BernoulliRBM.__name__, harmonium.report.filters.__name__)
-print(all(name in dir(harmonium) for name in ("deep", "keras", "report", "sklearn", "train")))
+print(harmonium.deep.Stack.__name__, harmonium.sklearn.BernoulliRBM.__name__, harmonium.plot.filters.__name__)
+print(all(name in dir(harmonium) for name in ("deep", "keras", "plot", "report", "sklearn", "train")))
 try:
     harmonium.depp
 except AttributeError as error:

@@ -7,17 +7,22 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pages import ROOT
 
 import harmonium
 from harmonium.cli import main
 from harmonium.datasets import Dataset
 from harmonium.errors import InvalidData, UnwritableOutput
-from harmonium.reproduce import PLANS, Machine, make_folder
+from harmonium.reproduce import PLANS, Machine, draws, make_folder, page, provenance
+from harmonium.reproduce.busy import Others
 from harmonium.reproduce.digits import Digits
+from harmonium.reproduce.pictures import N_SAMPLES
 from harmonium.reproduce.scores import Score, mean_accuracy
+from harmonium.training.run_directory import fingerprint_of
 
 # Hides a package as if it were not installed.
 HIDE = """
@@ -39,7 +44,7 @@ def machine(n):
     return Machine(Config(n, method="cd", epochs=2, batch_size=100, learning_rate=0.1, momentum=0.9, weight_decay=1e-3,
                           centered=False, binarize="sample"), -1.0)
 plan = Plan(8, machine(10), (machine(12), machine(6)), Softmax(2, 50, 0.03, 1e-4), FineTuning(2, 50, 1e-3, 0.1, 0.1),
-            sweeps=5, seed=7)
+            Config(10, epochs=2, held_out=0, patience=0), sweeps=20, seed=7)
 stages, work = [], []
 found = reproduce(datasets.load("digits"), plan, sys.argv[1], n_seeds=2, made_by="made <so>", on_stage=stages.append,
                   on_work=lambda done, total: work.append((done, total)))
@@ -95,6 +100,7 @@ def test_bad_options(tmp_path, capsys, options, message):
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_the_plans_are_those_of_the_seeds(plan):
     assert (plan.rbm_name, plan.stack_name, plan.n_components) == ("rbm_200", "stack_500_200", 200)
+    assert plan.likelihood == harmonium.Config(200)
     for machine in (plan.rbm, *plan.stack):
         config = machine.config
         # What Keras and the engines have in common, so that the features can be put side by side.
@@ -186,6 +192,7 @@ def small(tmp_path_factory):
     return out, json.loads(done.stdout.splitlines()[-1])
 
 
+DIGITS = Digits.of(harmonium.datasets.load("digits"))
 METHODS = ("raw", "pca_8", "rbm_10", "stack_12_6", "stack_fine_tuned")
 
 
@@ -194,12 +201,21 @@ def test_the_numbers_are_complete_and_in_the_file(small):
     found = said["found"]
     assert json.loads((out / "results.json").read_text()) == found
     assert (found["data"], found["seeds"], found["n_train"], found["n_test"]) == ("digits", [7, 8], 1497, 300)
-    own = found["from_scratch"]
-    assert own["engine"] == "native"
-    # Ten hidden units are enumerated: both ends are the exact likelihood of the machine that was written.
-    likelihood = own["test_log_likelihood"]
-    assert likelihood["lower"] == likelihood["upper"] < 0
-    assert own["seconds"] > 0
+    for part in ("from_scratch", "for_likelihood"):
+        own = found[part]
+        assert own["engine"] == "native"
+        # Ten hidden units are enumerated: both ends are the exact likelihood of the machine that was written.
+        likelihood = own["test_log_likelihood"]
+        assert likelihood["lower"] == likelihood["upper"] < 0
+        assert own["seconds"] > 0
+        assert sum(own["samples"]["classes_of_nearest_images"]) == N_SAMPLES
+        assert own["samples"]["r_hat"] > 0.9
+    assert found["from_scratch"]["test_log_likelihood_thresholded"]["convention"] == "threshold"
+    assert found["made_by"] == "made <so>"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
+    assert found["data_sha256"] == {
+        "train": fingerprint_of(DIGITS.X), "test": fingerprint_of(DIGITS.X_test),
+    }  # fmt: skip
     assert list(found["tensorflow"]["accuracy"]) == list(METHODS)
     assert list(found["native_features"]["accuracy"]) == ["rbm_10", "stack_12_6"]
     assert found["tensorflow"]["stack_weights"] == 64 * 12 + 64 + 12 + 12 * 6 + 12 + 6
@@ -237,14 +253,21 @@ def test_the_machine_that_is_written_has_the_likelihood_that_is_reported(small):
 def test_the_page_has_every_picture_and_every_setting(small):
     out, said = small
     html = (out / "index.html").read_text()
-    assert html.count("<img ") == 4 + 8
+    assert html.count("<img ") == 7 + 10
     pictures = {path.stem for path in out.glob("*.png")}
-    confusions = {f"confusion_{name}_{split}" for name in METHODS[:4] for split in ("train", "test")}
-    assert pictures == {"filters", "samples", "reconstructions", "curves"} | confusions
+    confusions = {f"confusion_{name}_{split}" for name in METHODS for split in ("train", "test")}
+    machines = {"filters", "reconstructions", "curves", "samples_cd", "samples_likelihood", "nearest", "sweeps"}
+    assert pictures == machines | confusions
+    alternatives = re.findall(r'alt="([^"]+)"', html)
+    assert len(set(alternatives)) == len(alternatives)
+    assert html.count("<small>Seed 7. Harmonium") == html.count("<img ")
     assert not re.search(r"<script|@import|url\(|https?:", html)
     for text in (
         "Code from scratch",
+        "Trained for likelihood",
         ">TensorFlow<",
+        said["found"]["date"],
+        said["found"]["data_sha256"]["train"],
         "CD-1",
         "seeds 7, 8",
         "stack [12, 6]",
@@ -257,6 +280,67 @@ def test_the_page_has_every_picture_and_every_setting(small):
     for name in METHODS:
         percent = f"{100 * said['found']['tensorflow']['accuracy'][name]['test']:.2f}"
         assert f"<td>{percent}</td>" in html
+
+
+# Samples --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_nearest_row_is_the_first_of_those_at_the_smallest_distance(monkeypatch):
+    monkeypatch.setattr(draws, "_ROWS", 5)
+    rng = np.random.default_rng(0)
+    v, X = rng.integers(0, 2, (9, 12), np.uint8), rng.integers(0, 2, (23, 12), np.uint8)
+    apart = (v[:, None] != X).sum(axis=2)
+    places, distances = draws.nearest_rows(v, X)
+    np.testing.assert_array_equal(places, apart.argmin(axis=1))
+    np.testing.assert_array_equal(distances, apart.min(axis=1))
+
+
+def test_walks_from_data_are_gibbs_chains(monkeypatch):
+    monkeypatch.setattr(draws, "SWEEPS_FROM_DATA", (0, 1, 3))
+    rbm, start = harmonium.RBM(np.eye(4), np.zeros(4), np.zeros(4)), np.eye(4, dtype=np.uint8)
+    told = []
+    seen = draws.walk_from_data(rbm, start, seed=harmonium.Key(5), engine="native", progress=lambda *x: told.append(x))
+    np.testing.assert_array_equal(seen[0], start)
+    for sweeps, states in zip((1, 3), seen[1:], strict=True):
+        chain = harmonium.gibbs_chain(rbm, start, seed=harmonium.Key(5))
+        np.testing.assert_array_equal(states, [next(chain) for _ in range(sweeps)][-1])
+    assert told[-1] == (3, 3)
+
+
+# Speeds and origin ----------------------------------------------------------------------------------------------------
+
+
+def test_a_busy_machine_is_seen(monkeypatch):
+    times = iter([100.0, 103.0])
+    monkeypatch.setattr("harmonium.reproduce.busy._busy_seconds", lambda: next(times))
+    monkeypatch.setattr("harmonium.reproduce.busy.time.process_time", iter([5.0, 7.0]).__next__)
+    monkeypatch.setattr("harmonium.reproduce.busy.time.perf_counter", iter([50.0, 52.0]).__next__)
+    assert Others().cores() == 0.5  # three seconds of all programs, two of them our own, in two seconds
+
+
+@pytest.mark.parametrize(("others", "given"), [(None, True), (0.1, True), (0.3, False)])
+def test_speeds_of_a_busy_machine_are_not_given(others, given):
+    class Outcome:
+        scratch = SimpleNamespace(result=SimpleNamespace(config=harmonium.Config(3)))
+        origin, cores_of_others, seconds, native_seconds = {"n_cores": 2}, others, 10.0, 1.0
+        native_speeds, speeds = {"RBM-3": [1000.0, 3000.0]}, {"RBM-3": [500.0, 500.0]}
+
+    table = page._speeds(Outcome(), "TensorFlow")
+    assert (table.rows[0][1:] == ("2,000", "500", "4.0")) == given
+    assert ("not given: other programs took 0.3 of the 2 cores" in table.caption) != given
+
+
+def test_an_installed_copy_names_no_commit_of_somebody_elses(monkeypatch, tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setattr("harmonium.reproduce.provenance.harmonium.__file__", str(tmp_path / "lib" / "harmonium" / "x"))
+    assert provenance.commit() is None
+
+
+def test_a_clone_names_its_commit():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    assert provenance.commit().rstrip("+") == head.strip()
 
 
 def test_progress_is_told(small):

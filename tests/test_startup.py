@@ -10,8 +10,9 @@ import sys
 import pytest
 
 HEAVY = {
-    "scipy.optimize", "scipy.sparse", "scipy.fft", "scipy.linalg", "scipy.stats", "scipy.io", "sklearn", "matplotlib",
-    "pandas", "mlxtend", "jinja2", "rich.progress", "h5py", "pyarrow", "keras", "tensorflow", "jax", "torch",
+    "scipy.special", "scipy.optimize", "scipy.sparse", "scipy.fft", "scipy.linalg", "scipy.stats", "scipy.io",
+    "sklearn", "matplotlib", "pandas", "mlxtend", "jinja2", "rich.progress", "h5py", "pyarrow", "keras", "tensorflow",
+    "jax", "torch",
 }  # fmt: skip
 IMPORT = "import harmonium"
 COMMAND = """

@@ -39,7 +39,7 @@ from harmonium.sampling import (
 from harmonium.training import Config, TrainingResult, TrainingRun, train
 
 # Modules that load scikit-learn, Keras or Matplotlib do so when they are first asked for.
-_LAZY = frozenset({"deep", "keras", "report", "sklearn"})
+_LAZY = frozenset({"deep", "keras", "plot", "report", "sklearn"})
 
 __version__ = "0.1.0"
 

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.special
 
+from harmonium import special
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count
 
@@ -166,7 +166,7 @@ class Key:
 
     def normal(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
         """Standard normal numbers by inversion, shape (n_rows, n_columns)."""
-        z: npt.NDArray[np.float64] = scipy.special.ndtri(self.uniform(n_rows, n_columns))
+        z: npt.NDArray[np.float64] = special.ndtri(self.uniform(n_rows, n_columns))
         return z
 
     def permutation(self, n: int) -> npt.NDArray[np.intp]:

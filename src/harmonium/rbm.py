@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_expit, logsumexp
 
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, UnreadableFile
 from harmonium.inputs import check_count, check_matrix, check_number, check_weights, observed_totals
 from harmonium.io import read_tensors, write_tensors
 from harmonium.random import Key, as_key
 from harmonium.reprs import short_repr
+from harmonium.special import expit, log_expit, logsumexp
+from harmonium.tiles import filters_html
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -138,6 +139,9 @@ class RBM:
 
     def __repr__(self) -> str:
         return f"RBM(n_hidden={self.n_hidden}, n_visible={self.n_visible}, {self.W.dtype})"
+
+    def _repr_html_(self) -> str:
+        return f"<div><code>{self!r}</code><br>{filters_html(self.W)}</div>"
 
     def __post_init__(self) -> None:
         try:

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from harmonium.errors import InvalidData
+from harmonium.special import ndtri
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -51,18 +51,40 @@ def autocorrelation_time(x: npt.ArrayLike) -> float:
     variance. Sums of two successive rho are positive and decrease for a reversible chain, as Gibbs sampling of one
     layer and sweeps of a fixed ladder are; the sum ends where the estimates no longer do ("initial monotone sequence").
     """
+    rho = autocorrelation(x)
+    n = len(rho)
+    pairs = rho[0 : n - n % 2 : 2] + rho[1::2]
+    ends = np.flatnonzero(pairs <= 0)
+    pairs = np.minimum.accumulate(pairs[: ends[0] if len(ends) else len(pairs)])
+    return max(2 * float(pairs.sum()) - 1, 1 / n)
+
+
+def autocorrelation(x: npt.ArrayLike) -> Float64Array:
+    """The correlation of draws at each lag, over all chains: rho of `autocorrelation_time`.
+
+    Parameters
+    ----------
+    x : array-like of shape (chains, draws)
+
+    Returns
+    -------
+    float64 array of shape (draws,)
+        1 at lag 0; zero at all others where all values are equal.
+
+    Raises
+    ------
+    InvalidData
+        As for `autocorrelation_time`.
+    """
     x = _check(x)
     n = x.shape[1]
     within = float(x.var(axis=1, ddof=1).mean())
     total = within * (n - 1) / n + (float(x.mean(axis=1).var(ddof=1)) if len(x) > 1 else 0.0)
     if total == 0:
-        return 1.0
+        return np.eye(1, n)[0]
     rho = 1 - (within - autocovariance(x).mean(axis=0)) / total
     rho[0] = 1
-    pairs = rho[0 : n - n % 2 : 2] + rho[1::2]
-    ends = np.flatnonzero(pairs <= 0)
-    pairs = np.minimum.accumulate(pairs[: ends[0] if len(ends) else len(pairs)])
-    return max(2 * float(pairs.sum()) - 1, 1 / n)
+    return rho
 
 
 def effective_sample_size(x: npt.ArrayLike) -> float:

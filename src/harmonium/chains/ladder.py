@@ -20,7 +20,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import erfcinv
+
+from harmonium.special import erfcinv
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -11,8 +11,20 @@ import typer
 
 import harmonium
 from harmonium.cli import bench, evaluate, impute, inspect, reproduce, sample, train, transform, verify
+from harmonium.cli.completion import offers_values
 from harmonium.cli.errors import STOPPED, USAGE, explain
 from harmonium.cli.output import complain
+from harmonium.cli.quiet import can_be_quiet
+
+FIRST = """A first session, of a minute:
+  harmonium train digits --hidden 64 --out runs/digits
+  harmonium evaluate runs/digits digits
+  harmonium sample runs/digits -n 100 --out samples.png
+
+Watch one learn:    harmonium train digits --hidden 64 --watch
+Your own table:     harmonium train table.csv --hidden 32
+All commands:       harmonium --help
+All data sets:      harmonium train --help"""
 
 HELP = """Train, evaluate and use restricted Boltzmann machines.
 
@@ -42,7 +54,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (train, evaluate, sample, transform, impute, inspect, reproduce, bench, verify):
-    app.command(module.__name__.rpartition(".")[2], help=module.HELP)(module.command)
+    app.command(module.__name__.rpartition(".")[2], help=module.HELP)(offers_values(can_be_quiet(module.command)))
 
 
 def _print_version(wanted: bool) -> None:
@@ -60,7 +72,7 @@ def _options(
 ) -> None:
     """Options of the command as a whole."""
     if context.invoked_subcommand is None:
-        print(context.get_help(), file=sys.stderr)
+        print(FIRST, file=sys.stderr)
         raise typer.Exit(USAGE)
 
 

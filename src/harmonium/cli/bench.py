@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from harmonium.cli.options import Json
-from harmonium.cli.output import emit
+from harmonium.cli.output import complain, emit
 
-HELP = """Measure the speed of this installation.
+HELP = """Measure speed on this machine.
 
 The yardstick is the floor: the bare matrix products of the same step through NumPy's BLAS, on the same threads, timed
 in turn with everything else. All rates belong to this machine and this run; only the ratios can be compared.
@@ -40,9 +39,7 @@ def command(
 
     if instruction_set not in (None, "all"):
         use_instruction_set(instruction_set)
-    result = run_suite(
-        quick=quick, every_set=instruction_set == "all", progress=lambda text: print(text, file=sys.stderr, flush=True)
-    )
+    result = run_suite(quick=quick, every_set=instruction_set == "all", progress=lambda text: complain("bench", text))
     emit(result, _rows(result), as_json=as_json)
 
 

@@ -55,7 +55,8 @@ def explain(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "harmonium"
-        return USAGE, f"{error.format_message().rstrip('.')}. See: {command} --help"
+        message = error.format_message().rstrip(".")
+        return USAGE, f"{message}{'' if message.endswith('?') else '.'} See: {command} --help"
     raise error
 
 

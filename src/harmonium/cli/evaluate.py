@@ -95,18 +95,18 @@ def command(
         ("machine", f"{found.n_visible} visible, {found.n_hidden} hidden units"),
         ("data", f"{dataset.name}, {split}, {found.n_samples} samples"),
         ("convention", found.convention),
-        ("log Z", _bracket(z.value, z.lower, z.upper)),
+        ("log Z (nats)", _bracket(z.value, z.lower, z.upper)),
         ("log Z method", z.method if z.ess is None else f"{z.method}, ESS {z.ess:.0f}/{z.n_chains}, from {z.start}"),
         ("log Z verdict", f"{z.verdict}: {z.reason}" if z.reason else z.verdict),
-        ("log-likelihood", _bracket(likelihood.value, likelihood.lower, likelihood.upper)),
+        ("log-likelihood (nats)", _bracket(likelihood.value, likelihood.lower, likelihood.upper)),
         *(
             [("of", f"what is observed, missing entries being summed out: {likelihood.n_missing:,}")]
             if likelihood.n_missing
             else []
         ),
-        *([("conservative bound", _bound(found.conservative))] if found.conservative else []),
-        ("pseudo-log-likelihood", found.pseudo_log_likelihood),
-        ("reconstruction error", found.reconstruction_error),
+        *([("conservative bound (nats)", _bound(found.conservative))] if found.conservative else []),
+        ("pseudo-log-likelihood (nats)", found.pseudo_log_likelihood),
+        ("reconstruction error a unit", found.reconstruction_error),
     ]
     emit(found.as_dict(), rows, as_json=as_json)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import sys
@@ -12,14 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from harmonium.cli.quiet import is_quiet
 from harmonium.datasets.writing import check_writer
 from harmonium.errors import InvalidParameter, UnwritableOutput
+from harmonium.io import to_json
 
 _NARROW = 60  # columns
+_WRONG = ("error", "warning", "alarm", "stopped")
 
 
 def complain(kind: str, message: str) -> None:
-    """One message on stderr: wrapped on a terminal, one line elsewhere."""
+    """One message on stderr: wrapped on a terminal, one line elsewhere. With --quiet only what is wrong is said."""
+    if is_quiet() and kind not in _WRONG:
+        return
     text = " ".join(f"{kind}: {message}".split())
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
@@ -33,14 +36,14 @@ def emit(result: dict[str, Any], rows: Iterable[tuple[str, Any]], *, as_json: bo
     Parameters
     ----------
     result : dict
-        What ``--json`` prints; numbers that are not finite become null.
+        What ``--json`` prints, by `harmonium.io.to_json`.
     rows : iterable of (name, value)
         What people see.
     as_json : bool
         Which of the two.
     """
     if as_json:
-        print(json.dumps(_finite(result), allow_nan=False))
+        print(to_json(result))
         return
     texts = [(name, _text(value)) for name, value in rows]
     # Aligned where there is room; no frames and no folding, so that a path can be copied and a line be grepped.
@@ -81,15 +84,9 @@ def check_output(path: Path, endings: tuple[str, ...], *inputs: Path | str | Non
         raise UnwritableOutput(f"{path} must be a file in a directory that can be written. Got {got}. Choose another.")
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _text(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"

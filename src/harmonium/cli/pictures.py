@@ -36,6 +36,6 @@ def parse_shape(text: str | None, n_visible: int) -> tuple[int, int]:
 
 def save_picture(path: Path, images: npt.NDArray[Any], shape: tuple[int, int]) -> None:
     """Write a grid of images as a ``.png`` file, in one step."""
-    from harmonium.report.figures import image_grid, save  # Matplotlib takes long to load
+    from harmonium import plot  # Matplotlib takes long to load
 
-    save(image_grid(images, shape), path)
+    plot.save(plot.samples(images, shape, ax=plot.bare_axes()), path)

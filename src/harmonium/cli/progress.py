@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from harmonium.cli.output import complain
+from harmonium.cli.quiet import is_quiet
 from harmonium.training import EpochRecord, Scores, TrainingRun
 from harmonium.training.alarms import kind_of
 
@@ -47,7 +48,7 @@ class WorkProgress(_WithBar):
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._drawn < _REDRAW or now - self._start < _PATIENCE or not sys.stderr.isatty():
+        if now - self._drawn < _REDRAW or now - self._start < _PATIENCE or not sys.stderr.isatty() or is_quiet():
             return
         self._drawn = now
         if self._bar is None:
@@ -75,7 +76,7 @@ class TrainingProgress(_WithBar):
         self._run, self._n_samples = run, n_samples
         self._first, self._start, self._drawn = run.step, time.monotonic(), 0.0
         self._score, self._told = "", set[str]()
-        self._bar = _make_bar() if sys.stderr.isatty() else None
+        self._bar = _make_bar() if sys.stderr.isatty() and not is_quiet() else None
         if self._bar is not None:
             self._task = self._bar.add_task("", total=run.n_steps, completed=run.step, epoch="", rate="", score="")
 
@@ -98,7 +99,7 @@ class TrainingProgress(_WithBar):
         self._score = f"pll {_score(record.valid or record.train)}"
         if self._bar is not None:
             self._bar.update(self._task, completed=record.step, score=self._score)
-        else:
+        elif not is_quiet():
             self._print(record)
         for alarm in record.alarms:
             kind = kind_of(alarm)

@@ -7,7 +7,7 @@ import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,8 +19,9 @@ from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count
 from harmonium.random import Key
 
-HELP = """Reproduce the experiments on handwritten digits: methods and results.
+HELP = """Run the experiments on digits.
 
+Methods and results, on one page.
 From scratch: a machine of 200 hidden units by contrastive divergence, its filters, reconstructions, samples and
 two-sided log-likelihood. In TensorFlow: softmax regression on raw pixels, PCA-200, RBM-200 and a stack of RBMs
 [500, 200], and the stack fine-tuned. Writes index.html, which needs no other file, results.json, and every picture.
@@ -92,8 +93,9 @@ def command(
     finally:
         shown.close()
     likelihood = found["from_scratch"]["test_log_likelihood"]
-    accuracies = found["tensorflow"]["accuracy"].items()
-    rows = [("data", data), *((f"test accuracy, {name}", accuracy["test"]) for name, accuracy in accuracies)]
-    rows += [(f"test log-likelihood, {end}", likelihood[end]) for end in ("lower", "upper")]
+    rows: list[tuple[str, Any]] = [("data", data)]
+    for name, accuracy in found["tensorflow"]["accuracy"].items():
+        rows.append((f"test accuracy, {name}", f"{100 * accuracy['test']:.2f} %"))
+    rows += [(f"test log-likelihood, {end} (nats)", likelihood[end]) for end in ("lower", "upper")]
     rows += [("numbers", out / "results.json"), ("open", out / "index.html")]
     emit(found, rows, as_json=as_json)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from harmonium import RBM, Clamp, sample
+from harmonium import RBM, Clamp, Key, sample
 from harmonium.cli.errors import options_named
 from harmonium.cli.options import DEFAULTS, Engine, Json, Model, Seed, integer, load_data, load_model, load_rows
 from harmonium.cli.output import check_output, complain, emit
@@ -40,8 +40,8 @@ of all kinds that DATA may be.
 sampling does not. Half of the sweeps places the temperatures; then the acceptance of the swaps and the round trips
 through all temperatures are counted. Without round trips the samples are not to be trusted. --data brings the
 temperatures closer: the means of the data a machine has learnt are where the hottest chains begin.
-The result is an array of 0 and 1 of shape (n, n_visible), in a file that ends in .npy, .npz, .csv, .csv.gz, .tsv, .mat,
-.h5, .parquet or .feather; .png is a picture.
+The result is an array of 0 and 1 of shape (n, n_visible), or with --expectation of probabilities, in a file that
+ends in .npy, .npz, .csv, .csv.gz, .tsv, .mat, .h5, .parquet or .feather; .png is a picture.
 """
 
 _CHAINS = 100  # a picture of 10 by 10
@@ -74,6 +74,10 @@ def command(
     data: Annotated[
         str | None, typer.Option(metavar="DATA", help="Of --tempered: a data set, or a file. Its train split is used.")
     ] = None,
+    expectation: Annotated[
+        bool,
+        typer.Option("--expectation", help="Write E[v|h] of each sample, for one h drawn given it."),
+    ] = False,
     shape: Annotated[
         str | None, typer.Option(metavar="ROWSxCOLUMNS", help="Of one image in a .png. [default: square]")
     ] = None,
@@ -92,7 +96,7 @@ def command(
     if tempered:
         result["sweeps"] = sweeps = _SWEEPS if sweeps is None else sweeps
         found = _sample_tempered(rbm, n, sweeps, temperatures, data, reading, seed, engine)
-        samples = found.samples
+        samples: npt.NDArray[Any] = found.samples
         acceptance = [float(x) for x in found.acceptance]
         result |= {"betas": found.betas.tolist(), "acceptance": acceptance, "round_trips": found.round_trips}
         shown = {
@@ -104,6 +108,9 @@ def command(
             complain("warning", "no state has been through all temperatures and back. Raise --sweeps.")
     else:
         samples = _sample(rbm, n, sweeps, start, clamp, reading, seed, engine)
+    if expectation:
+        samples = _expected(rbm, samples, seed, None if clamp is None else _read_clamp(clamp, rbm.n_visible, reading))
+        result["expectation"] = True
     if image_shape is None:
         write_array(out, samples)
     else:
@@ -137,6 +144,12 @@ def _sample(
         n = len(held.where) if held is not None and len(held.where) > 1 else _CHAINS
     with options_named(n="-n", sweeps="--sweeps", seed="--seed", engine="--engine"):
         return sample(rbm, n, sweeps=sweeps, start=first, seed=seed, clamp=held, engine=engine)
+
+
+def _expected(rbm: RBM, v: npt.NDArray[Any], seed: int, held: Clamp | None) -> npt.NDArray[np.float32]:
+    """E[v | h], and what is held as it is."""
+    mean = rbm.mean_v_from_h(rbm.sample_h_from_v(v, seed=Key(seed).derive("expectation"))).astype(np.float32)
+    return mean if held is None else np.where(held.where, v, mean).astype(np.float32)
 
 
 def _sample_tempered(

@@ -151,8 +151,10 @@ def command(
             advance(run, directory, dataset)
     else:
         if data is None or hidden is None:
+            missing = " nor ".join(name for name, x in (("DATA", data), ("--hidden", hidden)) if x is None)
+            example = f"harmonium train {data or 'digits'} --hidden {hidden or 64}"
             raise InvalidParameter(
-                "DATA and --hidden must be given for a new run. Got less. See: harmonium train --help"
+                f"DATA and --hidden must be given for a new run. Got no {missing}. Run for example: {example}"
             )
         with options_named(**_NAMES):
             config = Config(
@@ -206,7 +208,7 @@ def _report(run: TrainingRun, directory: RunDirectory, as_json: bool) -> None:
     rows: list[tuple[str, Any]] = [("run", directory.path), ("model", directory.model_file), ("epochs", run.epoch)]
     if best is not None:
         rows += [("kept", "independent units" if independent else f"the machine of epoch {best}")]
-    rows += [(f"pseudo-log-likelihood, {split}", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
+    rows += [(f"pseudo-log-likelihood, {split} (nats)", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
     words = ["harmonium", "evaluate", str(directory.path), directory.data, *words_of(directory.reading)]
     rows += [("next", shlex.join(words))]
     emit(result | counts | {"best_epoch": best, "independent": independent} | scores, rows, as_json=as_json)
@@ -237,7 +239,7 @@ def _refuse_others(context: typer.Context) -> None:
     given = []
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
-        if parameter.name not in ("resume", "as_json") and source is not None and source.name == "COMMANDLINE":
+        if parameter.name not in ("resume", "as_json", "quiet") and source is not None and source.name == "COMMANDLINE":
             given.append(parameter.opts[0] if parameter.opts[0].startswith("-") else "DATA")
     if given:
         raise InvalidParameter(

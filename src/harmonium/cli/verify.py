@@ -11,7 +11,7 @@ from harmonium.cli.options import Json
 from harmonium.cli.output import emit
 from harmonium.engines import ENGINES
 
-HELP = """Prove the equations on this installation.
+HELP = """Prove the equations here.
 
 Small machines are counted out, configuration by configuration, and every function is compared with that: energies,
 probabilities and log Z; gradients with finite differences; decisions just above and below their thresholds; transition

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logsumexp
 
 from harmonium.engines import generic
 from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics, softplus
+from harmonium.special import expit, logsumexp
 
 # Hidden states that are enumerated at a time, so that memory stays small.
 _STATES = 4096

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import scipy.special
+
+from harmonium import special
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -33,7 +34,7 @@ def log(x: Float64Array) -> Float64Array:
 
 def logistic(x: Float64Array) -> Float64Array:
     """1 / (1 + exp(-x))."""
-    return np.asarray(scipy.special.expit(x))
+    return np.asarray(special.expit(x))
 
 
 def softplus(x: Float64Array) -> Float64Array:

@@ -18,12 +18,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import stdtrit
 
 from harmonium.chains.path import Float64Array
 from harmonium.engines.arithmetic import logistic
 from harmonium.likelihood.annealed import effective_size, log_mean
 from harmonium.likelihood.estimate import Estimate
+from harmonium.special import stdtrit
 
 COVERAGE = 0.95  # of the bracket, given starts that are distributed as they should be
 WIDE = 1.0  # nats

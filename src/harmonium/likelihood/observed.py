@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
 from harmonium.inputs import check_count, check_matrix
@@ -22,6 +21,7 @@ from harmonium.likelihood.pseudo import pseudo_log_likelihood
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, all_states
 from harmonium.sampling.conditional import complete
+from harmonium.special import logsumexp
 
 _MOST_HIDDEN, _MOST_MISSING = 16, 4  # that are enumerated
 _STATES = 2048  # at a time

@@ -1,14 +1,5 @@
-"""Pictures of machines, and pages that show them."""
+"""Pages that show machines and what came of them."""
 
-from harmonium.report.figures import (
-    confusion_matrix,
-    filters,
-    image_grid,
-    reconstructions,
-    save,
-    to_png,
-    training_curves,
-)
 from harmonium.report.method import describe_method, settings_table
 from harmonium.report.page import Page, Picture, Section, Table
 
@@ -17,13 +8,6 @@ __all__ = [
     "Picture",
     "Section",
     "Table",
-    "confusion_matrix",
     "describe_method",
-    "filters",
-    "image_grid",
-    "reconstructions",
-    "save",
     "settings_table",
-    "to_png",
-    "training_curves",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -29,6 +29,8 @@ class Picture:
         Whether its pixels are data, to be kept sharp when it is scaled.
     wide : bool
         Whether it takes the whole width of the page; the others stand two abreast where there is room.
+    seed : int, optional
+        Of its noise, where it has some.
     """
 
     png: bytes
@@ -36,6 +38,7 @@ class Picture:
     alt: str
     pixelated: bool = True
     wide: bool = False
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         if not self.alt.strip():
@@ -76,7 +79,7 @@ class Section:
     title : str
     methods : sequence of str
         Paragraphs.
-    settings : Table
+    settings : Table or None
         Every hyper-parameter and seed.
     results : sequence of Table
     pictures : sequence of Picture
@@ -85,7 +88,7 @@ class Section:
 
     title: str
     methods: Sequence[str]
-    settings: Table
+    settings: Table | None
     results: Sequence[Table]
     pictures: Sequence[Picture]
 
@@ -105,7 +108,13 @@ class Page:
         Where the data came from.
     sections : sequence of Section
     made_by : str
-        The command that makes the page again; left out where empty.
+        The command that makes the page again; said below it and below each picture, and left out where empty.
+    version : str
+        Of Harmonium, said below each picture.
+    origin : mapping of str to str
+        What else a reader needs in order to make the page again: versions, platform, date and so on.
+    refresh : int
+        After how many seconds a browser loads the page anew, while it is being written; 0 for never.
     """
 
     title: str
@@ -114,6 +123,9 @@ class Page:
     source: str
     sections: Sequence[Section]
     made_by: str = ""
+    version: str = ""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    refresh: int = 0
 
     def html(self) -> str:
         """The page: no script, and no address outside it."""

@@ -86,8 +86,10 @@ class Plan:
         From the bottom to the top.
     softmax : Softmax
     fine_tuning : FineTuning
+    likelihood : Config
+        How the machine that samples are shown of is trained: all defaults.
     sweeps : int
-        Gibbs sweeps from noise to each sample that is shown.
+        Of the tempered chains at the end of which each sample is.
     seed : int
     """
 
@@ -96,6 +98,7 @@ class Plan:
     stack: tuple[Machine, ...]
     softmax: Softmax
     fine_tuning: FineTuning
+    likelihood: Config
     sweeps: int = 2000
     seed: int = 0
 
@@ -105,6 +108,7 @@ class Plan:
         return replace(
             self,
             rbm=_seeded(self.rbm, seed),
+            likelihood=replace(self.likelihood, seed=seed),
             stack=tuple(_seeded(machine, own) for machine, own in zip(self.stack, layers, strict=True)),
             seed=seed,
         )
@@ -154,6 +158,7 @@ PLANS = {
         stack=(_machine(500, 15, 0.2, 1e-3), _machine(200, 10, 0.2, 1e-3)),
         softmax=Softmax(30, 500, 0.03, 1e-5),
         fine_tuning=FineTuning(30, 200, 3e-3, 0.2, 0.3),
+        likelihood=Config(200),
     ),
     "mnist-5k": Plan(
         200,
@@ -161,5 +166,6 @@ PLANS = {
         stack=(_machine(500, 50, 0.1, 3e-3), _machine(200, 50, 0.1, 2e-3)),
         softmax=Softmax(60, 50, 0.01, 5e-4),
         fine_tuning=FineTuning(60, 50, 2e-3, 0.2, 0.3),
+        likelihood=Config(200),
     ),
 }

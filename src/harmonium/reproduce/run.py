@@ -19,13 +19,17 @@ from harmonium.datasets import Dataset
 from harmonium.deep import Stack
 from harmonium.errors import UnwritableOutput
 from harmonium.inputs import check_count
-from harmonium.io import atomic_write
+from harmonium.io import atomic_write, to_json
 from harmonium.random import Key
 from harmonium.reproduce import scratch
-from harmonium.reproduce.contents import make_page, make_results
+from harmonium.reproduce.busy import Others
 from harmonium.reproduce.digits import Digits
 from harmonium.reproduce.outcome import Outcome
+from harmonium.reproduce.page import make_page
+from harmonium.reproduce.pictures import make_gallery
 from harmonium.reproduce.plan import Plan
+from harmonium.reproduce.provenance import describe_origin
+from harmonium.reproduce.results import make_results
 
 FloatArray = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -49,8 +53,9 @@ def reproduce(
         With labelled train and test splits.
     plan : Plan
     out : path
-        A directory; it is made if need be. Written there are ``index.html``, ``results.json``, ``model.safetensors``
-        (the machine of the first part) and the pictures of the page as PNG files.
+        A directory; it is made if need be. Written there are ``index.html``, ``results.json``, the machines of the
+        first and of the second part as ``model.safetensors`` and ``model-likelihood.safetensors``, and the pictures of
+        the page as PNG files.
     n_seeds : int
         Repetitions, with seeds from that of the plan on; accuracies are means over them. Pictures, confusion matrices
         and the likelihood are of the first.
@@ -83,27 +88,32 @@ def reproduce(
     outcome = Outcome(Digits.of(dataset), plans)
     name, version = networks.backend()
     outcome.backend = name
-    outcome.versions = {
+    versions = {
         "harmonium": importlib.metadata.version("harmonium"),
         name: version,
         "keras": importlib.metadata.version("keras"),
         "numpy": np.__version__,
     }
+    outcome.origin, others = describe_origin(made_by, versions, outcome.digits), Others()
     for number, own in enumerate(plans, 1):
         if n_seeds > 1:
             say(f"seed {own.seed}, {number} of {n_seeds}")
         _run_native(outcome, own, say, tell)
         _run_keras(outcome, own, say, tell)
+    outcome.cores_of_others = others.cores()
     say("writing")
-    results = make_results(outcome, made_by)
-    page, pictures = make_page(outcome, made_by)
+    results = make_results(outcome)
+    page, pictures = make_page(outcome)
     for stem, png in pictures.items():
         atomic_write(folder / f"{stem}.png", png)
-    rbm, config = outcome.scratch.result.rbm, outcome.scratch.result.config
-    rbm.save(folder / "model.safetensors", config=asdict(config), data=dataset.name)
-    atomic_write(folder / "results.json", (json.dumps(results, indent=1, allow_nan=False) + "\n").encode())
+    for stem, trained in (("model", outcome.scratch), ("model-likelihood", outcome.likely)):
+        result = trained.result
+        result.rbm.save(folder / f"{stem}.safetensors", config=asdict(result.config), data=dataset.name)
+    text = to_json(results, indent=1)
+    atomic_write(folder / "results.json", f"{text}\n".encode())
     page.save(folder / "index.html")
-    return results
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _run_native(outcome: Outcome, plan: Plan, say: Callable[[str], None], tell: Progress) -> None:
@@ -113,12 +123,8 @@ def _run_native(outcome: Outcome, plan: Plan, say: Callable[[str], None], tell: 
     digits, engine = outcome.digits, plan.rbm.config.engine
     say(f"training {_named(plan, 0)} on the {engine} engine")
     trained = scratch.train_machine(digits.X, plan.rbm, digits.X_test, tell)
-    if not outcome.pngs:
-        outcome.scratch = trained
-        say("bracketing its log-likelihood")
-        outcome.evaluation = scratch.evaluate_machine(trained, digits, tell)
-        say("sampling from it")
-        outcome.pngs = scratch.draw(trained, digits, plan)
+    if plan is outcome.plans[0]:
+        _compare_with_likelihood(outcome, plan, trained, say, tell)
     say(f"training the stack on the {engine} engine")
     stack, layers = scratch.train_layers(digits, plan.stack, tell)
     for name, machine in zip(plan.machines, [trained, *layers], strict=True):
@@ -130,6 +136,23 @@ def _run_native(outcome: Outcome, plan: Plan, say: Callable[[str], None], tell: 
         F, F_test = (Stack(machines).transform(x, engine=engine) for x in (digits.X, digits.X_test))
         score = networks.score_softmax(F, F_test, digits, plan.softmax, tell)
         outcome.native_scores.setdefault(name, []).append(score)
+
+
+def _compare_with_likelihood(
+    outcome: Outcome, plan: Plan, trained: scratch.Trained, say: Callable[[str], None], tell: Progress
+) -> None:
+    """What the machine is worth as a model of its data, beside one that is trained to be that."""
+    digits = outcome.digits
+    outcome.scratch = trained
+    say("bracketing its log-likelihood")
+    outcome.evaluation = scratch.evaluate_machine(trained, digits, tell)
+    outcome.thresholded = scratch.thresholded_likelihood(trained.result.rbm, outcome.evaluation.log_z, digits)
+    say("training a machine for likelihood, with all defaults")
+    outcome.likely = scratch.train_for_likelihood(digits.X, plan.likelihood, tell)
+    say("bracketing its log-likelihood")
+    outcome.likely_evaluation = scratch.evaluate_machine(outcome.likely, digits, tell)
+    say("sampling from both")
+    outcome.gallery = make_gallery(trained, outcome.likely, digits, plan, tell)
 
 
 def _run_keras(outcome: Outcome, plan: Plan, say: Callable[[str], None], tell: Progress) -> None:

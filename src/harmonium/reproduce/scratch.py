@@ -1,29 +1,27 @@
-"""The experiment without a framework: machines on an engine of our own, what they are worth, and pictures."""
+"""The experiment without a framework: machines on an engine of our own, and what they are worth."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets import binarize
 from harmonium.deep import Stack
-from harmonium.likelihood import Evaluation, evaluate
+from harmonium.likelihood import Estimate, Evaluation, evaluate, log_likelihood
 from harmonium.random import Key
-from harmonium.report import figures
+from harmonium.rbm import RBM
 from harmonium.reproduce.digits import Digits
-from harmonium.reproduce.plan import Machine, Plan
-from harmonium.sampling import sample
+from harmonium.reproduce.plan import Machine
 from harmonium.training import EpochRecord, TrainingResult, train
 from harmonium.training.config import Config
 
 FloatArray = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
-
-N_FILTERS, N_SAMPLES, N_RECONSTRUCTED = 64, 64, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +49,22 @@ def train_machine(X: FloatArray, machine: Machine, X_test: FloatArray, on_work: 
     def on_epoch(record: EpochRecord) -> None:
         on_work(record.epoch, config.n_epochs)
 
-    options = {name: getattr(config, name) for name in Config.__dataclass_fields__ if name != "n_hidden"}
-    result = train(X, config.n_hidden, valid=X_test, initial=machine.initial(X), on_epoch=on_epoch, **options)
-    history = result.history
-    return Trained(
-        result,
-        statistics.median(record.samples_per_second for record in history),
-        sum(record.seconds for record in history),
-    )
+    initial = machine.initial(X)
+    return _timed(train(X, config.n_hidden, valid=X_test, initial=initial, on_epoch=on_epoch, **_options(config)))
+
+
+def train_for_likelihood(X: FloatArray, config: Config, on_work: Progress) -> Trained:
+    """Train a machine that a part of `X`, which is set aside, may steer."""
+    return _timed(train(X, config.n_hidden, progress=on_work, **_options(config)))
+
+
+def _options(config: Config) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in Config.__dataclass_fields__ if name != "n_hidden"}
+
+
+def _timed(result: TrainingResult) -> Trained:
+    rates = [record.samples_per_second for record in result.history]
+    return Trained(result, statistics.median(rates), sum(record.seconds for record in result.history))
 
 
 def train_layers(digits: Digits, machines: tuple[Machine, ...], on_work: Progress) -> tuple[Stack, list[Trained]]:
@@ -72,7 +78,7 @@ def train_layers(digits: Digits, machines: tuple[Machine, ...], on_work: Progres
 
 
 def evaluate_machine(trained: Trained, digits: Digits, on_work: Progress) -> Evaluation:
-    """Every score on the test images, with a likelihood between two bounds."""
+    """Every score on the test images as the machine saw its data, with a likelihood between two bounds."""
     config = trained.result.config
     return evaluate(
         trained.result.rbm,
@@ -84,16 +90,7 @@ def evaluate_machine(trained: Trained, digits: Digits, on_work: Progress) -> Eva
     )
 
 
-def draw(trained: Trained, digits: Digits, plan: Plan) -> dict[str, bytes]:
-    """PNG files of filters, reconstructions, samples and training curves."""
-    rbm, config, shape = trained.result.rbm, trained.result.config, digits.dataset.shape
-    key = Key(config.seed).derive("pictures")
-    v = sample(rbm, N_SAMPLES, sweeps=plan.sweeps, seed=key, engine=config.engine)
-    shown = binarize(digits.X_test[:N_RECONSTRUCTED], config.binarize, key.derive("states"))
-    drawn = {
-        "filters": figures.filters(rbm, shape, N_FILTERS),
-        "reconstructions": figures.reconstructions(rbm, shown, shape, key),
-        "samples": figures.image_grid(figures.expected_v(rbm, v, key.derive("samples")), shape),
-        "curves": figures.training_curves(trained.result.history),
-    }
-    return {name: figures.to_png(figure) for name, figure in drawn.items()}
+def thresholded_likelihood(rbm: RBM, log_z: Estimate, digits: Digits) -> Estimate:
+    """The mean log-likelihood of the thresholded test images, by which any two machines can be compared."""
+    states = binarize(digits.X_test, "threshold", Key(0))
+    return log_likelihood(rbm, states, log_z, convention="threshold")

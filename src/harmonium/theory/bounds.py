@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_expit
 
 from harmonium.errors import InvalidData
 from harmonium.inputs import check_count, check_matrix, check_number, is_binary
 from harmonium.likelihood.partition import log_partition
 from harmonium.rbm import RBM, Statistics
+from harmonium.special import expit, log_expit
 from harmonium.theory.contraction import contraction_rate, influence, log_overlap, logit_range
 from harmonium.theory.transition import float64
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_expit
 
 from harmonium.inputs import check_choice
 from harmonium.rbm import RBM
+from harmonium.special import expit, log_expit
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logsumexp
 
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count
 from harmonium.rbm import RBM, all_states
 from harmonium.reprs import short_repr
+from harmonium.special import expit, logsumexp
 
 Float64Array = npt.NDArray[np.float64]
 Logits = Callable[[Any], npt.NDArray[np.floating[Any]]]

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, stdtrit
 
 from harmonium.rbm import RBM, bias_of_means
+from harmonium.special import ndtr, stdtrit
 
 _ERRORS = 3.0
 

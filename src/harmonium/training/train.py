@@ -6,6 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,9 @@ class TrainingResult:
                     words.append(f"{name} {kind} {score:.2f}")
             words.append(f"alarms: {'; '.join(last.alarms) or 'none'}")
         return f"TrainingResult({', '.join(words)})"
+
+    def _repr_html_(self) -> str:
+        return f"<div><code>{escape(repr(self))}</code>{self.rbm._repr_html_()}</div>"
 
 
 def train(

@@ -1,0 +1,36 @@
+"""What a shell offers when the tab key is pressed: the values of an option, and the names of data sets.
+
+Values are those that the help names: ``metavar="auto|exact|ais"``.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+from harmonium import datasets
+
+
+def offers_values(command: Callable[..., None]) -> Callable[..., None]:
+    """The same subcommand, whose options and arguments complete what is typed."""
+    for hint in get_type_hints(command, include_extras=True).values():
+        for info in getattr(hint, "__metadata__", ()):
+            metavar = getattr(info, "metavar", None) or ""
+            if metavar == "DATA":
+                info.autocompletion = _data
+            elif "|" in metavar:
+                info.autocompletion = _one_of([word for word in metavar.split("|") if word != word.upper()])
+    return command
+
+
+def _one_of(values: list[str]) -> Callable[[str], list[str]]:
+    def offer(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return offer
+
+
+def _data(incomplete: str) -> list[str]:
+    names: list[Any] = [name for name in datasets.names() if name.startswith(incomplete)]
+    return [*names, *sorted(glob.glob(glob.escape(incomplete) + "*"))]
