@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from harmonium.errors import InvalidData
 from harmonium.inputs import check_count, check_matrix
 from harmonium.plot.figures import DPI, own_axes
-from harmonium.random import Key
+from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.tiles import SIGNED, as_images, end_of_scale, tile
 
@@ -136,7 +136,10 @@ def reconstructions(
     >>> ax = plot.reconstructions(harmonium.RBM.initialise(X, 16, seed=1), X, ax=plot.bare_axes())
     """
     X = check_matrix(X, n_columns=rbm.n_visible)
-    columns, again = min(10, len(X)), rbm.mean_v_from_h(rbm.sample_h_from_v(X, seed=seed))
+    columns, again = (
+        min(10, len(X)),
+        rbm.mean_v_from_h(rbm.sample_h_from_v(X, seed=as_key(seed).derive("reconstructions"))),
+    )
     both = []
     for above, below in zip(_lines(X, columns), _lines(again, columns), strict=True):
         both += [above, below]
