@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-keras test-sets faults fuzz mutants seeds sanitize lint docs bench clean
+.PHONY: demo test test-torch test-keras test-sets faults fuzz mutants seeds sanitize lint docs bench clean
 
 demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
@@ -10,6 +10,10 @@ demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine
 
 test: .venv/ready  ## every test
 	$(BIN)/python -m pytest
+
+test-torch: .venv/ready  ## the torch engine, on the processor, bit for bit with the native one
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pytest -k torch tests/conformance
 
 test-keras: .venv/ready  ## what needs Keras, on TensorFlow and JAX, with real processes (several minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu jax tensorboard

@@ -6,6 +6,8 @@ from the fixture ``seed``, so that ``--base-seed`` moves all of them (``make see
 `BUDGET`: a test that fails has found a bug.
 """
 
+import importlib.util
+
 import hypothesis
 import pytest
 
@@ -13,6 +15,9 @@ from harmonium.engines import ENGINES
 
 RATES = pytest.StashKey()
 BUDGET = 1e-6
+TORCH = pytest.param(
+    "torch", marks=pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch: make test-torch")
+)
 
 # No clock and no luck: the same examples every time, whatever the load of the machine.
 hypothesis.settings.register_profile("harmonium", derandomize=True, deadline=None, max_examples=60, database=None)

@@ -309,7 +309,7 @@ def test_inspect_tells_what_the_parameters_tell(tmp_path, capsys, run):
     found = result_of(capsys, "inspect", run)["run"]
     assert found["config"]["n_hidden"] == 4
     assert (found["data"], found["last"]["epoch"]) == (DATA, 2)
-    assert result_of(capsys, "inspect", "--engine")["engine"]
+    assert result_of(capsys, "inspect", "--engine", "native")["engine"]
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "sample", "transform", "inspect"])

@@ -36,6 +36,8 @@ NOT_LISTED = {
     "theory",
     "CONVENTIONS",
     "ENGINES",
+    "NAMES",
+    "TORCH",
     "States",
     "Reals",
     "PLANS",

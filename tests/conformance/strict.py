@@ -1,14 +1,14 @@
 """Engines whose states and reals are on a pretended device: nobody else may look into them, NumPy least of all."""
 
-from harmonium.engines import Offsets, Phase
+from harmonium.engines import Contrast, Phase
 
 # The verbs by what they return, and those that take states or reals as their first argument.
 OWN = {"encode", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
-OWN |= {"sample_h", "sample_v", "slide"}
+OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "table"}
 NUMPY = {"decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
 NUMPY |= {"replace", "ascend", "ascend_along"}
 TAKING_OWN = {"take", "overwrite", "decode", "logits_h", "logits_v", "mean", "bernoulli", "sample_h", "sample_v"}
-TAKING_OWN |= {"softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
+TAKING_OWN |= {"sweeps", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
 
 
 class OnDevice:
@@ -26,11 +26,30 @@ class OnDevice:
         return len(self._held)
 
 
+class TableOnDevice(OnDevice):
+    """What may also be sliced."""
+
+    def __getitem__(self, part):
+        assert isinstance(part, slice)
+        return TableOnDevice(self._held[part])
+
+
 def _inside(x):
     """An argument of a verb as the engine below takes it."""
-    if isinstance(x, Phase | Offsets):
-        return type(x)(*(_inside(part) for part in x))
+    if isinstance(x, tuple):
+        parts = [_inside(part) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
     return x._held if isinstance(x, OnDevice) else x
+
+
+def _outside(name, x):
+    """What a verb returns, hidden."""
+    if x is None or name not in OWN:
+        return x
+    if isinstance(x, Contrast):
+        side = Phase(OnDevice(x.negative.v), OnDevice(x.negative.mean_h), x.negative.weights)
+        return Contrast(side, *(_outside(name, part) for part in x[1:]))
+    return TableOnDevice(x) if name == "table" else OnDevice(x)
 
 
 def _verb(name):
@@ -39,7 +58,7 @@ def _verb(name):
             raise TypeError(f"{name} must get what an engine holds. Got {type(args[0]).__name__}.")
         verb = getattr(self.below, name)
         found = verb(*(_inside(x) for x in args), **{key: _inside(x) for key, x in kwargs.items()})
-        return OnDevice(found) if name in OWN else found
+        return _outside(name, found)
 
     return call
 

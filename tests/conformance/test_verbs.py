@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
+from conftest import TORCH
 from oracles import random_parameters, random_states
 
 from harmonium import RBM, Key
-from harmonium.engines import ENGINES, Phase, make_engine
+from harmonium.engines import Phase, make_engine
 from harmonium.engines.generic import independent_v, visible_biases
 
 ROWS, N_HIDDEN, N_VISIBLE = 12, 37, 70
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=["native", "numpy", TORCH])
 def engine(request):
     rbm = RBM(*(x.astype(np.float32) for x in random_parameters(N_HIDDEN, N_VISIBLE)))
     return make_engine(rbm, request.param)

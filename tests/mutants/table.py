@@ -150,9 +150,22 @@ PYTHON = [
         ),
     ),
     *of(
+        "engines/engine.py",
+        ("hidden means jump", "before + np.float32(share) * (now - before)", "now", TRAINING),
+        ("hidden means without weights", "phase.normalised_weights()[:, None] * ", "", VERBS),
+        ("one sweep too few", "n_sweeps - 1)", "n_sweeps - 2)", STEPS),
+        ("one sweep too many", "n_sweeps - 1)", "n_sweeps)", STEPS),
+        (
+            "a mean where a sample is due",
+            "Phase(v, self.mean(logits), b",
+            "Phase(self.mean(self.logits_v(start)), self.mean(logits), b",
+            STEPS,
+        ),
+        ("chains that persist start at the batch", "if h is None else h\n", "\n", STEPS),
+        ("sweeps share their noise", "key_v.at(key_v.step + i)", "key_v", TRAINING),
+    ),
+    *of(
         "engines/generic.py",
-        ("hidden means jump", "mean + np.float32(share) * (now - mean)", "now", TRAINING),
-        ("hidden means without weights", "(phase.normalised_weights()[:, None] * phase.mean_h)", "phase.mean_h", VERBS),
         ("one offset for all groups", "blocks, table[:, None], out", "blocks, table[:1, None], out", VERBS),
         ("offsets times beta", "np.add(blocks, table[:, None]", "np.add(blocks, 0.5 * table[:, None]", VERBS),
     ),
@@ -254,26 +267,8 @@ PYTHON = [
     ),
     *of(
         "training/negative.py",
-        (
-            "one sweep too few",
-            "step * sweeps, sweeps - 1)",
-            "step * sweeps, sweeps - 2)",
-            STEPS,
-        ),
-        (
-            "one sweep too many",
-            "step * sweeps, sweeps - 1)",
-            "step * sweeps, sweeps)",
-            STEPS,
-        ),
-        (
-            "a mean where a sample is due",
-            "return Phase(v, engine.mean(logits)), logits",
-            "return Phase(engine.mean(engine.logits_v(h)), engine.mean(logits)), logits",
-            STEPS,
-        ),
         ("a sample where the mean is asked for", "    if mean_field:\n", "    if not mean_field:\n", STEPS),
-        ("chains do not persist", "self._h = engine.bernoulli(last,", "engine.bernoulli(last,", STEPS),
+        ("chains do not persist", "self._h = done.h", "_ = done.h", TRAINING),
         ("fast weights without the slow", "rbm.W + fast.hv", "fast.hv", ESTIMATORS),
         ("fast weights never forget", "FORGET = 19 / 20", "FORGET = 20 / 20", ESTIMATORS),
         (
@@ -366,8 +361,8 @@ PYTHON = [
         ("the same draw each epoch", 'self._key.derive("data", epoch)', 'self._key.derive("data", 0)', BATCHES),
         (
             "the last row of a batch is lost",
-            "order[number * size : (number + 1) * size]",
-            "order[number * size : (number + 1) * size - 1]",
+            "slice(number * size, (number + 1) * size)",
+            "slice(number * size, (number + 1) * size - 1)",
             BATCHES,
         ),
         (

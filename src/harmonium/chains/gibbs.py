@@ -1,7 +1,8 @@
 """Blocked Gibbs chains: all hidden units at once given the visible ones, then all visible given the hidden.
 
-This is the only place where a sweep v -> h -> v is written out, but for the tempered chains, whose states change places
-between the two halves of theirs (`harmonium.chains.tempered`).
+This is the only place where a sweep v -> h -> v is written out, but for the one of which nothing is told
+(`harmonium.engines.Engine.sweeps`, which engines may make many of in one go), and that of the tempered chains, whose
+states change places between its two halves (`harmonium.chains.tempered`).
 """
 
 from __future__ import annotations
@@ -103,9 +104,11 @@ def run(
     engine: Engine, state: GibbsState, key: Key, n: int, point: Point = MACHINE, free: States | None = None
 ) -> GibbsState:
     """`n` steps, of which nothing is told."""
-    for _ in range(n):
-        state, _ = step(engine, state, key, point, free)
-    return state
+    if n and state.logits is not None:
+        state, n = step(engine, state, key, point, free)[0], n - 1
+    noise = key.at(state.sweep)
+    v = engine.sweeps(state.v, noise.on(HIDDEN), noise.on(VISIBLE), n, point.of_h, point.of_v, free)
+    return GibbsState(v, state.sweep + n)
 
 
 def run_from_h(engine: Engine, h: States, key: Key, first: int, n: int) -> States:

@@ -12,11 +12,13 @@ from harmonium.cli.options import (
     DEFAULTS,
     Binarize,
     Data,
+    Device,
     Engine,
     Json,
     Model,
     Seed,
     Split,
+    engine_on,
     integer,
     load_model,
     load_split,
@@ -69,9 +71,11 @@ def command(
     reading: Reading = NOTHING_SAID,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Evaluate, and print the scores."""
+    engine = engine_on(engine, device)
     rbm = load_model(model)
     dataset, split, X = load_split(data, split, reading)
     names = {name: "--" + name.replace("_", "-") for name in ("log_z", "chains", "temperatures", "seed", "engine")}

@@ -15,11 +15,13 @@ from harmonium.cli.options import (
     DEFAULTS,
     Binarize,
     Data,
+    Device,
     Engine,
     Json,
     Model,
     Seed,
     Split,
+    engine_on,
     integer,
     load_model,
     load_split,
@@ -65,9 +67,11 @@ def command(
     reading: Reading = NOTHING_SAID,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Impute, and write the result."""
+    engine = engine_on(engine, device)
     check_output(out, OUTPUTS, model, data)
     rbm = load_model(model)
     dataset, split, X = load_split(data, split, reading)

@@ -9,9 +9,11 @@ import numpy as np
 import typer
 
 from harmonium import RBM, log_partition
-from harmonium.cli.options import Json, load_model
+from harmonium.cli.options import Device, Json, engine_on, load_model
 from harmonium.cli.output import emit
+from harmonium.engines import TORCH, find_engine
 from harmonium.errors import InvalidParameter, OutOfReach
+from harmonium.inputs import check_choice
 from harmonium.theory import mixing_summary
 from harmonium.training import RunDirectory
 
@@ -23,7 +25,8 @@ A machine by its parameters; for the directory of a run also its choices and its
 Examples:
   harmonium inspect runs/digits
   harmonium inspect model.safetensors --json
-  harmonium inspect --engine
+  harmonium inspect --engine native
+  harmonium inspect --engine torch --device cuda
 
 A hidden unit is "always on" ("always off") if E[h|v] stays above 0.99 (below 0.01) for every v there is, and "idle" if
 E[h|v] hardly depends on v; such units do no work.
@@ -41,20 +44,19 @@ def command(
         Path | None, typer.Argument(metavar="[MODEL]", show_default=False, help="A model file or a run's directory.")
     ] = None,
     engine: Annotated[
-        bool, typer.Option("--engine", help="Describe the native engine: instructions, threads.")
-    ] = False,
+        str | None, typer.Option(metavar="native|torch", help="Describe it: instructions, threads, device.")
+    ] = None,
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Inspect, and print what was found."""
-    if model is None and not engine:
+    if model is None and engine is None:
         raise InvalidParameter("MODEL or --engine must be given. Got neither. See: harmonium inspect --help")
     result: dict[str, Any] = {}
     rows: list[tuple[str, Any]] = []
-    if engine:
-        from harmonium.engines.native import description
-
-        result["engine"] = description()
-        rows.append(("native engine", result["engine"]))
+    if engine is not None:
+        result["engine"] = _description(engine_on(engine, device))
+        rows.append((f"{engine} engine", result["engine"]))
     if model is not None:
         rbm = load_model(model)
         found = _parameters(rbm)
@@ -67,6 +69,19 @@ def command(
         rows += [("data", found["data"]), ("steps done", found["step"])]
         rows += _rows({"last epoch": found["last"]} if found["last"] else {})
     emit(result, rows, as_json=as_json)
+
+
+def _description(engine: str) -> str:
+    find_engine(engine)  # or what is missing
+    family, _, device = engine.partition(":")
+    if family == TORCH:
+        from harmonium.engines import torch
+
+        return torch.description(device)
+    from harmonium.engines import native
+
+    check_choice(family, "--engine", (native.NativeEngine.name, TORCH))
+    return native.description()
 
 
 def _parameters(rbm: RBM) -> dict[str, Any]:

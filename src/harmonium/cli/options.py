@@ -16,7 +16,7 @@ from harmonium.cli.errors import options_named
 from harmonium.cli.output import complain
 from harmonium.datasets import Dataset
 from harmonium.datasets.files import read_rows
-from harmonium.engines import NAMES
+from harmonium.engines import NAMES, on_device
 from harmonium.errors import DataUnavailable
 from harmonium.inputs import check_matrix
 
@@ -68,8 +68,18 @@ Binarize = Annotated[
     ),
 ]
 Engine = Annotated[str, typer.Option(metavar="|".join(NAMES), help="Where the numbers are computed.")]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="cpu|cuda|mps", help="Of --engine torch. [default: cuda if there is one, else cpu]"),
+]
 Seed = Annotated[int, integer("Fixes all noise.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+
+
+def engine_on(engine: str, device: str | None) -> str:
+    """The engine that --engine and --device name."""
+    with options_named(engine="--engine", device="--device"):
+        return on_device(engine, device)
 
 
 def load_model(path: Path) -> RBM:

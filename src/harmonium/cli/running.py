@@ -47,14 +47,15 @@ def begin(
     return directory, run, dataset
 
 
-def reopen(path: Path) -> tuple[RunDirectory, TrainingRun, Dataset]:
-    """A run as its last checkpoint left it."""
+def reopen(path: Path, engine: str | None = None) -> tuple[RunDirectory, TrainingRun, Dataset]:
+    """A run as its last checkpoint left it, to go on with on its own or another engine of the same bits."""
     directory, state = RunDirectory.open(path)
     dataset = load_data(directory.data, directory.reading)
     X = dataset.split("train")[0]
     directory.check_data(X)
     history = directory.history(before=state.step + 1)
-    run = TrainingRun(X, directory.config, valid=dataset.valid, state=state, history=history)
+    config = directory.config if engine is None else directory.config.moved_to(engine)
+    run = TrainingRun(X, config, valid=dataset.valid, state=state, history=history)
     rest = "which is complete" if run.finished else f"from step {run.step} of {run.n_steps}"
     complain("resume", f"{path} on {dataset.name}, {rest}")
     return directory, run, dataset

@@ -12,7 +12,19 @@ import typer
 
 from harmonium import RBM, Clamp, Key, sample
 from harmonium.cli.errors import options_named
-from harmonium.cli.options import DEFAULTS, Engine, Json, Model, Seed, integer, load_data, load_model, load_rows
+from harmonium.cli.options import (
+    DEFAULTS,
+    Device,
+    Engine,
+    Json,
+    Model,
+    Seed,
+    engine_on,
+    integer,
+    load_data,
+    load_model,
+    load_rows,
+)
 from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.pictures import parse_shape, save_picture
 from harmonium.cli.progress import WorkProgress
@@ -84,9 +96,11 @@ def command(
     reading: Reading = NOTHING_SAID,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Sample, and write the states."""
+    engine = engine_on(engine, device)
     check_output(out, (*OUTPUTS, ".png"), model, clamp, start)
     _check_tempering(tempered, {"--clamp": clamp, "--start": start}, {"--temperatures": temperatures, "--data": data})
     rbm = load_model(model)

@@ -13,7 +13,19 @@ import typer
 
 from harmonium import Config, TrainingRun
 from harmonium.cli.errors import options_named
-from harmonium.cli.options import DATA_HELP, DEFAULTS, Binarize, Engine, Json, Seed, integer, load_data, number
+from harmonium.cli.options import (
+    DATA_HELP,
+    DEFAULTS,
+    Binarize,
+    Device,
+    Engine,
+    Json,
+    Seed,
+    engine_on,
+    integer,
+    load_data,
+    number,
+)
 from harmonium.cli.output import emit
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data, words_of
 from harmonium.cli.running import advance, begin, reopen
@@ -131,12 +143,14 @@ def command(
     ] = DEFAULTS["held_out"],
     reading: Reading = NOTHING_SAID,
     engine: Engine = DEFAULTS["engine"],
+    device: Device = None,
     seed: Seed = DEFAULTS["seed"],
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Directory to make. [default: runs/DATA-METHOD-HIDDEN-SEED]")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", show_default=False, help="Go on with this run; stands alone.")
+        Path | None,
+        typer.Option(metavar="RUN", show_default=False, help="Go on with this run, here or on another --engine."),
     ] = None,
     explaining: Annotated[
         bool, typer.Option("--explain", help="Print what a run would use and why, and do nothing.")
@@ -145,9 +159,9 @@ def command(
 ) -> None:
     """Train, and say where the result is."""
     if resume is not None:
-        _refuse_others(context)
+        given = _refuse_others(context)
         with advancing(resume):
-            directory, run, dataset = reopen(resume)
+            directory, run, dataset = reopen(resume, engine_on(engine, device) if given else None)
             advance(run, directory, dataset)
     else:
         if data is None or hidden is None:
@@ -156,6 +170,7 @@ def command(
             raise InvalidParameter(
                 f"DATA and --hidden must be given for a new run. Got no {missing}. Run for example: {example}"
             )
+        engine = engine_on(engine, device)
         with options_named(**_NAMES):
             config = Config(
                 hidden,
@@ -234,15 +249,23 @@ def _wrapped(text: str, width: int, indent: int) -> str:
     return textwrap.fill(text, width, initial_indent=" " * indent, subsequent_indent=" " * indent)
 
 
-def _refuse_others(context: typer.Context) -> None:
-    """A run goes on with its own choices: an option beside --resume would be ignored, or make another run."""
-    given = []
+def _refuse_others(context: typer.Context) -> bool:
+    """A run goes on with its own choices: an option beside --resume would be ignored, or make another run.
+
+    But it may go on elsewhere; whether --engine or --device say so is returned.
+    """
+    given, elsewhere = [], False
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
-        if parameter.name not in ("resume", "as_json", "quiet") and source is not None and source.name == "COMMANDLINE":
+        if source is None or source.name != "COMMANDLINE" or parameter.name in ("resume", "as_json", "quiet"):
+            continue
+        if parameter.name in ("engine", "device"):
+            elsewhere = True
+        else:
             given.append(parameter.opts[0] if parameter.opts[0].startswith("-") else "DATA")
     if given:
         raise InvalidParameter(
             f"--resume must stand alone, as a run holds its own choices. Got also {', '.join(given)}. "
             "Leave that out, or start a new run."
         )
+    return elsewhere

@@ -11,7 +11,20 @@ import typer
 
 from harmonium import RBM, Key, datasets
 from harmonium.cli.errors import options_named
-from harmonium.cli.options import DEFAULTS, Binarize, Data, Engine, Json, Model, Seed, Split, load_model, load_split
+from harmonium.cli.options import (
+    DEFAULTS,
+    Binarize,
+    Data,
+    Device,
+    Engine,
+    Json,
+    Model,
+    Seed,
+    Split,
+    engine_on,
+    load_model,
+    load_split,
+)
 from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.datasets.writing import OUTPUTS, write_array
@@ -43,9 +56,11 @@ def command(
     reading: Reading = NOTHING_SAID,
     seed: Seed = DEFAULTS["seed"],
     engine: Engine = DEFAULTS["engine"],
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Transform, and write the result."""
+    engine = engine_on(engine, device)
     check_output(out, OUTPUTS, model, data)
     rbm = load_model(model)
     dataset, split, X = load_split(data, split, reading)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from harmonium.engines.engine import Engine, Offsets, Phase, Rates, Reals, States, Velocity
+from harmonium.engines.engine import Centring, Contrast, Engine, Offsets, Phase, Rates, Reals, States, Velocity
 from harmonium.engines.numpy import NumpyEngine
 from harmonium.errors import EngineUnavailable, InvalidParameter
 from harmonium.inputs import check_choice
@@ -26,6 +28,9 @@ _LARGEST = 1e38  # log-odds; those of an engine are float32
 __all__ = [
     "ENGINES",
     "NAMES",
+    "TORCH",
+    "Centring",
+    "Contrast",
     "Engine",
     "NativeEngine",
     "NumpyEngine",
@@ -35,25 +40,45 @@ __all__ = [
     "Reals",
     "States",
     "Velocity",
+    "check_engine",
     "find_engine",
     "make_engine",
     "on_device",
 ]
 
 
-def find_engine(name: str) -> type[Engine]:
-    """The engine called `name`: one of `NAMES`, or "torch:" and a device.
+def check_engine(name: str) -> str:
+    """`name` itself, if it is one of `NAMES`, or "torch:" and a device; whether that runs here is another question.
 
     Raises
     ------
     InvalidParameter
-        There is no engine, or no device, of that name.
-    EngineUnavailable
-        There is one of that name, but it does not run on this installation.
+        There is no engine, or no kind of device, of that name.
     """
-    family, _, device = name.partition(":") if isinstance(name, str) else (name, "", "")
-    if family != TORCH or family in ENGINES:
-        return ENGINES[check_choice(name, "engine", (*ENGINES, TORCH))]
+    family, colon, device = name.partition(":") if isinstance(name, str) else (name, "", "")
+    if family in ENGINES or not colon:
+        return check_choice(name, "engine", (*ENGINES, TORCH))
+    check_choice(family, "engine", (TORCH,))
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+        raise InvalidParameter(
+            f'device must be "cpu", "cuda" (or "cuda:1" and so on) or "mps". Got {device!r}. Choose one of them.'
+        )
+    return name
+
+
+def find_engine(name: str) -> type[Engine]:
+    """The engine of a name that `check_engine` lets pass.
+
+    Raises
+    ------
+    InvalidParameter
+        There is no engine, or no kind of device, of that name.
+    EngineUnavailable
+        It does not run on this installation.
+    """
+    family, _, device = check_engine(name).partition(":")
+    if family in ENGINES:
+        return ENGINES[family]
     try:
         from harmonium.engines.torch import torch_engine
     except ImportError as error:
@@ -70,7 +95,7 @@ def on_device(engine: str, device: str | None) -> str:
     Raises
     ------
     InvalidParameter
-        The engine has no devices to choose from.
+        The engine has no devices to choose from, or there is no such kind.
     """
     if device is None:
         return engine
@@ -78,7 +103,7 @@ def on_device(engine: str, device: str | None) -> str:
         raise InvalidParameter(
             f'device must go with engine="torch". Got device={device!r} and engine={engine!r}. Pass both, or neither.'
         )
-    return f"{engine}:{device}"
+    return check_engine(f"{engine}:{device}")
 
 
 def make_engine(rbm: RBM, name: str = "native", velocity: Velocity | None = None) -> Engine:

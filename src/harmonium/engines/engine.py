@@ -102,6 +102,45 @@ class Offsets(NamedTuple):
         return gradient._replace(hv=gradient.hv - off)
 
 
+class Centring(NamedTuple):
+    """What centres the steps of a run.
+
+    Attributes
+    ----------
+    v : NumPy float array of shape (n_visible,)
+        Means of the data.
+    h : Reals of shape (n_hidden,), or None
+        The running mean of the hidden units before the step, if there is one yet.
+    share : float
+        How far it slides in a step, as in `Engine.slide`.
+    """
+
+    v: FloatArray
+    h: Reals | None
+    share: float
+
+
+class Contrast(NamedTuple):
+    """What a step of contrastive divergence leaves beside the parameters.
+
+    Attributes
+    ----------
+    negative : Phase
+        The last states of the chains, and E[h | v].
+    logits : Reals of shape (chains, n_hidden)
+        Wv + c of those states.
+    h : States of shape (chains, n_hidden), or None
+        Where persistent chains go on.
+    mean_h : Reals of shape (n_hidden,), or None
+        The running mean of the hidden units, if the step was centred.
+    """
+
+    negative: Phase
+    logits: Reals
+    h: States | None
+    mean_h: Reals | None
+
+
 class Engine(Protocol):
     """Where one machine's parameters and states live.
 
@@ -144,8 +183,12 @@ class Engine(Protocol):
         return self.to_numpy(states).astype(np.uint8)
 
     # Rows
-    def take(self, x: States | Reals, rows: npt.NDArray[np.intp]) -> States | Reals:
-        """Some rows of `x`, in the order given; `rows` is NumPy."""
+    def table(self, rows: npt.NDArray[np.intp]) -> Any:
+        """Numbers of rows where `take` reads them fastest; slices of it do as well."""
+        return rows
+
+    def take(self, x: States | Reals, rows: Any) -> States | Reals:
+        """Some rows of `x`, in the order given; `rows` is NumPy, or a (slice of a) `table`."""
 
     def overwrite(self, x: States | Reals, where: States | BoolArray, values: States) -> States | Reals:
         """`x` with some units replaced by those of the states `values`, of equal shape.
@@ -173,6 +216,26 @@ class Engine(Protocol):
     def sample_v(self, h: States, key: Key, beta: Beta = 1.0, offset: Offset = None) -> States:
         """``bernoulli(logits_v(h), key, beta, offset)``, without keeping the logits."""
         return self.bernoulli(self.logits_v(h), key, beta, offset)
+
+    def sweeps(
+        self,
+        v: States | Reals,
+        key_h: Key,
+        key_v: Key,
+        n: int,
+        of_h: tuple[Beta, Offset] = (1.0, None),
+        of_v: tuple[Beta, Offset] = (1.0, None),
+        free: States | None = None,
+    ) -> States | Reals:
+        """`n` sweeps v -> h -> v; sweep i draws h with the step of `key_h` plus i, and v with that of `key_v` plus i.
+
+        `of_h` and `of_v` are the affine arguments of the layers; units that are not `free` stay as they are.
+        """
+        for i in range(n):
+            h = self.sample_h(v, key_h.at(key_h.step + i), *of_h)
+            new = self.sample_v(h, key_v.at(key_v.step + i), *of_v)
+            v = new if free is None else self.overwrite(v, free, new)
+        return v
 
     # Sums, which come to NumPy in float64
     def softplus_sum(self, logits: Reals, beta: Beta = 1.0, offset: Offset = None) -> npt.NDArray[np.float64]:
@@ -225,3 +288,38 @@ class Engine(Protocol):
         parameters += velocity. With `offsets` gradient and velocity are those of the centred machine, and the biases
         follow as `Offsets` says.
         """
+
+    def contrast(
+        self,
+        batch: Phase,
+        h: States | None,
+        keys: tuple[Key, Key, Key],
+        n_sweeps: int,
+        rates: Rates,
+        centring: Centring | None = None,
+    ) -> Contrast:
+        """One step of contrastive divergence: both sides of the gradient, and the move along it.
+
+        Parameters
+        ----------
+        batch : Phase
+            States of the visible units and weights; its ``mean_h`` is still to be computed.
+        h : States of shape (chains, n_hidden), or None
+            Where the chains start; None: at the batch.
+        keys : three keys
+            Of h at the start of chains from the batch, or at the end of those that persist; and of h and v in `sweeps`.
+        n_sweeps : int
+            How often v is drawn.
+        """
+        key, key_h, key_v = keys
+        logits = self.logits_h(batch.v)
+        positive = batch._replace(mean_h=self.mean(logits))
+        mean_h = None if centring is None else self.slide(centring.h, positive, centring.share)
+        offsets = None if centring is None else Offsets(centring.v, mean_h)
+        start = self.bernoulli(logits, key) if h is None else h
+        v = self.sweeps(self.sample_v(start, key_v), key_h, key_v.at(key_v.step + 1), n_sweeps - 1)
+        logits = self.logits_h(v)
+        # A chain that starts at a row counts as that row does.
+        negative = Phase(v, self.mean(logits), batch.weights if h is None else None)
+        self.ascend(positive, negative, rates, offsets)
+        return Contrast(negative, logits, None if h is None else self.bernoulli(logits, key), mean_h)

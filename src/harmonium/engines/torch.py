@@ -22,7 +22,7 @@ from torch import Tensor
 from harmonium.engines import torch_arithmetic
 from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.engines.torch_arithmetic import Machine, Noise, Packed, Side, padded
-from harmonium.errors import EngineUnavailable, InvalidParameter, OutOfMemory
+from harmonium.errors import EngineUnavailable, OutOfMemory
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
 
@@ -83,7 +83,7 @@ class TorchEngine(Engine):
     def encode(self, X: npt.NDArray[Any], real: bool = False) -> Units | Tensor:
         if real:
             return self._real(X)
-        on = self._upload(np.ascontiguousarray(X, np.uint8)) != 0
+        on = self._upload(np.array(X, np.uint8, order="C")) != 0
         return Units(self.do.as_states(on, self._machine.states), X.shape[1])
 
     def draw(self, p: npt.NDArray[Any], key: Key) -> Units:
@@ -98,8 +98,11 @@ class TorchEngine(Engine):
         return self._download((x.x[:, : x.n_units] if isinstance(x, Units) else x).to(torch.float32))
 
     # Rows
-    def take(self, x: Units | Tensor, rows: npt.NDArray[np.intp]) -> Units | Tensor:
-        index = self._upload(np.asarray(rows, np.int64))
+    def table(self, rows: npt.NDArray[np.intp]) -> Tensor:
+        return self._upload(np.array(rows, np.int64))
+
+    def take(self, x: Units | Tensor, rows: npt.NDArray[np.intp] | Tensor) -> Units | Tensor:
+        index = rows if isinstance(rows, Tensor) else self.table(rows)
         return Units(x.x[index], x.n_units) if isinstance(x, Units) else self._reals(x)[index]
 
     def overwrite(self, x: Units | Tensor, where: Units | BoolArray, values: Units) -> Units | Tensor:
@@ -256,6 +259,14 @@ class TorchEngine(Engine):
         return Side(phase.v.x, self._reals(phase.mean_h), *self._weights(phase))
 
 
+def description(device: str = "") -> str:
+    """One line about what the engine runs on here."""
+    engine = torch_engine("torch", device)
+    place, states = engine.device, _state_dtype(engine.device)
+    what = torch.cuda.get_device_name(place) if place.type == "cuda" else f"at most {torch.get_num_threads()} threads"
+    return f"PyTorch {torch.__version__} on {place} ({what}), products of {str(states).removeprefix('torch.')}"
+
+
 @functools.cache
 def torch_engine(name: str, device: str = "") -> type[TorchEngine]:
     """The engine on a device: "cpu", "cuda", "mps", or one of several, as "cuda:1".
@@ -264,17 +275,11 @@ def torch_engine(name: str, device: str = "") -> type[TorchEngine]:
 
     Raises
     ------
-    InvalidParameter
-        torch has no such kind of device.
     EngineUnavailable
-        There is none of that kind here.
+        There is no such device here.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or not (number.isdecimal() or device == kind):
-        raise InvalidParameter(
-            f'device must be "cpu", "cuda" (or "cuda:1" and so on) or "mps". Got {device!r}. Choose one of them.'
-        )
     n_devices = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
     if int(number or 0) >= n_devices:
         raise EngineUnavailable(

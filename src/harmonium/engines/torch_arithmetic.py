@@ -15,6 +15,7 @@ None or a tensor of shape (groups, units); as many consecutive rows as there are
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -346,7 +347,7 @@ def moments(machine: Machine, sides: list[Side], offset_h: Tensor | None = None)
     """
     n = machine.n_hidden
     largest = max(side.largest for side in sides)
-    exponent = max(int(torch.frexp(torch.tensor(largest)).exponent), -100)
+    exponent = max(math.frexp(largest)[1], -100)
     scale, inverse = 2.0 ** (exponent - 23), 2.0 ** (23 - exponent)
     rows, ones, states = [], [], []
     for number, side in enumerate(sides):

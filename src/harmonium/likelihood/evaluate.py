@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets import CONVENTIONS, binarize
+from harmonium.engines import on_device
 from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
 from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
@@ -154,6 +155,7 @@ def evaluate(
     conservative: bool = False,
     seed: int | Key = 0,
     engine: str = "native",
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Every score of a machine on data.
@@ -172,7 +174,9 @@ def evaluate(
         Whether to add the reverse annealed bound (`harmonium.likelihood.conservative`), which errs downwards, for as
         many complete rows as there are `chains`.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
+    device : {"cpu", "cuda", "mps"}, optional
+        Where ``engine="torch"`` computes; "cuda" if left out and there is one, else "cpu".
 
     Returns
     -------
@@ -181,7 +185,7 @@ def evaluate(
         where grey levels are left as they are. Where entries are missing, the likelihood is that of what is observed,
         and there is neither pseudo-likelihood nor reconstruction error.
     """
-    key = as_key(seed).derive("evaluate")
+    key, engine = as_key(seed).derive("evaluate"), on_device(engine, device)
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     X = binarize(X, convention, key.derive("binarize"), allow_nan=True)
     if not isinstance(log_z, Estimate):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harmonium.engines import find_engine
+from harmonium.engines import find_engine, on_device
 from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
@@ -22,7 +22,7 @@ from harmonium.rbm import RBM
 _BLOCK = 1 << 20  # states between two looks at the clock or at Ctrl-C, at most
 _BLOCK_SECONDS = 0.1
 # Measured on two cores, for one state and one unit of the larger layer; other engines are taken to be as slow as NumPy.
-_SECONDS = {"native": 1e-10, "numpy": 5e-8}
+_SECONDS = {"native": 1e-10, "torch": 1e-10, "numpy": 5e-8}
 _UNITS = 25  # of an exact sum that was asked for, unless said otherwise
 _AUTO_SECONDS = 20.0  # an exact sum that takes longer than an annealed estimate
 # Where the prediction by `_SECONDS` cannot tell on which side of that a machine is, a short block of the sum is timed.
@@ -42,6 +42,7 @@ def log_partition(
     max_units: int | None = None,
     seed: int | Key = 0,
     engine: str = "native",
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Estimate:
     """log Z = log sum over v and h of exp(-E(v, h)).
@@ -68,7 +69,9 @@ def log_partition(
         The largest smaller layer that is summed over exactly; each further unit doubles the time. If left out, 25
         for what is asked to be exact, and no limit but the time for "auto".
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
+    device : {"cpu", "cuda", "mps"}, optional
+        Where ``engine="torch"`` computes; "cuda" if left out and there is one, else "cpu".
     progress : callable, optional
         Called as ``progress(done, total)`` many times a second; the total can grow. May raise, to stop.
 
@@ -91,6 +94,7 @@ def log_partition(
     log Z = 2.52 (exact, ok)
     """
     check_choice(method, "method", ("exact", "ais", "auto"))
+    engine = on_device(engine, device)
     find_engine(engine)
     check_choice(start, "start", ("auto", "exact", "chains"))
     most_auto = math.inf if max_units is None else max_units
@@ -149,7 +153,7 @@ def _measured_seconds(rbm: RBM, engine: str, seconds: float) -> float:
 def _predicted_seconds(rbm: RBM, engine: str) -> float:
     small, large = sorted((rbm.n_visible, rbm.n_hidden))
     # The time for a state does not vanish with the size of the larger layer.
-    return math.ldexp(max(large, 16) * _SECONDS.get(engine, _SECONDS["numpy"]), min(small, 900))
+    return math.ldexp(max(large, 16) * _SECONDS.get(engine.partition(":")[0], _SECONDS["numpy"]), min(small, 900))
 
 
 def _check_units(rbm: RBM, max_units: int, seconds: float) -> None:

@@ -12,7 +12,7 @@ from harmonium.chains import gibbs
 from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.path import Point
 from harmonium.chains.starts import alternating
-from harmonium.engines import Engine, States, make_engine
+from harmonium.engines import Engine, States, make_engine, on_device
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_count, check_matrix, check_number
 from harmonium.likelihood.exact import exact_sample, is_quick
@@ -60,7 +60,7 @@ def gibbs_chain(
         Visible units to hold fixed (so that half an image can be completed).
     beta : float or array of shape (chains,)
         Inverse temperature.
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
 
     Yields
     ------
@@ -86,6 +86,7 @@ def sample(
     clamp: Clamp | None = None,
     beta: float | npt.NDArray[Any] = 1.0,
     engine: str = "native",
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Samples of a machine: exact where nothing else is asked for, else independent Gibbs chains after some sweeps.
@@ -104,6 +105,8 @@ def sample(
         the rest from fair coins: chains that start alike may all miss the same mode.
     seed, clamp, beta, engine
         As in `gibbs_chain`.
+    device : {"cpu", "cuda", "mps"}, optional
+        Where ``engine="torch"`` computes; "cuda" if left out and there is one, else "cpu".
     progress : callable, optional
         Called as ``progress(done, total)`` after every sweep. May raise, to stop.
 
@@ -116,7 +119,7 @@ def sample(
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
     """
-    key = as_key(seed).derive_for_rows("sample")
+    key, engine = as_key(seed).derive_for_rows("sample"), on_device(engine, device)
     if sweeps is None and start is None and clamp is None and np.ndim(beta) == 0 and beta == 1 and is_quick(rbm):
         return exact_sample(rbm, check_count(n, "n"), seed=key, engine=engine, progress=progress)[0]
     sweeps = _SWEEPS if sweeps is None else check_count(sweeps, "sweeps", minimum=0)

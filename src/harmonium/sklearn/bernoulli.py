@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from harmonium.datasets import CONVENTIONS
-from harmonium.engines import ENGINES, Engine, Velocity
+from harmonium.engines import NAMES, Engine, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import FloatArray, missing_entries
 from harmonium.random import Key
@@ -83,8 +83,10 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
     missing_sweeps : int, default=200
         Sweeps that `transform` and the scores average over, in each of 20 chains, for a row with many missing entries;
         half as many go before. Less is quicker and noisier.
-    engine : {"native", "numpy"}, default="native"
-        Where the numbers live. Both compute in single precision.
+    engine : {"native", "numpy", "torch"}, default="native"
+        Where the numbers live. All compute in single precision; "torch" gives the bits of "native", also on a GPU.
+    device : {"cpu", "cuda", "mps"}, default=None
+        Where "torch" computes: None for "cuda" if there is one, else "cpu".
 
     Attributes
     ----------
@@ -145,7 +147,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         "binarize": [StrOptions(set(CONVENTIONS))],
         "centered": ["boolean"],
         "missing_sweeps": [Interval(Integral, 2, None, closed="left")],
-        "engine": [StrOptions(set(ENGINES))],
+        "engine": [StrOptions(set(NAMES))],
+        "device": [str, None],
     }
 
     def __init__(
@@ -165,6 +168,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         centered: bool = False,
         missing_sweeps: int = 200,
         engine: str = "native",
+        device: str | None = None,
     ) -> None:
         self.n_components = n_components
         self.learning_rate = learning_rate
@@ -180,6 +184,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         self.centered = centered
         self.missing_sweeps = missing_sweeps
         self.engine = engine
+        self.device = device
 
     # Learning ---------------------------------------------------------------------------------------------------------
 
@@ -280,7 +285,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
             centered=self.centered,
             weight_decay=self.weight_decay,
             binarize=self.binarize,
-            engine=self.engine,
+            engine=self._place,
         )
 
     def _chains(self) -> npt.NDArray[np.uint8] | None:
@@ -298,7 +303,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
 
     def _engine_to_train(self) -> Engine:
         """The engine of the parameters as they are now, with the momentum of the last call."""
-        engine = self._keeper().take(self.engine, *self._parameters())
+        engine = self._keeper().take(self._place, *self._parameters())
         return with_velocity(engine, getattr(self, "_velocity", None)) if self.momentum else engine
 
     def _completions(self, X: Any) -> npt.NDArray[np.uint8] | None:
@@ -325,7 +330,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         """`X` with a draw of what is missing given the rest."""
         if missing_entries(X) is None:
             return X
-        return complete(self.rbm_, X, sweeps=_SETTLING, seed=key, engine=self.engine)
+        return complete(self.rbm_, X, sweeps=_SETTLING, seed=key, engine=self._place)
 
     def _adopt(self, run: Learning, dtype: npt.DTypeLike) -> None:
         rbm = run.engine.rbm

@@ -73,7 +73,7 @@ class Conditionals(Fitted):
                 burn_in=sweeps // 2,
                 sweeps=sweeps,
                 seed=self._first_key().derive("transform", rows.start),
-                engine=self.engine,
+                engine=self._place,
             ).mean_h
         return mean
 
@@ -208,7 +208,7 @@ class Conditionals(Fitted):
         """
         rbm = self.rbm_
         n_samples, sweeps = check_count(n_samples, "n_samples"), check_count(sweeps, "sweeps", minimum=0)
-        return sample(rbm, n_samples, sweeps=sweeps, seed=self._key("sample", seed), engine=self.engine).astype(bool)
+        return sample(rbm, n_samples, sweeps=sweeps, seed=self._key("sample", seed), engine=self._place).astype(bool)
 
     def impute(
         self,
@@ -252,7 +252,7 @@ class Conditionals(Fitted):
                 burn_in=burn_in,
                 sweeps=sweeps,
                 seed=self._first_key().derive("impute", rows.start),
-                engine=self.engine,
+                engine=self._place,
             )
             filled[rows], std[rows] = found.mean, found.standard_error
         return (filled, std) if return_std else filled

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from harmonium.engines import Engine
+from harmonium.engines import Engine, on_device
 from harmonium.inputs import FloatArray
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
@@ -29,6 +29,12 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     h_samples_: FloatArray
     random_state: int | np.random.RandomState | None
     engine: str
+    device: str | None
+
+    @property
+    def _place(self) -> str:
+        """The engine and its device as one name."""
+        return on_device(self.engine, self.device)
 
     @property
     def rbm_(self) -> RBM:
@@ -47,11 +53,11 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
 
     def _engine(self) -> Engine:
         """An engine that holds the parameters as they are now."""
-        return self._keeper().of(self.engine, *self._parameters())
+        return self._keeper().of(self._place, *self._parameters())
 
     def _mirror(self) -> Engine:
         """The same with the layers exchanged."""
-        return self._keeper().mirror_of(self.engine, *self._parameters())
+        return self._keeper().mirror_of(self._place, *self._parameters())
 
     def _rows(self, X: Any, *, allow_nan: bool = False) -> tuple[Any, bool]:
         """Checked rows, and whether it was one vector that they are made of."""

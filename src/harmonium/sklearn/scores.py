@@ -46,7 +46,7 @@ class Scores(Fitted):
         for rows, chunk in dense_chunks(X):
             if missing_entries(chunk) is not None:
                 key = self._first_key().derive("free energy", rows.start)
-                energy[rows] = marginal_free_energy(self.rbm_, chunk, seed=key, engine=self.engine)
+                energy[rows] = marginal_free_energy(self.rbm_, chunk, seed=key, engine=self._place)
                 continue
             states = engine.visible(chunk)
             energy[rows] = free_energy(engine, states, engine.logits_h(states))
@@ -118,6 +118,6 @@ class Scores(Fitted):
             key = self._first_key().derive("score", rows.start)
             sweeps = max(1, self.missing_sweeps // 2)
             scores[rows] = observed_pseudo_log_likelihood(
-                self.rbm_, states, sweeps=sweeps, seed=key, engine=self.engine
+                self.rbm_, states, sweeps=sweeps, seed=key, engine=self._place
             )
         return scores

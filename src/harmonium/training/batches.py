@@ -123,7 +123,7 @@ class Batches:
         self._drawn_anew = config.binarize == "sample" and not is_binary(self._observed)
         self.data_means = self._means()
         self._completions = self._start(completions)
-        self._epoch: tuple[int, Any, States | None, npt.NDArray[np.intp]] | None = None
+        self._epoch: tuple[int, Any, States | None, npt.NDArray[np.intp], Any] | None = None
 
     @property
     def completions(self) -> npt.NDArray[np.uint8] | None:
@@ -153,13 +153,13 @@ class Batches:
         epoch, number = divmod(step, self.n_batches)
         if self._epoch is None or self._epoch[0] != epoch:
             order = self._key.derive("order", epoch).permutation(self.n_samples)
-            self._epoch = (epoch, *self._encoded(engine, epoch), order)
-        _, data, missing, order = self._epoch
+            self._epoch = (epoch, *self._encoded(engine, epoch), order, engine.table(order))
+        _, data, missing, order, table = self._epoch
         size = self._config.batch_size
-        rows = order[number * size : (number + 1) * size]
-        v = engine.take(data, rows)
+        part = slice(number * size, (number + 1) * size)
+        rows, v = order[part], engine.take(data, table[part])
         if missing is not None:
-            v = self._complete(engine, v, engine.take(missing, rows), rows, step)
+            v = self._complete(engine, v, engine.take(missing, table[part]), rows, step)
         if self.sample_weight is None:
             return Batch(v)
         weights = self.sample_weight[rows]

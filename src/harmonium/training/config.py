@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from harmonium.datasets import CONVENTIONS
-from harmonium.engines import find_engine
+from harmonium.engines import check_engine
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_number
 from harmonium.random import as_seed
@@ -117,7 +117,8 @@ class Config:
     held_out : int, optional
         How many rows of the data are set aside where no held-out data come with them. Left out, a tenth, at most 500,
         if there is to be patience and all rows weigh the same; else 0.
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
+        "torch" may be followed by a device: "torch:cpu", "torch:cuda", "torch:cuda:1", "torch:mps".
         Where the numbers live.
     seed : int or Key
         Fixes everything: weights, order, noise. A key is kept as a number that stands for all of it.
@@ -197,7 +198,7 @@ class Config:
             check_choice(self.last_statistic, "last_statistic", ("sampled", "mean_field"))
         check_choice(self.schedule, "schedule", ("constant", "linear", "cosine"))
         check_choice(self.binarize, "binarize", CONVENTIONS)
-        find_engine(self.engine)
+        check_engine(self.engine)
         self._refuse_void()
 
     def _refuse_void(self) -> None:
@@ -223,6 +224,22 @@ class Config:
 
     def _keep(self, name: str, number: int | float) -> None:
         object.__setattr__(self, name, number)  # a plain int or float, whatever number type it came as
+
+    def moved_to(self, engine: str) -> Config:
+        """The same run on another engine.
+
+        Raises
+        ------
+        InvalidParameter
+            The engine does not give the same bits, so that it would be another run.
+        """
+        families = {name.partition(":")[0] for name in (self.engine, check_engine(engine))}
+        if "numpy" in families and len(families) > 1:
+            raise InvalidParameter(
+                f"engine must be one whose bits are those of the run's. Got {engine!r} for a run on {self.engine!r}. "
+                "Runs move between native and torch."
+            )
+        return replace(self, engine=engine)
 
     def for_data(self, n_samples: int, n_visible: int, *, valid: bool = False) -> Config:
         """These choices with what was left out chosen for data of a certain size.

@@ -7,10 +7,10 @@ import numpy as np
 from harmonium.engines import Engine
 from harmonium.likelihood import exact_statistics
 from harmonium.rbm import Statistics
-from harmonium.training.negative import Arrays, Negative, Positive
+from harmonium.training.negative import Arrays, Estimator, Negative, Positive
 
 
-class Enumerated:
+class Enumerated(Estimator):
     """The averages of h v', v and h under the machine itself (`harmonium.exact_statistics`)."""
 
     def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:

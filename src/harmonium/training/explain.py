@@ -52,7 +52,7 @@ _WHY: dict[str, str | dict[str, str]] = {
     "weight decay; the best is kept in the end, or independent units where held-out rows prefer it by less than three "
     "standard errors; 0 for never, as where sets are large or epochs are given",
     "held_out": "rows set aside to steer the run, a tenth of a small set that comes without held-out data",
-    "engine": "native is the fast one, numpy the readable one; they do the same",
+    "engine": "native is the fast one, torch that of GPUs, numpy the readable one; they do the same",
     "seed": "fixes every bit of the result",
 }
 

@@ -24,6 +24,7 @@ _ENUMERABLE_UNITS = 18  # units of the smaller layer
 # Units of work, for each engine: a multiply-add of a step; a flipped unit of an exact pseudo-likelihood, and each
 # hidden unit that it concerns; a unit of the larger layer in a term of an exact sum. Others count as NumPy.
 _COSTS = {"native": (1, 30_000, 45, 30), "numpy": (7, 100_000, 6_000, 12_000)}
+_COSTS["torch"] = _COSTS["native"]  # so that a run is the same one on both
 _STEP_COST, _OBSERVATION_COST, _REPORT_COST = 1.5e7, 3e6, 5e8  # what each costs at any size: calls, and R-hat
 _ELEMENT_COST = 100  # a unit of a row: noise, a logistic function, a softplus
 _TERM_UNITS = 100  # the units of the larger layer that cost what a term costs anyway
@@ -80,7 +81,7 @@ def monitoring_schedule(
         What a report scores, over all sets: rows in all, those of the pseudo-likelihood, and those with holes.
     """
     mn, units = n_visible * config.n_hidden, n_visible + config.n_hidden
-    product, flip, flip_hidden, term = _COSTS.get(config.engine, _COSTS["numpy"])
+    product, flip, flip_hidden, term = _COSTS.get(config.engine.partition(":")[0], _COSTS["numpy"])
     small, large = sorted((n_visible, config.n_hidden))
     batch = min(config.batch_size, n_samples)
     chains = batch if config.chains is None else config.chains

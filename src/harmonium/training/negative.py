@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains.gibbs import HIDDEN, VISIBLE, run_from_h
-from harmonium.engines import Engine, Offsets, Phase, Reals, States, make_engine
+from harmonium.engines import Centring, Engine, Offsets, Phase, Rates, Reals, States, make_engine
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
@@ -74,6 +74,15 @@ class Estimator(Protocol):
     def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         """The model's side of a step, given the data's; to be asked for once a step, in order."""
 
+    def contrast(
+        self, engine: Engine, batch: Phase, rates: Rates, centring: Centring | None, step: int
+    ) -> tuple[Negative, Reals | None] | None:
+        """The whole of a step by `Engine.contrast`: the model's side, and the running mean of the hidden units.
+
+        None, and nothing done, if the method is none of plain CD and PCD.
+        """
+        return None
+
     def arrays(self, engine: Engine) -> Arrays:
         """What a checkpoint must keep, by name."""
 
@@ -118,7 +127,12 @@ def run_gibbs(
     return Phase(v, engine.mean(logits)), logits
 
 
-class FromData:
+def _keys(key: Key, step: int, sweeps: int) -> tuple[Key, Key]:
+    """Of h and v in the first sweep of a step of training."""
+    return key.on(HIDDEN).at(step * sweeps), key.on(VISIBLE).at(step * sweeps)
+
+
+class FromData(Estimator):
     """Contrastive divergence: chains start at the batch, in each step anew."""
 
     def __init__(self, config: Config, key: Key) -> None:
@@ -132,11 +146,21 @@ class FromData:
         phase, _ = run_gibbs(engine, h, self._key, sweeps=config.n_sweeps, step=step, mean_field=mean_field)
         return Negative(phase._replace(weights=positive.phase.weights))  # a chain counts as the row that it starts at
 
+    def contrast(
+        self, engine: Engine, batch: Phase, rates: Rates, centring: Centring | None, step: int
+    ) -> tuple[Negative, Reals | None] | None:
+        n_sweeps = self._config.n_sweeps
+        if self._config.last_statistic == "mean_field":
+            return None
+        keys = self._positive_key.on(HIDDEN).at(step), *_keys(self._key, step, n_sweeps)
+        done = engine.contrast(batch, None, keys, n_sweeps, rates, centring)
+        return Negative(done.negative), done.mean_h
+
     def arrays(self, engine: Engine) -> Arrays:
         return {}
 
 
-class Persistent:
+class Persistent(Estimator):
     """Persistent contrastive divergence: chains go on where they ended, or, a share of them, from the batch.
 
     Parameters
@@ -160,6 +184,17 @@ class Persistent:
         self._h = engine.bernoulli(last, self._chains_key.on(HIDDEN).at(step))
         return Negative(phase, last)
 
+    def contrast(
+        self, engine: Engine, batch: Phase, rates: Rates, centring: Centring | None, step: int
+    ) -> tuple[Negative, Reals | None] | None:
+        n_sweeps = self._config.n_sweeps
+        if self._config.last_statistic == "mean_field" or self._config.restarts:
+            return None
+        keys = self._chains_key.on(HIDDEN).at(step), *_keys(self._key, step, n_sweeps)
+        done = engine.contrast(batch, self._h, keys, n_sweeps, rates, centring)
+        self._h = done.h
+        return Negative(done.negative, done.logits), done.mean_h
+
     def _restart(self, engine: Engine, logits: Reals, step: int) -> States:
         """The chains, where each starts anew from a row of the batch with probability ``restarts``."""
         key, n = self._chains_key.on(RESTART).at(step), self._config.n_chains
@@ -172,7 +207,7 @@ class Persistent:
         return {"chains": engine.decode(self._h)}
 
 
-class FastWeights:
+class FastWeights(Estimator):
     """Persistent chains that move by the parameters plus fast ones, which learn quickly and forget in twenty steps.
 
     The fast parameters drive the chains away from where they are, so that they mix even late in training; the

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harmonium.engines import Engine, Offsets, Phase, Rates, Reals
+from harmonium.engines import Centring, Engine, Offsets, Phase, Rates, Reals
 from harmonium.engines.engine import FloatArray
 from harmonium.rbm import RBM, Statistics
 from harmonium.training.config import Config
@@ -68,6 +68,21 @@ class Optimizer:
             for name, moment in zip(("adam", "adam2"), self._adam, strict=True):
                 kept |= {f"{name}.{part}": x for part, x in zip("Wbc", moment, strict=True)}
         return {name: x for name, x in kept.items() if x is not None}
+
+    @property
+    def centring(self) -> Centring | None:
+        """What centres the next step, if anything does."""
+        return Centring(self._data_means, self._hidden_means, _MEANS_RATE) if self._config.centered else None
+
+    def plain_rates(self, learning_rate: float, relative_weight: float) -> Rates | None:
+        """The rates of a step if it goes along the gradient as it is, None if something changes that."""
+        if not self._plain:
+            return None
+        return Rates(relative_weight * learning_rate, self._config.sgd_momentum, self.weight_decay)
+
+    def keep(self, hidden_means: Reals | None) -> None:
+        """Go on from a step that the engine has made."""
+        self._hidden_means = hidden_means
 
     def offsets(self, engine: Engine, positive: Phase) -> Offsets | None:
         """What centring takes off in the step of a batch, if anything; to be asked for once a step."""

@@ -29,6 +29,13 @@ def advance(
     Negative
         The model's side.
     """
+    rates = optimizer.plain_rates(learning_rate, batch.relative_weight)
+    if rates is not None:
+        made = estimator.contrast(engine, Phase(batch.v, None, batch.weights), rates, optimizer.centring, step)
+        if made is not None:
+            negative, mean_h = made
+            optimizer.keep(mean_h)
+            return negative
     logits = engine.logits_h(batch.v)
     phase = Phase(batch.v, engine.mean(logits), batch.weights)
     positive = Positive(phase, logits, optimizer.offsets(engine, phase), batch.relative_weight)

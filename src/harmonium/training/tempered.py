@@ -25,12 +25,12 @@ from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import bias_of_means
 from harmonium.training.config import Config
-from harmonium.training.negative import Arrays, Negative, Positive
+from harmonium.training.negative import Arrays, Estimator, Negative, Positive
 
 _ADAPT_EVERY = 100  # sweeps whose acceptances place the temperatures anew
 
 
-class Tempered:
+class Tempered(Estimator):
     """Persistent tempered chains.
 
     Parameters

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets.binarize import describe_blank
+from harmonium.engines import on_device
 from harmonium.errors import DataWarning, TrainingAlarm
 from harmonium.inputs import check_matrix
 from harmonium.random import Key, as_seed
@@ -100,6 +101,7 @@ def train(
     patience: int | None = None,
     held_out: int | None = None,
     engine: str = "native",
+    device: str | None = None,
     seed: int | Key = 0,
 ) -> TrainingResult:
     """Train a machine on the rows of `X`.
@@ -120,6 +122,8 @@ def train(
         How often each row counts.
     progress : callable, optional
         Called as ``progress(done, total)`` after every step. May raise, to stop.
+    device : {"cpu", "cuda", "mps"}, optional
+        Where ``engine="torch"`` computes; "cuda" if left out and there is one, else "cpu".
     method, sweeps, ..., seed
         The other fields of `Config`, where they are described.
 
@@ -173,7 +177,7 @@ def train(
         monitor=monitor,
         patience=patience,
         held_out=held_out,
-        engine=engine,
+        engine=on_device(engine, device),
         seed=as_seed(seed),
     )
     X = check_matrix(X, allow_nan=True)

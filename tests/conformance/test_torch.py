@@ -1,0 +1,238 @@
+"""The torch engine against the native one, bit for bit, on the CPU: what a GPU computes is the same plain torch."""
+
+import json
+import sys
+from dataclasses import replace
+
+import golden_results
+import numpy as np
+import pytest
+import results
+from oracles import random_parameters, random_states
+
+import harmonium
+from harmonium import RBM, Config, Key, TrainingRun
+from harmonium.engines import Centring, Offsets, Phase, Rates, find_engine, make_engine, on_device
+from harmonium.errors import EngineUnavailable, InvalidParameter, OutOfMemory
+
+torch = pytest.importorskip("torch", reason="PyTorch: make test-torch")
+torch_arithmetic = pytest.importorskip("harmonium.engines.torch_arithmetic")
+TorchFunctionMode = pytest.importorskip("torch.overrides").TorchFunctionMode
+
+
+@pytest.fixture(params=[1, 2, 4])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def engines(n_hidden, n_visible, scale=1.0):
+    rbm = RBM(*(x.astype(np.float32) for x in random_parameters(n_hidden, n_visible, scale=scale)))
+    return [make_engine(rbm, name) for name in ("native", "torch:cpu")]
+
+
+def same(both, got):
+    """Both engines give the same bits."""
+    native, ours = (np.asarray(got(engine)) for engine in both)
+    assert native.dtype == ours.dtype
+    np.testing.assert_array_equal(native, ours)
+
+
+@pytest.mark.parametrize(("n_hidden", "n_visible", "n_rows"), [(500, 784, 100), (1, 1, 1), (37, 130, 33)])
+def test_a_sweep_and_a_step_have_the_native_bits(threads, n_hidden, n_visible, n_rows):
+    both, X = engines(n_hidden, n_visible), random_states(n_rows, n_visible)
+    mu = np.linspace(0.1, 0.9, n_visible).astype(np.float32)
+    keys = [Key(2**63 + 7, stream, 2**32 - 5, 3) for stream in range(3)]
+    same(both, lambda e: e.to_numpy(e.logits_h(e.encode(X))))
+    same(both, lambda e: e.decode(e.sweeps(e.encode(X), keys[0], keys[1], 3, np.linspace(0, 2, n_rows))))
+    same(both, lambda e: e.softplus_sum(e.logits_h(e.encode(X)), 0.7))
+    same(both, lambda e: e.dot(e.encode(X), mu))
+    for h in (None, random_states(7, n_hidden)):
+        mean_h = None
+        for step in range(3):
+            rates = Rates(0.1 / (1 + step), 0.5, 0.01)
+            done = []
+            for engine in both:
+                start = None if h is None else engine.encode(h)
+                centring = Centring(mu, None if mean_h is None else mean_h[len(done)], 0.01)
+                done.append(engine.contrast(Phase(engine.encode(X), None), start, keys, 2, rates, centring))
+            mean_h = [x.mean_h for x in done]
+            for part in "Wbc":
+                same(both, lambda e, part=part: getattr(e.rbm, part))
+                same(both, lambda e, part=part: getattr(e.velocity, part))
+    assert np.isfinite(both[0].rbm.W).all()
+
+
+def test_sums_of_more_terms_than_float32_holds_are_exact():
+    """Beyond 8,192 terms partial sums leave float32: of a product, and of the rows of a gradient."""
+    both = engines(3, 20_000)
+    X = random_states(2, 20_000)
+    same(both, lambda e: e.to_numpy(e.logits_h(e.encode(X))))
+    both, X, ones = engines(5, 4), random_states(9000, 4), np.ones((1, 4))
+    for engine in both:
+        phases = [Phase(v, engine.mean(engine.logits_h(v))) for v in (engine.encode(X), engine.encode(ones))]
+        engine.ascend(*phases, Rates(0.5), Offsets(np.full(4, 0.5, np.float32), np.full(5, 0.25, np.float32)))
+    same(both, lambda e: e.rbm.W)
+    same(both, lambda e: e.rbm.c)
+
+
+@pytest.mark.parametrize("scale", [0.3, 40.0])
+def test_enumeration_and_pseudo_likelihoods_have_the_native_bits(scale):
+    """At the larger scale exponentials would overflow, so that both take their other way."""
+    both = engines(9, 13, scale)
+    same(both, lambda e: e.pseudo_log_likelihood(e.encode(random_states(20, 13))))
+    rbm = both[0].rbm
+    for first, count in ((0, 512), (3, 77), (511, 1)):
+        blocks = [find_engine(name).log_partition_block(rbm, first, count) for name in ("native", "torch:cpu")]
+        assert blocks[0] == blocks[1]
+
+
+def test_every_result_is_that_of_the_native_engine():
+    """All public functions and training methods, as `golden_results.json` has them."""
+    golden = json.loads(golden_results.FILE.read_text())["native"]
+    got = golden_results.digests_on(find_engine("torch:cpu"))
+    assert {name: got[name] for name in results.CALLS} == golden
+
+
+@pytest.mark.parametrize("method", ["cd", "pcd", "fpcd", "pt"])
+def test_a_run_moves_between_engines_bit_for_bit(method):
+    X, config = random_states(40, 12), Config(5, method, epochs=4, batch_size=10, learning_rate=0.1, patience=0, seed=3)
+    whole = TrainingRun(X, config)
+    list(whole.steps())
+    state, names = None, ["torch", "native", "torch:cpu", "native"]
+    for number, name in enumerate(names):
+        run = TrainingRun(X, config.moved_to(name), state=state)
+        steps = run.steps()
+        while run.step < 4 * number + 3 and not run.finished:
+            next(steps)
+        state = run.state
+    list(run.steps())
+    for part in "Wbc":
+        np.testing.assert_array_equal(getattr(run.rbm, part), getattr(whole.rbm, part))
+    history = [list(TrainingRun(X, replace(config, engine=name)).epochs()) for name in ("native", "torch")]
+    for ours, theirs in zip(*history, strict=True):
+        assert (ours.train, ours.weights, ours.chains) == (theirs.train, theirs.weights, theirs.chains)
+
+
+def test_a_run_does_not_move_to_an_engine_of_other_bits():
+    with pytest.raises(InvalidParameter, match=r"engine must be one whose bits.*Got 'numpy' for a run on 'torch:cuda'"):
+        Config(2, engine="torch:cuda").moved_to("numpy")
+
+
+# What crosses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crossings(monkeypatch):
+    """The sizes of all arrays that go to the device or come from it."""
+    found = []
+    engine = find_engine("torch:cpu")
+    upload, download = engine._upload, engine._download
+
+    def up(self, x):
+        found.append(x.size)
+        return upload(self, x)
+
+    def down(x):
+        found.append(x.numel())
+        return download(x)
+
+    monkeypatch.setattr(engine, "_upload", up)
+    monkeypatch.setattr(engine, "_download", staticmethod(down))
+    return found
+
+
+class NoOtherWay(TorchFunctionMode):
+    """Tensors are made of NumPy arrays, and turned into them, by the two methods that are counted, nowhere else."""
+
+    WAYS = ("numpy", "tolist", "item", "__array__", "__bool__", "__float__", "__int__", "__index__")
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name = getattr(function, "__name__", "")
+        if name in self.WAYS:
+            frame = sys._getframe(1)
+            assert frame.f_code.co_name in ("_upload", "_download"), f"{name} in {frame.f_code.co_name}"
+        return function(*args, **(kwargs or {}))
+
+
+def test_another_way_is_noticed():
+    for way in (torch.Tensor.numpy, np.asarray, float, bool):
+        with pytest.raises(AssertionError, match=" in "), NoOtherWay():
+            way(torch.zeros(1))
+
+
+@pytest.mark.parametrize("method", ["cd", "pcd"])
+def test_steps_of_training_take_nothing_large_across(crossings, method):
+    n_visible, n_hidden, n_rows = 96, 64, 50
+    options = {"epochs": 2, "batch_size": n_rows, "learning_rate": 0.1, "patience": 0, "engine": "torch:cpu"}
+    config = Config(n_hidden, method, chains=40 if method == "pcd" else None, **options)
+    run = TrainingRun(random_states(500, n_visible), config)
+    run._monitor.observe = lambda *_: None
+    steps = run.steps()
+    next(steps)
+    crossings.clear()
+    with NoOtherWay():
+        for _ in range(8):
+            next(steps)
+    assert max(crossings, default=0) <= n_visible
+
+
+def test_sweeps_take_nothing_across(crossings):
+    engine = make_engine(RBM(*random_parameters(64, 96)), "torch:cpu")
+    v = engine.encode(random_states(50, 96))
+    crossings.clear()
+    with NoOtherWay():
+        engine.sweeps(v, Key(0), Key(1), 5, 0.5)
+    assert crossings == []
+
+
+# Messages -----------------------------------------------------------------------------------------------------------
+
+
+def test_devices_are_checked_by_name_and_then_by_presence():
+    for wrong in ("tpu", "cuda:x", "cpu:0", ""):
+        with pytest.raises(
+            InvalidParameter, match=r'device must be "cpu", "cuda" \(or "cuda:1" and so on\) or "mps"\.'
+        ):
+            on_device("torch", wrong)
+    with pytest.raises(InvalidParameter, match=r'device must go with engine="torch"\. Got device=\'cpu\' and engine='):
+        on_device("native", "cpu")
+    with pytest.raises(EngineUnavailable, match=r"Device cuda:99 must be one that PyTorch .* sees\. Got"):
+        find_engine("torch:cuda:99")
+    assert Config(2, engine="torch:cuda:99").engine == "torch:cuda:99"  # a run of another machine can be read
+
+
+def test_too_little_memory_is_said(monkeypatch):
+    engine = make_engine(RBM(*random_parameters(3, 4)), "torch:cpu")
+
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(torch_arithmetic, "logits", fail)
+    with pytest.raises(OutOfMemory, match=r"must fit the memory of the device\. Got: CUDA out.*smaller batch"):
+        engine.logits_h(engine.encode(random_states(2, 4)))
+
+
+def test_products_that_are_rounded_are_noticed(monkeypatch):
+    """Half precision in place of the device's: the engine says so, or takes the wider type."""
+    from harmonium.engines import torch as module
+
+    product = torch_arithmetic._product
+    monkeypatch.setattr(torch_arithmetic, "_product", lambda x, y: product(x.to(torch.bfloat16), y.to(torch.bfloat16)))
+    assert not module._is_exact(torch.device("cpu"), torch.float32)
+    with pytest.raises(EngineUnavailable, match=r"must be exact for integers of 11 bits"):
+        make_engine(RBM(*random_parameters(3, 4)), "torch:cpu")
+
+
+def test_results_say_on_which_device_they_are_asked_for():
+    rbm, X = RBM(*random_parameters(4, 6)), random_states(9, 6)
+    for call in (
+        lambda **where: harmonium.sample(rbm, 5, sweeps=3, **where),
+        lambda **where: harmonium.log_partition(rbm, **where).value,
+        lambda **where: harmonium.evaluate(rbm, X, **where).pseudo_log_likelihood,
+        lambda **where: harmonium.train(X, 3, epochs=2, **where).rbm.W,
+        lambda **where: harmonium.sklearn.BernoulliRBM(3, n_iter=2, random_state=0, **where).fit(X).components_,
+    ):
+        np.testing.assert_array_equal(call(), call(engine="torch", device="cpu"))
