@@ -9,6 +9,7 @@ from oracles import Exact, dyadic_parameters, logistic, random_parameters, rando
 
 import harmonium
 from harmonium import RBM, Estimate, Key
+from harmonium.engines import ENGINES
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
 from harmonium.likelihood import missing, partition, pseudo
 
@@ -72,7 +73,7 @@ def test_auto_is_exact_wherever_that_is_quick_here(monkeypatch):
             return 0.0
 
         monkeypatch.setattr(partition.time, "perf_counter", lambda clock=clock: clock[0])
-        monkeypatch.setattr(partition.ENGINES["native"], "log_partition_block", staticmethod(block))
+        monkeypatch.setattr(ENGINES["native"], "log_partition_block", staticmethod(block))
         seconds[pace] = partition._measured_seconds(rbm, "native", 1.0)
         assert seconds[pace] == pytest.approx(pace * 2**27)
         assert sum(states) <= 3 * 2**22
