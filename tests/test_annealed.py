@@ -32,8 +32,8 @@ from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliab
 from harmonium.likelihood import constant_means, equilibrium_check, partition, reverse_starts, schedule
 from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
 from harmonium.likelihood.bracket import WIDE, acceptance_ratio, bracket, margin, standard_error
-from harmonium.likelihood.progress import Meter
 from harmonium.likelihood.schedule import check_temperatures, plan, salakhutdinov
+from harmonium.progress import Counter
 
 SHAPES = [(0, 1), (0, 4), (1, 1), (3, 4), (5, 3)]
 
@@ -187,7 +187,7 @@ def test_salakhutdinov_s_temperatures():
 @pytest.mark.parametrize("data", [None, random_states(30, 9)])
 def test_a_number_of_temperatures(n, data):
     calls = []
-    found = plan(RBM(*random_parameters(4, 9)), n, data, Key(1), "native", Meter(lambda *x: calls.append(x)))
+    found = plan(RBM(*random_parameters(4, 9)), n, data, Key(1), "native", Counter(lambda *x: calls.append(x)))
     assert (len(found.betas), found.betas[0], found.betas[-1]) == (n, 0, 1)
     assert np.all(np.diff(found.betas) > 0)
     assert [done for done, _ in calls] == list(range(1, calls[-1][1] + 1))

@@ -8,9 +8,9 @@ import pytest
 from oracles import Exact, all_states, free_energy, random_parameters
 
 from harmonium import RBM, Estimate
+from harmonium.enumeration import missing as missing_sums
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreliable
 from harmonium.likelihood import log_partition
-from harmonium.likelihood import missing as missing_sums
 from harmonium.likelihood.conditional import clamped, log_conditional_probability
 from harmonium.sampling import conditional
 from harmonium.sampling.conditional import complete, impute

@@ -14,9 +14,9 @@ import pytest
 from oracles import Exact, random_parameters, random_states, row_number
 
 from harmonium import RBM, Key
+from harmonium.enumeration import exact as module
+from harmonium.enumeration.exact import exact_gradient, exact_sample, exact_statistics, probability_table
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
-from harmonium.likelihood import exact as module
-from harmonium.likelihood.exact import exact_gradient, exact_sample, exact_statistics, probability_table
 from harmonium.rbm import all_states
 
 FALSE_ALARM = 1e-9

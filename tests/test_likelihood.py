@@ -10,8 +10,9 @@ from oracles import Exact, dyadic_parameters, logistic, random_parameters, rando
 import harmonium
 from harmonium import RBM, Estimate, Key
 from harmonium.engines import ENGINES
+from harmonium.enumeration import missing
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
-from harmonium.likelihood import missing, partition, pseudo
+from harmonium.likelihood import partition, pseudo
 
 SHAPES = [(0, 1), (0, 4), (1, 1), (1, 6), (6, 1), (3, 4), (4, 3), (7, 5), (5, 7)]
 

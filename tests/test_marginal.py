@@ -6,8 +6,9 @@ from oracles import Exact, all_states, free_energy, log_sum_exp, random_paramete
 
 import harmonium
 from harmonium import RBM, marginal_free_energy
+from harmonium.enumeration import missing
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.likelihood import marginal, missing
+from harmonium.likelihood import marginal
 
 NAN = np.nan
 PARAMETERS = random_parameters(5, 7, seed=4, scale=1.5)

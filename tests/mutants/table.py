@@ -486,7 +486,7 @@ PYTHON = [
         ("any version passes", 'if header.get("version") != str(FORMAT_VERSION):', "if False:", IO),
     ),
     *of(
-        "likelihood/exact.py",
+        "enumeration/exact.py",
         ("blocks of some mass are skipped", "_NEGLIGIBLE = 1e-30", "_NEGLIGIBLE = 1e-3", EXACT),
     ),
     *of(

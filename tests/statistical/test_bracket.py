@@ -18,9 +18,9 @@ import pytest
 
 import harmonium
 from harmonium import RBM, Key
+from harmonium.enumeration.exact import exact_sample
 from harmonium.likelihood import schedule
 from harmonium.likelihood.bracket import COVERAGE, bracket, log_mean, margin
-from harmonium.likelihood.exact import exact_sample
 from harmonium.likelihood.schedule import plan
 
 RUNS, MISSES = 60, 11  # of the whole procedure

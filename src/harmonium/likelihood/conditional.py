@@ -20,8 +20,8 @@ from harmonium.inputs import check_matrix
 from harmonium.likelihood.bracket import width
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.partition import log_partition
-from harmonium.likelihood.progress import Progress
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
+from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 

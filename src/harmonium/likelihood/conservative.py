@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.inputs import check_count, check_matrix
-from harmonium.likelihood.progress import Meter, Progress
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures, plan
+from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -108,12 +108,12 @@ def conservative_log_likelihood(
     X = check_matrix(X, n_columns=rbm.n_visible, binary=True)
     data = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
     n_samples, temperatures = check_count(n_samples, "n_samples", minimum=2), check_temperatures(temperatures)
-    key, meter = as_key(seed).derive("conservative"), Meter(progress)
+    key, counter = as_key(seed).derive("conservative"), Counter(progress)
     rows = np.sort(key.derive("rows").permutation(len(X))[:n_samples])
-    annealer, betas = plan(rbm, temperatures, data, key.derive("plan"), engine, meter)
+    annealer, betas = plan(rbm, temperatures, data, key.derive("plan"), engine, counter)
     v = annealer.engine.encode(X[rows].astype(np.uint8))
-    meter.expect(len(betas) - 1)
-    works = annealer.run(v, betas[::-1], key.derive("reverse"), meter.tick)
+    counter.expect(len(betas) - 1)
+    works = annealer.run(v, betas[::-1], key.derive("reverse"), counter.tick)
     log_w = annealer.minus_free_energy(v) + works.log_w - annealer.path.log_z_base
     error = float(log_w.std(ddof=1)) / math.sqrt(len(rows)) if len(rows) > 1 else math.inf
     return ConservativeLogLikelihood(float(log_w.mean()), error, len(rows), len(betas), log_w, rows)

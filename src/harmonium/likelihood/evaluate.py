@@ -17,9 +17,9 @@ from harmonium.likelihood.conservative import ConservativeLogLikelihood, conserv
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.marginal import marginals
 from harmonium.likelihood.partition import log_partition
-from harmonium.likelihood.progress import Progress
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures
+from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 

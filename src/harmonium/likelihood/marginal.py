@@ -27,9 +27,9 @@ from harmonium.chains.gibbs import START, GibbsState
 from harmonium.chains.path import Point
 from harmonium.engines import generic, make_engine
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
+from harmonium.enumeration.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
 from harmonium.inputs import check_count, check_matrix, missing_entries
-from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks, enumerable, over_hidden, over_missing
-from harmonium.likelihood.progress import Progress
+from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -124,23 +124,16 @@ def marginals(
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_count(temperatures, "temperatures", minimum=2)
-    done = 0
-
-    def tick(n_rows: int) -> None:
-        nonlocal done
-        done += n_rows
-        if progress is not None:
-            progress(done, len(X))
-
+    counter = Counter(progress, len(X))
     holes = missing_entries(X)
     if holes is None:
-        tick(len(X))
+        counter.tick(len(X))
         return Marginals(free_energy(rbm, X, engine=engine), np.zeros(len(X)), np.ones(len(X), np.bool_))
     whole = ~holes.any(axis=1)
     found = Marginals(np.empty(len(X)), np.zeros(len(X)), np.ones(len(X), np.bool_))
     if whole.any():
         found.free_energy[whole] = free_energy(rbm, X[whole], engine=engine)
-        tick(int(whole.sum()))
+        counter.tick(int(whole.sum()))
     numbers, missing = np.flatnonzero(~whole), holes[~whole]
     v = np.where(missing, 0, X[~whole]).astype(np.float64)
     by_missing, by_hidden = enumerable(missing.sum(axis=1), rbm.n_hidden)
@@ -148,7 +141,7 @@ def marginals(
     for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
         for rows in blocks(np.flatnonzero(few), ROWS):
             found.free_energy[numbers[rows]] = -sums(machine, v[rows], missing[rows]).log_mass
-            tick(len(rows))
+            counter.tick(len(rows))
     key, first = as_key(seed).derive("marginal free energy"), 0
     many = np.flatnonzero(~(by_missing | by_hidden))
     found.exact[numbers[many]] = False
@@ -160,7 +153,7 @@ def marginals(
         found.free_energy[numbers[rows]] = -high[:, 0] - log(mean)
         found.standard_error[numbers[rows]] = w.std(axis=1, ddof=1) / (mean * np.sqrt(chains))
         first += log_w.size
-        tick(len(rows))
+        counter.tick(len(rows))
     return found
 
 

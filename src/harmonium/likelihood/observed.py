@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
+from harmonium.enumeration.missing import ROWS, BoolArray, Float64Array, blocks
 from harmonium.inputs import check_count, check_matrix
-from harmonium.likelihood.missing import ROWS, BoolArray, Float64Array, blocks
 from harmonium.likelihood.pseudo import pseudo_log_likelihood
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, all_states

@@ -13,9 +13,9 @@ from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.likelihood.estimate import Estimate
-from harmonium.likelihood.progress import Progress
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures
 from harmonium.likelihood.two_sided import Settings, anneal_both_ways
+from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 

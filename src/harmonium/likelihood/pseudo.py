@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from harmonium.engines import make_engine
 from harmonium.inputs import check_matrix
-from harmonium.likelihood.progress import Progress
+from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 

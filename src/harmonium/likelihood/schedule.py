@@ -30,7 +30,7 @@ from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count, observed_totals
 from harmonium.likelihood.annealed import Annealer
 from harmonium.likelihood.constant_means import N_SWEEPS, constant_means_path
-from harmonium.likelihood.progress import Meter
+from harmonium.progress import Counter
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
 
@@ -102,7 +102,7 @@ def plan(
     X: npt.NDArray[Any] | None,
     key: Key,
     engine: str,
-    meter: Meter | None = None,
+    counter: Counter | None = None,
 ) -> Plan:
     """Fit the base, choose the path and place the temperatures.
 
@@ -116,18 +116,18 @@ def plan(
         of independent units, the one with the means of p(v) itself is the closest to p(v).
     key : Key
     engine : str
-    meter : Meter, optional
+    counter : Counter, optional
     """
-    meter = Meter() if meter is None else meter
+    counter = Counter() if counter is None else counter
     given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
     base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if X is None else bias_of_means(*observed_totals(X))
     annealer, spacing, v = _linear(rbm, base, engine), _EVEN, None
     # The first and second fit the base, the second and third the spacing.
     for number in range(0 if X is None else _LAST if given else 1, _LAST if given else _LAST + 1):
         key_ = key.derive("short run", number)
-        spacing, v = _short_run(annealer, spacing, number, key_, meter)
+        spacing, v = _short_run(annealer, spacing, number, key_, counter)
         if X is None and number < _LAST:
-            total, _, n, _ = _own_totals(annealer, v, _SETTLE, key_.derive("settle"), meter)
+            total, _, n, _ = _own_totals(annealer, v, _SETTLE, key_.derive("settle"), counter)
             annealer = _linear(rbm, bias_of_means(total, n), engine)
     if isinstance(temperatures, np.ndarray):
         return Plan(annealer, temperatures)
@@ -137,7 +137,7 @@ def plan(
         key_ = key.derive("level")
         if X is not None:
             v = annealer.engine.encode((X[key_.permutation(len(X))[:_ROUND_CHAINS]] > 0.5).astype(np.uint8))
-        annealer, spacing = _better(annealer, spacing, v, key_, meter)
+        annealer, spacing = _better(annealer, spacing, v, key_, counter)
     n_betas = temperatures if isinstance(temperatures, int) else spacing.enough
     return Plan(annealer, spacing.place(n_betas))
 
@@ -146,18 +146,20 @@ def _linear(rbm: RBM, base: npt.NDArray[Any], engine: str) -> Annealer:
     return Annealer(rbm, linear_path(np.asarray(base, np.float64), rbm.n_hidden), engine)
 
 
-def _short_run(annealer: Annealer, spacing: _Spacing, number: int, key: Key, meter: Meter) -> tuple[_Spacing, States]:
+def _short_run(
+    annealer: Annealer, spacing: _Spacing, number: int, key: Key, counter: Counter
+) -> tuple[_Spacing, States]:
     """How the temperatures of a short run should have stood, and where its chains ended."""
     betas = spacing.place(_LENGTHS[number])
-    meter.expect(len(betas) - 1)
+    counter.expect(len(betas) - 1)
     ratios, v = np.empty((len(betas) - 1, _CHAINS)), annealer.start(_CHAINS, key)
     for k, step in enumerate(annealer.anneal(v, betas, key)):
         ratios[k], v = step.log_ratio, step.v
-        meter.tick()
+        counter.tick()
     return _Spacing.measured(ratios, betas), v
 
 
-def _better(annealer: Annealer, spacing: _Spacing, v: States, key: Key, meter: Meter) -> tuple[Annealer, _Spacing]:
+def _better(annealer: Annealer, spacing: _Spacing, v: States, key: Key, counter: Counter) -> tuple[Annealer, _Spacing]:
     """The linear or a constant-means path, whichever loses less work on the way there and back; with its spacing.
 
     The constant-means path keeps the means of chains from `v`, then, made anew, those of chains that it has led itself.
@@ -165,43 +167,43 @@ def _better(annealer: Annealer, spacing: _Spacing, v: States, key: Key, meter: M
     other, found, engine = annealer, _EVEN, annealer.engine.name
     for number in range(_ROUNDS):
         key_ = key.derive("aim", number)
-        *totals, n, v = _own_totals(annealer, v, _ROUND_SWEEPS, key_.derive("settle"), meter)
-        meter.expect(N_SWEEPS)
+        *totals, n, v = _own_totals(annealer, v, _ROUND_SWEEPS, key_.derive("settle"), counter)
+        counter.expect(N_SWEEPS)
         bias_path = constant_means_path(
-            annealer.rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, meter.tick
+            annealer.rbm, (totals[0] / n, totals[1] / n), key_.derive("road"), engine, counter.tick
         )
         other, found = Annealer(annealer.rbm, bias_path, engine), _EVEN
         for number in range(1, _LAST + 1):
-            found, v = _short_run(other, found, number, key_.derive("short run", number), meter)
-    *_, v = _own_totals(annealer, v, _ROUND_SWEEPS, key.derive("settle"), meter)
+            found, v = _short_run(other, found, number, key_.derive("short run", number), counter)
+    *_, v = _own_totals(annealer, v, _ROUND_SWEEPS, key.derive("settle"), counter)
     # Forward runs alone would praise a path on which chains freeze early, and never see what they miss.
-    lost, lost_other = (_lost(x, y, v, key.derive("lost"), meter) for x, y in ((annealer, spacing), (other, found)))
+    lost, lost_other = (_lost(x, y, v, key.derive("lost"), counter) for x, y in ((annealer, spacing), (other, found)))
     return (other, found) if lost_other < lost else (annealer, spacing)
 
 
-def _lost(annealer: Annealer, spacing: _Spacing, v: States, key: Key, meter: Meter) -> float:
+def _lost(annealer: Annealer, spacing: _Spacing, v: States, key: Key, counter: Counter) -> float:
     """Mean work of chains from the base less that of chains from `v`, in nats: 0 only for infinitely slow runs."""
     betas = spacing.place(_LENGTHS[_LAST])
-    meter.expect(2 * (len(betas) - 1))
-    there = annealer.run(annealer.start(len(v), key), betas, key.derive("there"), meter.tick).log_w.mean()
-    back = annealer.run(v, betas[::-1], key.derive("back"), meter.tick).log_w.mean()
+    counter.expect(2 * (len(betas) - 1))
+    there = annealer.run(annealer.start(len(v), key), betas, key.derive("there"), counter.tick).log_w.mean()
+    back = annealer.run(v, betas[::-1], key.derive("back"), counter.tick).log_w.mean()
     return -float(there + back)
 
 
 def _own_totals(
-    annealer: Annealer, v: States, sweeps: int, key: Key, meter: Meter
+    annealer: Annealer, v: States, sweeps: int, key: Key, counter: Counter
 ) -> tuple[Float64Array, Float64Array, int, States]:
     """Sums of E[v | h] and E[h | v] over the second half of sweeps at beta = 1, over how many states, and the last."""
     engine, state, n = annealer.engine, GibbsState(v), 0
     v_total, h_total = np.zeros(engine.n_visible), np.zeros(engine.n_hidden)
-    meter.expect(sweeps)
+    counter.expect(sweeps)
     for sweep in range(sweeps):
         counts = sweep >= sweeps // 2
         state, info = gibbs.step(engine, state, key, watched=counts)
         if counts:
             v_sums, h_sums = gibbs.summed_means(engine, info)
             v_total, h_total, n = v_total + v_sums, h_total + h_sums, n + len(v)
-        meter.tick()
+        counter.tick()
     return v_total, h_total, n, state.v
 
 

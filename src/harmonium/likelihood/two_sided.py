@@ -21,14 +21,14 @@ from harmonium.chains.path import Float64Array
 from harmonium.chains.starts import leading_directions, spread_out
 from harmonium.engines import States
 from harmonium.engines.arithmetic import matmul
+from harmonium.enumeration.exact import exact_sample
 from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
 from harmonium.likelihood.bracket import FEWEST, bracket
 from harmonium.likelihood.equilibrium_check import disagreement, drifts, stays, unseen
 from harmonium.likelihood.estimate import Estimate
-from harmonium.likelihood.exact import exact_sample
-from harmonium.likelihood.progress import Meter, Progress
 from harmonium.likelihood.reverse_starts import Ladders, ladders, temper
 from harmonium.likelihood.schedule import plan
+from harmonium.progress import Counter, Progress
 from harmonium.random import Key
 from harmonium.rbm import RBM
 
@@ -74,9 +74,9 @@ def anneal_both_ways(
     visited = [] if X is None else [(X[:_FLOOR_ROWS] > 0.5).astype(np.uint8)]
     if X is None and settings.exact_starts:
         X = exact(_BASE_SAMPLES, "base")
-    meter = Meter(progress)
-    annealer, betas = plan(rbm, settings.temperatures, X, key.derive("plan"), settings.engine, meter)
-    run = _Runs(annealer, betas, settings.chains, key, meter)
+    counter = Counter(progress)
+    annealer, betas = plan(rbm, settings.temperatures, X, key.derive("plan"), settings.engine, counter)
+    run = _Runs(annealer, betas, settings.chains, key, counter)
     forward = run.forward()
     if settings.exact_starts:
         start, doubt = exact(settings.chains, "start"), ""
@@ -112,23 +112,23 @@ class _Forward(NamedTuple):
 class _Runs:
     """The runs along one path, each with noise of its own. Works are given as log Z, in nats."""
 
-    def __init__(self, annealer: Annealer, betas: Float64Array, chains: int, key: Key, meter: Meter) -> None:
-        self.annealer, self.betas, self.chains, self.key, self.meter = annealer, betas, chains, key, meter
+    def __init__(self, annealer: Annealer, betas: Float64Array, chains: int, key: Key, counter: Counter) -> None:
+        self.annealer, self.betas, self.chains, self.key, self.counter = annealer, betas, chains, key, counter
 
     def forward(self) -> _Forward:
         """From the base to the machine."""
         key, last = self.key.derive("forward", 0), len(self.betas) - 2
         places = np.unique(np.linspace(0, last, _N_KEPT).astype(int))
-        self.meter.expect(last + 1)
+        self.counter.expect(last + 1)
         start = self.annealer.start(self.chains, key)
-        works = self.annealer.run(start, self.betas, key, self.meter.tick, set(places.tolist()))
+        works = self.annealer.run(start, self.betas, key, self.counter.tick, set(places.tolist()))
         return _Forward(self.annealer.path.log_z_base + works.log_w, works.lengths, self.betas[places], works.kept)
 
     def reverse(self, v: npt.NDArray[np.uint8], number: int) -> Float64Array:
         """log Z as each chain from `v` down to the base sees it."""
         key, states = self.key.derive("reverse", number), self.annealer.engine.encode(v)
-        self.meter.expect(len(self.betas) - 1)
-        return self.annealer.path.log_z_base - self.annealer.run(states, self.betas[::-1], key, self.meter.tick).log_w
+        self.counter.expect(len(self.betas) - 1)
+        return self.annealer.path.log_z_base - self.annealer.run(states, self.betas[::-1], key, self.counter.tick).log_w
 
     def from_chains(
         self, forward: _Forward, X: npt.NDArray[Any] | None
@@ -142,8 +142,8 @@ class _Runs:
         # Other starts do not help where the forward weights are too uneven for any number.
         hopeless = not effective_size(forward.log_z) >= FEWEST
         for number, sweeps in enumerate(_SWEEPS):
-            self.meter.expect(sweeps * state.n_blocks)
-            state, gain = temper(annealer, steps, state, sweeps, self.key.derive("temper", number), self.meter.tick)
+            self.counter.expect(sweeps * state.n_blocks)
+            state, gain = temper(annealer, steps, state, sweeps, self.key.derive("temper", number), self.counter.tick)
             v, stuck, final = state.v[-1], state.stuck[-1], hopeless or number == len(_SWEEPS) - 1
             features = {"free energy": annealer.minus_free_energy(annealer.engine.encode(v))}
             features |= {f"direction {k + 1} of the weights": matmul(v, x) for k, x in enumerate(directions[:2])}
@@ -161,8 +161,8 @@ class _Runs:
     def _set_out(self, steps: Float64Array, forward: _Forward, first: int, spread: npt.NDArray[np.uint8]) -> Ladders:
         """Ladders from where forward chains came by, one chain a ladder, and from `spread`, on all rungs the same."""
         nearest = np.abs(forward.at - steps[:, None]).argmin(axis=1)
-        halts = {i: self.annealer.engine.decode(forward.kept[i])[:first] for i in set(nearest.tolist())}
-        return ladders(np.stack([np.concatenate([halts[i], spread]) for i in nearest.tolist()]))
+        passing = {i: self.annealer.engine.decode(forward.kept[i])[:first] for i in set(nearest.tolist())}
+        return ladders(np.stack([np.concatenate([passing[i], spread]) for i in nearest.tolist()]))
 
 
 def _floor(annealer: Annealer, v: npt.NDArray[np.uint8]) -> float:

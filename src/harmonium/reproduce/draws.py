@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.progress import Progress
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.sampling import gibbs_chain, running_moments, sample_tempered
 
 States = npt.NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 
 SWEEPS_FROM_DATA = (0, 1, 10, 100, 1_000, 10_000)
 _AFTER = 1000  # Gibbs sweeps from the samples, over which R-hat is taken

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import statistics
 import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 import harmonium.keras
+from harmonium.progress import Progress
 from harmonium.reproduce.digits import Digits
 from harmonium.reproduce.plan import FineTuning, Machine, Softmax
 from harmonium.reproduce.scores import Score
 from harmonium.training.config import STATISTIC
 
 FloatArray = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 _ROWS = 1000  # at a time, where nothing is learnt
 _STEPS = 10  # in one call of the framework: what Python does between two calls takes as long as a small step

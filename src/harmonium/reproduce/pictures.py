@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from harmonium import plot
 from harmonium.datasets import binarize
+from harmonium.progress import Progress
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.reproduce.digits import Digits
-from harmonium.reproduce.draws import Draws, Progress, draw, walk_from_data
+from harmonium.reproduce.draws import Draws, draw, walk_from_data
 from harmonium.reproduce.plan import Plan
 from harmonium.reproduce.scratch import Trained
 

@@ -20,6 +20,7 @@ from harmonium.deep import Stack
 from harmonium.errors import UnwritableOutput
 from harmonium.inputs import check_count
 from harmonium.io import atomic_write, to_json
+from harmonium.progress import Progress
 from harmonium.random import Key
 from harmonium.reproduce import scratch
 from harmonium.reproduce.busy import Others
@@ -32,7 +33,6 @@ from harmonium.reproduce.provenance import describe_origin
 from harmonium.reproduce.results import make_results
 
 FloatArray = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 
 def reproduce(

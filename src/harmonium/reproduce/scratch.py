@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from harmonium.datasets import binarize
 from harmonium.deep import Stack
 from harmonium.likelihood import Estimate, Evaluation, evaluate, log_likelihood
+from harmonium.progress import Progress
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.reproduce.digits import Digits
@@ -21,7 +21,6 @@ from harmonium.training import EpochRecord, TrainingResult, train
 from harmonium.training.config import Config
 
 FloatArray = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

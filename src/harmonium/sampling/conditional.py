@@ -20,9 +20,7 @@ from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.starts import alternating
 from harmonium.engines import Engine, States, make_engine
 from harmonium.engines.engine import Beta
-from harmonium.errors import OutOfReach
-from harmonium.inputs import check_choice, check_count, check_matrix
-from harmonium.likelihood.missing import (
+from harmonium.enumeration.missing import (
     LIMITS,
     ROWS,
     BoolArray,
@@ -33,10 +31,12 @@ from harmonium.likelihood.missing import (
     over_hidden,
     over_missing,
 )
+from harmonium.errors import OutOfReach
+from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
-from harmonium.sampling.gibbs import Progress
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -145,19 +145,12 @@ def impute(
     exact = by_missing | by_hidden
     found = Imputation(v.copy(), np.zeros(X.shape), np.empty((len(X), rbm.n_hidden)), np.ones(len(X)), exact)
     machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
-    done = 0
-
-    def tick(n_rows: int) -> None:
-        nonlocal done
-        done += n_rows
-        if progress is not None:
-            progress(done, len(X))
-
+    counter = Counter(progress, len(X))
     for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
         for rows in blocks(np.flatnonzero(few), ROWS):
             _, mean, found.mean_h[rows] = sums(machine, v[rows], missing[rows])
             found.mean[rows] = np.where(missing[rows], mean, v[rows])
-            tick(len(rows))
+            counter.tick(len(rows))
     settings, engine_, key = (chains, burn_in, sweeps), make_engine(rbm, engine), as_key(seed).derive("impute")
     first = 0
     for rows in blocks(np.flatnonzero(~exact), max(1, _CELLS // (chains * max(rbm.n_visible, rbm.n_hidden)))):
@@ -167,7 +160,7 @@ def impute(
         found.mean[rows] = np.where(missing[rows], mean, v[rows])
         found.standard_error[rows] = np.where(missing[rows], error, 0)
         first += chains * len(rows)
-        tick(len(rows))
+        counter.tick(len(rows))
     return found
 
 
@@ -213,14 +206,7 @@ def complete(
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     sweeps, key = check_count(sweeps, "sweeps", minimum=0), as_key(seed).derive_for_rows("complete")
     engine_ = make_engine(rbm, engine)
-    done = 0
-
-    def tick(n_rows: int) -> None:
-        nonlocal done
-        done += n_rows
-        if progress is not None:
-            progress(done, len(X))
-
+    counter = Counter(progress, len(X))
     missing = np.isnan(X)
     drawn, observed = np.asarray(X, np.float32).copy(), np.where(missing, 0, X).astype(np.float64)
     by_missing, by_hidden = _enumerable(rbm, missing, method)
@@ -231,14 +217,14 @@ def complete(
             states = draw(machine, observed[rows], missing[rows], exact.rows_from(first))
             drawn[rows] = np.where(missing[rows], states, drawn[rows])
             first += len(rows)
-            tick(len(rows))
+            counter.tick(len(rows))
     first = 0
     for rows in blocks(np.flatnonzero(~(by_missing | by_hidden)), ROWS):
         noise, beta = key.rows_from(first), alternating(len(rows), first)
         state, free = _start(engine_, observed[rows], missing[rows], noise, beta)
         drawn[rows] = engine_.to_numpy(gibbs.run(engine_, state, noise, sweeps, free=free).v)
         first += len(rows)
-        tick(len(rows))
+        counter.tick(len(rows))
     return drawn
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +13,12 @@ from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.path import Point
 from harmonium.chains.starts import alternating
 from harmonium.engines import Engine, States, make_engine, on_device
+from harmonium.enumeration.exact import exact_sample, is_quick
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_count, check_matrix, check_number
-from harmonium.likelihood.exact import exact_sample, is_quick
+from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
-
-Progress = Callable[[int, int], None]
 
 _SWEEPS = 1000
 

@@ -15,12 +15,13 @@ from harmonium.chains.path import Float64Array
 from harmonium.chains.starts import leading_directions, spread_out
 from harmonium.engines import Engine, Phase, Reals, States, make_engine
 from harmonium.engines.generic import free_energy
+from harmonium.enumeration.exact import exact_statistics, is_quick
 from harmonium.inputs import check_choice, check_count, check_matrix
-from harmonium.likelihood.exact import exact_statistics, is_quick
+from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics
 from harmonium.reprs import short_repr
-from harmonium.sampling.gibbs import Progress, sample
+from harmonium.sampling.gibbs import sample
 
 _GROUPS = 10
 _DIRECTIONS = 2

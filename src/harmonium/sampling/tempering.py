@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +13,10 @@ from harmonium.chains.path import Float64Array, linear_path
 from harmonium.chains.tempered import Ladder, TemperedState, cold_rows, init, set_out, step
 from harmonium.engines import Engine, make_engine
 from harmonium.inputs import check_choice, check_count, check_matrix, observed_totals
+from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, bias_of_means
 from harmonium.reprs import short_repr
-from harmonium.sampling.gibbs import Progress
 
 _TEMPERATURES = 10
 ADAPTIVE = "adaptive"
@@ -105,22 +105,15 @@ def sample_tempered(
     key = as_key(seed).derive("sample_tempered")
     base = np.zeros(rbm.n_visible) if data is None else bias_of_means(*observed_totals(data))
     engine_, ladder = make_engine(rbm, engine), Ladder(linear_path(base, rbm.n_hidden), np.linspace(0, 1, count))
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, sweeps)
-
+    counter = Counter(progress, sweeps)
     state = init(engine_, ladder, n, key)
     for length in _rounds(sweeps // 2):
-        state, acceptance = _run(engine_, state, ladder, key, length, tick)
+        state, acceptance = _run(engine_, state, ladder, key, length, counter)
         if temperatures == ADAPTIVE:
             count = min(n_temperatures(acceptance), _MOST)
         state = _spread(engine_, state, count)
         ladder = ladder._replace(betas=adapt(ladder.betas, acceptance, count))
-    state, acceptance = _run(engine_, state, ladder, key, sweeps - done, tick)
+    state, acceptance = _run(engine_, state, ladder, key, sweeps - counter.done, counter)
     samples = engine_.decode(engine_.take(state.v, cold_rows(state)))
     return TemperedSamples(samples, acceptance, int(state.round_trips.sum()), ladder.betas)
 
@@ -131,7 +124,7 @@ def _run(
     ladder: Ladder,
     key: Key,
     sweeps: int,
-    tick: Callable[[], None],
+    counter: Counter,
 ) -> tuple[TemperedState, Float64Array]:
     """Some steps with one ladder, and the mean acceptances over them; NaN for pairs that never had their turn."""
     total, times = np.zeros((2, len(ladder.betas) - 1))
@@ -140,7 +133,7 @@ def _run(
         tried = ~np.isnan(info.acceptance)
         total[tried] += info.acceptance[tried]
         times += tried
-        tick()
+        counter.tick()
     return state, np.divide(total, times, out=np.full(len(total), np.nan), where=times > 0)
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains.diagnostics import APART, Float64Array, autocorrelation_time, r_hat
+from harmonium.enumeration.exact import exact_sample, is_quick
 from harmonium.errors import Unreliable
 from harmonium.inputs import check_choice, check_count
-from harmonium.likelihood.exact import exact_sample, is_quick
+from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
-from harmonium.sampling.gibbs import Progress
 from harmonium.sampling.moments import Watch, walk
 
 _FIRST = 200  # sweeps before the first look at the chains

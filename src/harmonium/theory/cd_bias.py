@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.enumeration.exact import exact_statistics
 from harmonium.inputs import check_choice, check_count, check_matrix, is_binary
-from harmonium.likelihood.exact import exact_statistics
 from harmonium.rbm import RBM, Statistics, all_states
 from harmonium.theory.transition import check_reach, float64, product_table, state_blocks
 

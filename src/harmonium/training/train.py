@@ -16,6 +16,7 @@ from harmonium.datasets.binarize import describe_blank
 from harmonium.engines import on_device
 from harmonium.errors import DataWarning, TrainingAlarm
 from harmonium.inputs import check_matrix
+from harmonium.progress import Progress
 from harmonium.random import Key, as_seed
 from harmonium.rbm import RBM
 from harmonium.training.alarms import kind_of
@@ -74,7 +75,7 @@ def train(
     initial: RBM | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     sample_weight: Any = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     method: str | None = None,
     sweeps: int | None = None,
     chains: int | None = None,
@@ -197,5 +198,5 @@ def train(
     return TrainingResult(run.rbm, tuple(history), run.config, run.held_out_rows)
 
 
-def _tell(progress: Callable[[int, int], None], total: int, done: int) -> None:
+def _tell(progress: Progress, total: int, done: int) -> None:
     progress(done, total)

@@ -9,7 +9,7 @@ few MB for any n. A first pass by the engine finds the mass of each block of 409
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,12 +19,12 @@ from harmonium.engines import find_engine
 from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_count, check_matrix
+from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, Statistics, all_states
 from harmonium.reprs import short_repr
 
 Float64Array = npt.NDArray[np.float64]
-Progress = Callable[[int, int], None]
 
 _BLOCK_BITS = 12  # a block: 4096 states, whose mass the engine finds
 _CELLS = 1 << 17  # logits held at a time
