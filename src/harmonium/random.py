@@ -30,7 +30,7 @@ from harmonium.inputs import check_count
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
-_BLOCK = 2**16  # counters at a time, each of which takes some 400 bytes on the way
+_BLOCK = 2**13  # counters at a time: what each takes on the way, some 400 bytes, stays in the caches
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 

@@ -74,6 +74,35 @@ def test_a_weight_that_rounds_up_to_the_next_power_of_two_is_held_at_the_largest
     np.testing.assert_array_equal(got if layer == "h" else got.T, np.broadcast_to(expected[:, None], (40, 40)))
 
 
+@pytest.mark.parametrize("n_units", [1, 31, 32, 33, 63, 65, 95, 97])
+def test_states_are_zero_beyond_their_last_unit(n_units):
+    """Units that are all on, in words that have room for more."""
+    engine = NativeEngine(RBM(np.zeros((n_units, 3)), np.zeros(3), np.full(n_units, 50.0)))
+    nothing, logits = engine.encode(np.zeros((5, 3), np.uint8)), np.full((5, n_units), 50, np.float32)
+    expected = [sum(2**k for k in range(64) if 64 * word + k < n_units) for word in range((n_units + 63) // 64)]
+    for states in (
+        engine.sample_h(nothing, Key(0)),
+        engine.bernoulli(logits, Key(0)),
+        engine.draw(logits, Key(0)),
+        engine.encode(np.ones((5, n_units), np.uint8)),
+    ):
+        assert states.words.tolist() == [expected] * 5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_units", [1, 63, 64, 65, 200])
+def test_real_arrays_are_packed_where_they_are_binary_and_nowhere_else(dtype, n_units):
+    engine, X = NativeEngine(RBM(np.zeros((2, n_units)), np.zeros(n_units), np.zeros(2))), random_states(9, n_units)
+    real = np.where(X, 1, np.array(-0.0 if n_units % 2 else 0.0)).astype(dtype)
+    for binary in (real, np.asfortranarray(real), np.repeat(real, 2, axis=1)[:, ::2]):
+        np.testing.assert_array_equal(engine.visible(binary).words, engine.encode(X).words)
+    for other in (0.5, np.nextafter(dtype(1), dtype(0)), np.nextafter(dtype(0), dtype(1)), np.nan):
+        for place in ((0, 0), (8, n_units - 1)):
+            grey = real.copy()
+            grey[place] = other
+            np.testing.assert_array_equal(engine.visible(grey), grey.astype(np.float32))
+
+
 @pytest.mark.parametrize("layer", ["h", "v"])
 @pytest.mark.parametrize("n_rows", [129, 300, 700])
 def test_samples_of_many_rows_have_each_row_its_noise(layer, n_rows):
@@ -146,6 +175,27 @@ def test_products_are_sums_in_the_order_of_their_terms(dtype, rows, terms, colum
     if rows:
         np.testing.assert_array_equal(matmul(x[0], W), expected[0])
         np.testing.assert_array_equal(matmul(x, W[:, 0]), expected[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("n_hidden", "n_visible", "scale"),
+    [(1, 1, 1), (40, 17, 0.1), (33, 65, 1), (3, 130, 5), (20, 30, 40), (9, 12, 90), (7, 5, 1e3), (0, 4, 1)],
+)
+def test_the_pseudo_likelihood_has_the_digits_of_double_precision(n_hidden, n_visible, scale):
+    """Also where exponentials would leave the range of numbers, and for a row whatever rows are scored with it."""
+    rbm = RBM(*(x.astype(np.float32) for x in random_parameters(n_hidden, n_visible, scale=scale)))
+    v = random_states(301, n_visible)
+    W, b, c = (x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c))
+    a, expected = v @ W.T + c, np.zeros(len(v))
+    for j in range(n_visible):
+        flip = 1.0 - 2 * v[:, j]
+        changes = np.logaddexp(a + flip[:, None] * W[:, j], 0) - np.logaddexp(a, 0)
+        expected -= np.logaddexp(flip * b[j] + changes.sum(axis=1), 0)
+    engine = NativeEngine(rbm)
+    got = engine.pseudo_log_likelihood(engine.encode(v))
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12 * max(1, n_hidden * scale))
+    for rows in (slice(0, 1), slice(1, 6), slice(250, 301)):
+        np.testing.assert_array_equal(engine.pseudo_log_likelihood(engine.encode(v[rows])), got[rows])
 
 
 def test_functions_are_right_to_about_a_unit_in_the_last_place():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from table import CONFORMANCE, of
 
 GOLDEN = "tests/conformance/test_golden_bits.py"
+KERNELS = "tests/conformance/test_native.py"
+PROCESSES = "tests/conformance/test_processes.py"
 EARLY = "tests/conformance/test_early.py"
 
 NATIVE = [
@@ -22,7 +24,14 @@ NATIVE = [
             "units beyond the last",
             "out[r * stride] = bits & valid;\n    }\n}\n\nstatic void draw",
             "out[r * stride] = bits;\n    }\n}\n\nstatic void draw",
-            CONFORMANCE,
+            KERNELS,
+        ),
+        ("no second look near the threshold", "mask_bits(absolute(margin) < 0x1p-19f)", "0", KERNELS),
+        (
+            "a second look that is too seldom taken",
+            "absolute(margin) < 0x1p-19f",
+            "absolute(margin) < 0x1p-23f",
+            KERNELS,
         ),
     ),
     *of(
@@ -64,7 +73,7 @@ NATIVE = [
             "bias = hidden ? b_ : c_;\n    uint32_t* half_words = reinterpret_cast<uint32_t*>(out);\n    for_blocks",
             CONFORMANCE,
         ),
-        ("every block draws the first rows' noise", "key.row += uint32_t(row);", "", CONFORMANCE),
+        ("every block draws the first rows' noise", "key.row += uint32_t(row);", "", KERNELS),
         ("rows of other weights", "forget_rows();\n}", "}", EARLY),
         ("an extent without room", "extents[i] * 1.01f", "extents[i] * 0.9f", EARLY),
     ),
@@ -73,7 +82,43 @@ NATIVE = [
         ("a round too few", "round < 10", "round < 9", GOLDEN),
     ),
     *of(
+        "engines/_native/vec.hpp",
+        ("numbers of 25 bits", "most = (vi){} + 8388607;", "most = (vi){} + 16777215;", KERNELS),
+    ),
+    *of(
+        "engines/_native/dense.hpp",
+        ("another order of the terms", "t = 0; t < n_terms; t++", "t = n_terms; t-- > 0;", KERNELS),
+    ),
+    *of(
+        "engines/_native/dense.cpp",
+        (
+            "scratch that threads share",
+            "static thread_local Buffer<T> own_factors;",
+            "static Buffer<T> own_factors;",
+            KERNELS,
+        ),
+    ),
+    *of(
         "engines/_native/machine.cpp",
+        (
+            "ascend_along leaves the packed weights as they were",
+            "follow(c_[i], dc_[i], gc[i], rates);\n    renew();",
+            "follow(c_[i], dc_[i], gc[i], rates);",
+            KERNELS,
+        ),
+        (
+            "a packed copy left behind by an update",
+            "if (layer.exact.current) pack(hidden, column, block);",
+            "if (layer.exact.current) pack(hidden, column, 0);",
+            KERNELS,
+        ),
+        (
+            "expectations that threads share",
+            "static thread_local Packed packed_means;",
+            "static Packed packed_means;",
+            KERNELS,
+        ),
+        ("weights that lose a bit", "int(bits >> 23) - 126", "int(bits >> 23) - 125", KERNELS),
         (
             "unscaled negative phase",
             "weights.push_back(s == 0 ? weight : -weight);",
@@ -92,9 +137,39 @@ NATIVE = [
         "engines/_native/enumerate.cpp",
         (
             "states without c",
-            "out[s] += low.c[s % n_low] + high_c[s / n_low];",
-            "out[s] += high_c[s / n_low];",
+            "out[4 * s + q] + (low.c[s] + high_c[q]);",
+            "out[4 * s + q] + high_c[q];",
             CONFORMANCE,
+        ),
+    ),
+    *of(
+        "engines/_native/products.hpp",
+        (
+            "products that leave the range of numbers",
+            "end = j + size_t(safe) * 8",
+            "end = j + size_t(safe) * 800",
+            KERNELS,
+        ),
+    ),
+    *of(
+        "engines/_native/pseudo.cpp",
+        ("a flip off that forgets the weights", "change - sums[u] - bias", "change - bias", CONFORMANCE),
+        ("rows scored as the first of their group", "std::min(group * ROWS + q, rows - 1)", "group * ROWS", KERNELS),
+        ("exponentials however large", "TAME = 300;", "TAME = 1e9;", KERNELS),
+    ),
+    *of(
+        "engines/_native/module.cpp",
+        (
+            "no shape check of states",
+            'machine.n_hidden()), "states must fit the layer");\n    Output<float>',
+            'machine.n_hidden()) || true, "");\n    Output<float>',
+            KERNELS,
+        ),
+        (
+            "a forked process waits for threads",
+            "pool().unlock();\n                       stay_on_one_thread();",
+            "pool().unlock();",
+            PROCESSES,
         ),
     ),
 ]

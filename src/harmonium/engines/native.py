@@ -31,6 +31,8 @@ from harmonium.errors import InvalidParameter
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
 
+# What packs an array of that type if it is binary.
+_BINARY = {np.dtype(np.float32): _kernels.states_of_floats, np.dtype(np.float64): _kernels.states_of_doubles}
 _NONE, _ALL = np.uint64(0), np.uint64(2**64 - 1)
 
 
@@ -79,6 +81,14 @@ class NativeEngine(Engine):
         if real:
             return _contiguous(X)
         return Bits(_kernels.encode(np.ascontiguousarray(X, np.uint8)), X.shape[1])
+
+    def visible(self, X: npt.NDArray[Any]) -> Bits | FloatArray:
+        kernel = _BINARY.get(X.dtype)
+        if kernel is None or not (X.flags.c_contiguous and X.flags.aligned):
+            either: Bits | FloatArray = super().visible(X)
+            return either
+        words = kernel(X)
+        return _contiguous(X) if words is None else Bits(words, X.shape[1])
 
     def decode(self, states: Bits) -> npt.NDArray[np.uint8]:
         X: npt.NDArray[np.uint8] = _kernels.decode(states.words, states.n_units)

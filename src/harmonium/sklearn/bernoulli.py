@@ -16,7 +16,6 @@ import numpy.typing as npt
 import scipy.sparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from harmonium.datasets import CONVENTIONS
 from harmonium.engines import NAMES, Engine, Velocity
@@ -362,7 +361,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         ndarray of shape (n_samples, n_components)
             float32 for float32 data, else float64.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         return self._mean_hidden(check_data(self, X, allow_nan=True))
 
     @property

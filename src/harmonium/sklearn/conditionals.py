@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import check_is_fitted
 
 from harmonium.chains import gibbs
 from harmonium.chains.gibbs import GibbsState
@@ -47,7 +46,6 @@ class Conditionals(Fitted):
         ndarray of shape (n_samples, n_components) or (n_components,)
             float32 for float32 data, else float64.
         """
-        check_is_fitted(self)
         X, one = self._rows(v, allow_nan=True)
         return only(self._mean_hidden(X, method, chains, sweeps), one)
 
@@ -136,13 +134,11 @@ class Conditionals(Fitted):
         -------
         ndarray of shape (n_samples, n_components) or (n_components,), bool
         """
-        check_is_fitted(self)
         X, one = self._rows(v)
         engine, key = self._engine(), self._key("sample_hidden", seed)
         drawn = np.empty((X.shape[0], len(self.components_)), bool)
         for rows, chunk in dense_chunks(X):
-            logits = engine.logits_h(engine.visible(chunk))
-            drawn[rows] = engine.decode(engine.bernoulli(logits, key.rows_from(rows.start)))
+            drawn[rows] = engine.decode(engine.sample_h(engine.visible(chunk), key.rows_from(rows.start)))
         return only(drawn, one)
 
     def sample_visible(self, h: Any, *, seed: int | Key | None = None) -> BoolArray:
@@ -181,7 +177,6 @@ class Conditionals(Fitted):
         -------
         ndarray of shape (n_samples, n_features) or (n_features,), bool
         """
-        check_is_fitted(self)
         X, one = self._rows(v)
         engine, key = self._engine(), self._key("gibbs")
         new = np.empty(X.shape, bool)
@@ -259,7 +254,7 @@ class Conditionals(Fitted):
 
     def _hidden_rows(self, h: Any) -> tuple[npt.NDArray[Any], bool]:
         """Checked rows of the hidden layer, and whether it was one vector."""
-        check_is_fitted(self)
+        self._check_fitted()
         one = getattr(h, "ndim", None) == 1 or (isinstance(h, list) and np.ndim(h) == 1)
         H = check_matrix(np.reshape(h, (1, -1)) if one else h, name="X")
         if H.shape[1] != len(self.components_):

@@ -146,6 +146,9 @@ def as_dense(X: Any) -> npt.NDArray[Any]:
 def dense_chunks(X: Any) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
     """Blocks of dense rows, so that memory stays small next to the data."""
     n_rows = max(1, _CELLS // X.shape[1])
+    if X.shape[0] <= n_rows and type(X) is np.ndarray:
+        yield slice(0, X.shape[0]), X
+        return
     for first in range(0, X.shape[0], n_rows):
         rows = slice(first, min(first + n_rows, X.shape[0]))
         yield rows, as_dense(X[rows])

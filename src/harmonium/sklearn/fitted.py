@@ -39,14 +39,19 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     @property
     def rbm_(self) -> RBM:
         """The fitted machine as a record of the core: a copy of the parameters as they are now."""
-        check_is_fitted(self)
+        self._check_fitted()
         return RBM(self.components_, self.intercept_visible_, self.intercept_hidden_)
 
     def _parameters(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         return self.components_, self.intercept_visible_, self.intercept_hidden_
 
+    def _check_fitted(self) -> None:
+        """Raise scikit-learn's error if there are no parameters; its own check takes longer than one row's product."""
+        if not hasattr(self, "components_"):
+            check_is_fitted(self)
+
     def _keeper(self) -> KeptEngine:
-        check_is_fitted(self)
+        self._check_fitted()
         if not hasattr(self, "_kept"):  # the attributes were set by hand, not by `fit`
             self._kept = KeptEngine()
         return self._kept
@@ -60,7 +65,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         return self._keeper().mirror_of(self._place, *self._parameters())
 
     def _rows(self, X: Any, *, allow_nan: bool = False) -> tuple[Any, bool]:
-        """Checked rows, and whether it was one vector that they are made of."""
+        """Checked rows of a fitted machine, and whether it was one vector that they are made of."""
+        self._check_fitted()
         if type(X) is not np.ndarray and not hasattr(X, "ndim"):
             X = np.asarray(X)
         one = X.ndim == 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight
 
 from harmonium.datasets import binarize
 from harmonium.engines.generic import free_energy
@@ -39,7 +39,6 @@ class Scores(Fitted):
             In nats. Where entries are missing, that of what is observed: -log of the sum of exp(-F) over them, as
             `harmonium.marginal_free_energy` finds it.
         """
-        check_is_fitted(self)
         X, one = self._rows(v, allow_nan=True)
         engine = self._engine()
         energy = np.empty(X.shape[0])
@@ -71,7 +70,7 @@ class Scores(Fitted):
         ndarray of shape (n_samples,)
             In nats.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         X = check_data(self, X, allow_nan=True)
         values = X.data if issparse(X) else X
         if values.size and values.dtype.kind == "f" and 0 < np.fmax.reduce(values, axis=None) <= 0.5:

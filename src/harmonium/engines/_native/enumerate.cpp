@@ -58,18 +58,22 @@ double log_partition_block(const Kernels& k, size_t m, size_t n, const double* W
     const int safe = std::max(1, int(700 / (largest + 0.7)));
     const Table low(k, m, width, W, c, 0, low_bits, tame), middle(k, m, width, W, c, low_bits, middle_bits, tame);
 
-    // Pairs of values of the middle and high bits, each with all low bits; at the ends some states are left out.
+    // Pairs of values of the middle and high bits, each with all low bits; at the ends some states are left out. Two pairs
+    // are worked on together.
     const uint64_t last = first + count, first_pair = (first >> low_bits) / 2, last_pair = ((last - 1) >> low_bits) / 2 + 1;
-    std::vector<double> logs(last_pair - first_pair);
+    const uint64_t n_pairs = last_pair - first_pair;
+    std::vector<double> logs(n_pairs);
 #pragma omp parallel num_threads(threads_for(double(count) * m))
     {
-        std::vector<double> high(2 * width), top(width), sums(width), out(2 * n_low);
+        std::vector<double> high(4 * width), top(width), sums(width), out(4 * n_low), powers(4 * n_low);
+        const double* const highs[4] = {&high[0], &high[width], &high[2 * width], &high[3 * width]};
         uint64_t top_of = ~uint64_t(0);
-        double top_c = 0, high_c[2];
+        double top_c = 0, high_c[4];
 #pragma omp for schedule(static)
-        for (uint64_t pair = first_pair; pair < last_pair; pair++) {
-            for (int half = 0; half < 2; half++) {
-                const uint64_t h = 2 * pair + half, h_top = h >> middle_bits;
+        for (uint64_t two = 0; two < (n_pairs + 1) / 2; two++) {
+            const uint64_t first_high = 2 * (first_pair + 2 * two);
+            for (int q = 0; q < 4; q++) {
+                const uint64_t h = first_high + q, h_top = h >> middle_bits;
                 if (h_top != top_of) {
                     top_of = h_top;
                     top_c = 0;
@@ -82,22 +86,30 @@ double log_partition_block(const Kernels& k, size_t m, size_t n, const double* W
                     if (tame) k.exponential(top.data(), m, top.data());
                 }
                 const double* factor = &middle.rows[(h & (n_middle - 1)) * width];
-                for (size_t j = 0; j < m; j++) high[half * width + j] = tame ? top[j] * factor[j] : top[j] + factor[j];
-                high_c[half] = top_c + middle.c[h & (n_middle - 1)];
+                for (size_t j = 0; j < m; j++) high[q * width + j] = tame ? top[j] * factor[j] : top[j] + factor[j];
+                high_c[q] = top_c + middle.c[h & (n_middle - 1)];
             }
-            if (tame)
-                k.log_products(high.data(), low.rows.data(), n_low, width, safe, out.data());
-            else
-                for (uint64_t s = 0; s < 2 * n_low; s++) {
+            if (tame) {
+                k.products(low.rows.data(), n_low, highs, 0, width, safe, out.data(), powers.data());
+                k.log_products(out.data(), powers.data(), 4 * n_low);
+            } else {
+                for (uint64_t s = 0; s < 4 * n_low; s++) {
                     out[s] = 0;
-                    for (size_t j = 0; j < m; j++) sums[j] = high[s / n_low * width + j] + low.rows[s % n_low * width + j];
+                    for (size_t j = 0; j < m; j++) sums[j] = high[s % 4 * width + j] + low.rows[s / 4 * width + j];
                     k.softplus(sums.data(), m, sums.data());
                     for (size_t j = 0; j < m; j++) out[s] += sums[j];
                 }
-            const uint64_t offset = 2 * pair * n_low;
-            const uint64_t start = std::max(first, offset) - offset, stop = std::min(last, offset + 2 * n_low) - offset;
-            for (uint64_t s = start; s < stop; s++) out[s] += low.c[s % n_low] + high_c[s / n_low];
-            logs[pair - first_pair] = log_sum_exp(k, &out[start], stop - start);
+            }
+            // From states in the order of the low bits, each with four values of the others, to one value after the other.
+            std::vector<double>& minus_f = powers;
+            for (uint64_t q = 0; q < 4; q++)
+                for (uint64_t s = 0; s < n_low; s++) minus_f[q * n_low + s] = out[4 * s + q] + (low.c[s] + high_c[q]);
+            for (uint64_t half = 0; half < 2 && 2 * two + half < n_pairs; half++) {
+                const double* of = &minus_f[2 * half * n_low];
+                const uint64_t offset = (first_high + 2 * half) * n_low;
+                const uint64_t start = std::max(first, offset) - offset, stop = std::min(last, offset + 2 * n_low) - offset;
+                logs[2 * two + half] = log_sum_exp(k, of + start, stop - start);
+            }
         }
     }
     return log_sum_exp(k, logs.data(), logs.size());

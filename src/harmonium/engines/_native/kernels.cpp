@@ -7,6 +7,7 @@
 #include "doubles.hpp"
 #include "functions.hpp"
 #include "philox.hpp"
+#include "products.hpp"
 #include "vec.hpp"
 #ifdef HARMONIUM_AMX
 #include "amx.hpp"
@@ -181,80 +182,6 @@ static void transpose_bits(uint64_t block[64]) {
             }
 }
 
-// Doubles go in groups of eight whatever the register width, so that results do not depend on it.
-constexpr int PARTS = 8 / DOUBLES;
-
-static double log_mixture(const double* off, const double* on, const double* table, size_t n, int safe) {
-    double total = 0;
-    const auto add_logarithms = [&](vd x) {
-        x = logarithm(x);
-        for (int k = 0; k < DOUBLES; k++) total += x[k];
-    };
-    size_t i = 0;
-    while (i + 8 <= n) {
-        vd product[PARTS];
-        for (vd& x : product) x = (vd){} + 1.0;
-        for (int k = 0; k < safe && i + 8 <= n; k++, i += 8)
-            for (int p = 0; p < PARTS; p++) {
-                const size_t at = i + p * DOUBLES;
-                product[p] *= load<vd>(off + at) + load<vd>(on + at) * load<vd>(table + at);
-            }
-        for (const vd& x : product) add_logarithms(x);
-    }
-    double rest[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    for (size_t k = 0; i + k < n; k++) rest[k] = off[i + k] + on[i + k] * table[i + k];
-    for (int p = 0; p < PARTS && i < n; p++) add_logarithms(load<vd>(rest + p * DOUBLES));
-    return total;
-}
-
-// Several products at a time: one alone would wait for each multiplication to end, and each load serves two or more.
-template <int STATES>
-static inline void log_products_of(const double* high, const double* low, size_t n, int safe, double* out, size_t out_stride) {
-    vd product[2][STATES][PARTS];
-    vl exponent[2][STATES][PARTS] = {};
-    for (auto& of_high : product)
-        for (auto& of_state : of_high)
-            for (vd& x : of_state) x = (vd){} + 1.0;
-    for (size_t j = 0; j < n;) {
-        const size_t end = j + size_t(safe) * 8 < n ? j + size_t(safe) * 8 : n;
-        for (; j < end; j += 8)
-            for (int p = 0; p < PARTS; p++) {
-                const size_t at = j + p * DOUBLES;
-                const vd x[2] = {load<vd>(high + at), load<vd>(high + n + at)};
-                for (int s = 0; s < STATES; s++) {
-                    const vd y = load<vd>(low + s * n + at);
-                    for (int h = 0; h < 2; h++) product[h][s][p] *= x[h] * y + 1.0;
-                }
-            }
-        // Every factor is at least one, so there is no sign and no zero: set the exponents aside.
-        for (int h = 0; h < 2; h++)
-            for (int s = 0; s < STATES; s++)
-                for (int p = 0; p < PARTS; p++) {
-                    vd& x = product[h][s][p];
-                    exponent[h][s][p] += ((vl)x >> 52) - 1023;
-                    x = (vd)(((vl)x & 0x000fffffffffffff) | 0x3ff0000000000000);
-                }
-    }
-    double mantissa[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    int64_t powers[8] = {};
-    for (int h = 0; h < 2; h++)
-        for (int s = 0; s < STATES; s++)
-            for (int i = 0; i < 8; i++) {
-                mantissa[h * STATES + s] *= product[h][s][i / DOUBLES][i % DOUBLES];
-                powers[h * STATES + s] += exponent[h][s][i / DOUBLES][i % DOUBLES];
-            }
-    each<logarithm>(mantissa, 2 * STATES, mantissa);
-    for (int h = 0; h < 2; h++)
-        for (int s = 0; s < STATES; s++)
-            out[h * out_stride + s] = mantissa[h * STATES + s] + double(powers[h * STATES + s]) * 0.69314718055994530942;
-}
-
-static void log_products(const double* high, const double* low, size_t count, size_t n, int safe, double* out) {
-    size_t s = 0;
-    for (; s + 4 <= count; s += 4) log_products_of<4>(high, low + s * n, n, safe, out + s, count);
-    for (; s < count; s++) log_products_of<1>(high, low + s * n, n, safe, out + s, count);
-}
-
 static const harmonium::Kernels kernels = {
     HARMONIUM_ISA_NAME, MAX_ROWS,
 #ifdef HARMONIUM_AMX
@@ -268,7 +195,7 @@ static const harmonium::Kernels kernels = {
     settle,
     sample, draw, random, affine, mean, softplus_sum, update, centre, offset_sums, maxima,
     dense<float>, dense<double>, each<exponential>, each<logarithm>, each<logistic>, each<softplus>,
-    transpose_bits, log_mixture, log_products,
+    transpose_bits, products<false>, products<true>, log_products, exponentials_of_floats, each<quick_exponential>, add_rows_of_32,
 };
 
 }  // namespace HARMONIUM_ISA

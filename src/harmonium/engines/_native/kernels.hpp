@@ -111,12 +111,20 @@ struct Kernels {
     // Turns 64 rows of 64 bits into 64 columns.
     void (*transpose_bits)(uint64_t block[64]);
 
-    // sum over i of log(off[i] + on[i] * table[i]), where the products of `safe` terms stay within range.
-    double (*log_mixture)(const double* off, const double* on, const double* table, size_t n, int safe);
+    // For c < count and k < 4: mantissa[4 * c + k] * 2^power[4 * c + k] is the product over j < n of 1 + x y, or of x + y,
+    // where x = x[c * n + j] and y = y[step * c + k][j]. The products of `safe` factors stay within range; n is a multiple of 8.
+    void (*products)(const double* x, size_t count, const double* const* y, size_t step, size_t n, int safe, double* mantissa,
+                     double* power);
+    void (*products_of_sums)(const double* x, size_t count, const double* const* y, size_t step, size_t n, int safe,
+                             double* mantissa, double* power);
+    // mantissa[i] becomes log(mantissa[i]) + power[i] * log(2).
+    void (*log_products)(double* mantissa, const double* power, size_t n);
+    // out[i] = exp(x[i]) for |x[i]| < 700; returns the sum of x. n is a multiple of 16.
+    double (*exponentials_of_floats)(const float* x, size_t n, double* out);
+    Elementwise quick_exponential;
 
-    // For h < 2, s < count: out[h * count + s] = log of the product over j < n of (1 + high[h * n + j] * low[s * n + j]),
-    // where the products of `safe` factors stay within range; n is a multiple of 8.
-    void (*log_products)(const double* high, const double* low, size_t count, size_t n, int safe, double* out);
+    // sums[i] += the sum over t < n_terms of f[at[t] + i], in that order, for i < 32.
+    void (*add_rows_of_32)(const float* f, const uint64_t* at, size_t n_terms, double* sums);
 };
 
 extern const Kernels* const portable_kernels;

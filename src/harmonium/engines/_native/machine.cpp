@@ -13,7 +13,6 @@
 
 namespace harmonium {
 
-
 template <class T>
 T* Buffer<T>::reserve(size_t n) {
     if (n > size_ || !data_) {  // memory also for nothing: a null pointer may not be copied to
@@ -327,62 +326,6 @@ void Machine::ascend_along(const float* gW, const float* gb, const float* gc, Ra
     for (size_t j = 0; j < m_; j++) follow(b_[j], db_[j], gb[j], rates);
     for (size_t i = 0; i < n_; i++) follow(c_[i], dc_[i], gc[i], rates);
     renew();
-}
-
-void Machine::pseudo_log_likelihood(Bits v, double* out) const {
-    // exp(-F) has the factors 1 + exp(a_i), a = Wv + c; flipping unit j multiplies each by
-    // sigmoid(-a_i) + sigmoid(a_i) exp(+-W_ij).
-    const size_t n = n_;
-    std::vector<double> tables(2 * m_ * n);
-    float largest = 0;
-    for (size_t j = 0; j < m_; j++)
-        for (size_t i = 0; i < n; i++) {
-            const double w = W_.at(j, i);
-            largest = std::max(largest, fabsf(float(w)));
-            tables[j * n + i] = w;
-            tables[(m_ + j) * n + i] = -w;
-        }
-    kernels_.exponential(tables.data(), tables.size(), tables.data());
-    const int safe = std::max(1, int(600 / (largest + 1e-3f)));
-#pragma omp parallel num_threads(threads_for(double(v.rows) * m_ * n))
-    {
-        std::vector<double> a(n), on(n), off(n), changes(m_);
-#pragma omp for schedule(dynamic)
-        for (size_t r = 0; r < v.rows; r++) {
-            const auto is_on = [&](size_t j) { return bool(v.words[r * v.stride + j / 64] >> (j % 64) & 1); };
-            std::copy(c_.get(), c_.get() + n, a.begin());
-            for (size_t j = 0; j < m_; j++)
-                for (size_t first = 0; is_on(j) && first < n; first += 32) {
-                    const float* w = &W_.at(j, first);
-                    for (size_t i = first; i < std::min(n, first + 32); i++) a[i] += w[i - first];
-                }
-            double extreme = largest;
-            for (size_t i = 0; i < n; i++) {
-                extreme = std::max(extreme, fabs(a[i]));
-                off[i] = -a[i];
-            }
-            kernels_.logistic(a.data(), n, on.data());
-            kernels_.logistic(off.data(), n, off.data());
-            // Within this bound nothing over- or underflows; beyond it the plain difference of softplus is taken.
-            const bool tame = extreme < 300;
-            if (!tame) kernels_.softplus(a.data(), n, off.data());
-            for (size_t j = 0; j < m_; j++) {
-                const bool on_now = is_on(j);
-                double change = on_now ? -double(b_[j]) : double(b_[j]);
-                if (tame) {
-                    change += kernels_.log_mixture(off.data(), on.data(), tables.data() + (on_now ? m_ + j : j) * n, n, safe);
-                } else {
-                    for (size_t i = 0; i < n; i++) on[i] = a[i] + (on_now ? -1 : 1) * double(W_.at(j, i));
-                    kernels_.softplus(on.data(), n, on.data());
-                    for (size_t i = 0; i < n; i++) change += on[i] - off[i];
-                }
-                changes[j] = change;
-            }
-            kernels_.softplus(changes.data(), m_, changes.data());
-            out[r] = 0;
-            for (double x : changes) out[r] -= x;
-        }
-    }
 }
 
 }  // namespace harmonium

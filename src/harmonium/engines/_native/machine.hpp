@@ -174,6 +174,9 @@ void draw(const Kernels& k, const float* p, size_t rows, size_t n, NoiseKey key,
 void mean(const Kernels& k, const float* logits, size_t rows, size_t n, const Affine& affine, float* out);
 void softplus_sum(const Kernels& k, const float* logits, size_t rows, size_t n, const Affine& affine, double* out);
 void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_stride);
+// The same for real numbers; false where there are others than 0 and 1.
+template <class T>
+bool encode_binary(const T* X, size_t rows, size_t n, uint64_t* out, size_t out_stride);
 void decode(Bits states, size_t n, uint8_t* out);
 void dot(Bits states, size_t n, const float* x, double* out);
 

@@ -198,6 +198,19 @@ static View<double, 1> map(Elementwise function, const Array<const double, 1>& x
     return wrap(out, x.shape(0));
 }
 
+// States, or None for an array that holds other numbers than 0 and 1.
+template <class T>
+static nb::object states_if_binary(const Array<const T, 2>& X) {
+    const size_t stride = words_for(X.shape(1));
+    Output<uint64_t> out(X.shape(0) * stride);
+    bool binary;
+    {
+        nb::gil_scoped_release release;
+        binary = encode_binary(data(X), X.shape(0), X.shape(1), out, stride);
+    }
+    return binary ? nb::cast(wrap(out, X.shape(0), stride)) : nb::none();
+}
+
 static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words states, KeyTuple key, PerRow beta, Table offset) {
     const size_t n = hidden ? machine.n_hidden() : machine.n_visible(), stride = words_for(n), rows = states.shape(0);
     require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
@@ -357,6 +370,8 @@ NB_MODULE(_kernels, m) {
         }
         return wrap(out, X.shape(0), stride);
     });
+    m.def("states_of_floats", &states_if_binary<float>);
+    m.def("states_of_doubles", &states_if_binary<double>);
     m.def("decode", [](Words words, size_t n) {
         require(words.shape(1) == words_for(n), "n must fit the states");
         Output<uint8_t> out(words.shape(0) * n);
