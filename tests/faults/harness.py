@@ -3,9 +3,10 @@
 Every family prints what it has done as one line of JSON, and the process fails if anything was lost.
 
 kills N
-    N processes are killed (SIGKILL), by turns at a random instant and at a boundary of the writer; each run goes on
-    with another number of threads, may be killed again, and must end with the very files of a run that nothing has
-    stopped, and with nothing beside them.
+    N processes are killed (SIGKILL), by turns at a random instant and at a boundary of the writer; each run goes on,
+    may be killed again, and must end with the very files of a run that nothing has stopped, and with nothing beside it.
+threads N
+    N processes are killed, each on 1 to 4 threads, and each run goes on with another number of them.
 signals
     SIGTERM and Ctrl-C save, and end the process with 143 and 130 within two seconds; a second one ends it at once.
 disks
@@ -31,7 +32,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runs import RUNS, SINCE_RESUMED, Child, Outcome, make_data, run_whole, start, warm_up
+from runs import RUNS, SINCE_RESUMED, Child, Outcome, make_data, on_threads, run_whole, start, warm_up
 from writer import at_number, watch
 
 from harmonium.cli.progress import TrainingProgress
@@ -61,14 +62,14 @@ class Harness:
         return place / "run"
 
     def child(self, name: str, out: Path, before: Callable[[], Any] | None = None) -> Child:
-        """A process on a random number of threads that begins the run or goes on with it."""
+        """A process that begins the run or goes on with it."""
 
         def work() -> int:
             if before is not None:
                 before()
             return start(name, self.folder, out)
 
-        return Child(work, self.folder / "log", self.random.randint(1, 4))
+        return Child(work, self.folder / "log")
 
     def check(self, condition: bool, what: str) -> None:
         if not condition:
@@ -136,6 +137,26 @@ def kills(harness: Harness, wanted: int) -> dict[str, Any]:
                 break
         harness.finish(name, out, how.removeprefix(", "))
     return {"runs": runs, "kills": sum(counts.values()), **counts}
+
+
+def threads(harness: Harness, wanted: int) -> dict[str, Any]:
+    whole, counts, done = harness.new(), [1, 2, 3, 4], 0
+    harness.check(on_threads(1, harness.folder, whole).wait() == 0, "the run on one thread failed")
+    while done < wanted:
+        out, first = harness.new(), harness.random.choice(counts)
+        process = on_threads(first, harness.folder, out)
+        wait_for(out / "history.jsonl")
+        time.sleep(harness.random.uniform(0, 0.3))
+        process.kill()
+        if process.wait() != -signal.SIGKILL:  # it was done before
+            continue
+        second = harness.random.choice([n for n in counts if n != first])
+        code = on_threads(second, harness.folder, out).wait()
+        found = Outcome(out).differences(Outcome(whole)) if code == 0 else [f"exit code {code}"]
+        harness.check(not found, f"killed on {first} threads, went on with {second}: {', '.join(found)}")
+        shutil.rmtree(out.parent)
+        done += 1
+    return {"kills": done}
 
 
 def signals(harness: Harness) -> dict[str, Any]:

@@ -1,12 +1,17 @@
-"""The runs that are killed: small ones of every kind, in processes forked from one that has imported everything."""
+"""The runs that are killed: small ones of every kind, in processes forked from one that has imported everything.
+
+What was forked computes on one thread, so there is one larger run, too, in processes of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import threadpoolctl
 
 from harmonium import Config, TrainingRun
 from harmonium.cli import main
+from harmonium.engines import find_engine
 from harmonium.training import RunDirectory
 
 FILES = {"model.safetensors", "checkpoint.safetensors", "history.jsonl", "config.toml"}
@@ -43,10 +48,16 @@ RUNS: dict[str, list[str]] = {
     "exact, adam, missing": ["--method", "exact", "--optimizer", "adam", "--learning-rate", "0.01"],
     "weights": [],
 }
+THREADED = ["--hidden", "80", "--epochs", "30", "--batch-size", "100", "--method", "pcd", "--chains", "200"]
+if importlib.util.find_spec("torch") is not None:
+    RUNS["cd, torch"] = ["--method", "cd", "--engine", "torch"]
+    RUNS["pcd, torch, adam, missing"] = ["--method", "pcd", "--chains", "6", "--engine", "torch", "--optimizer", "adam"]
+    RUNS["pt, torch"] = ["--method", "pt", "--chains", "3", "--temperatures", "4", "--engine", "torch"]
 
 
 def make_data(folder: Path) -> None:
-    """Two files: grey levels, and the same with holes."""
+    """Grey levels, and the same with holes; and states for the run on several threads."""
+    np.savez(folder / "large.npz", train=(np.random.default_rng(2).random((300, 120)) < 0.3).astype(np.uint8))
     X = np.random.default_rng(0).random((53, 12)).astype(np.float32)
     for name in ("complete", "missing"):
         train = X[:43].copy()
@@ -59,6 +70,8 @@ def warm_up(folder: Path) -> None:
     """Import what a run imports late, without computing: threads would not survive the forks to come."""
     with contextlib.redirect_stdout(io.StringIO()):
         main(["train", str(folder / "complete.npz"), "--hidden", "5", "--explain"])
+    if "cd, torch" in RUNS:
+        find_engine("torch")
 
 
 def start(name: str, folder: Path, out: Path) -> int:
@@ -110,9 +123,9 @@ class Outcome:
 
 
 class Child:
-    """A forked process that computes on its own number of threads."""
+    """A forked process."""
 
-    def __init__(self, work: Callable[[], int], log: Path, threads: int = 1) -> None:
+    def __init__(self, work: Callable[[], int], log: Path) -> None:
         self._log, self._start = log, time.monotonic()
         sys.stdout.flush()
         self.pid = os.fork()
@@ -122,8 +135,7 @@ class Child:
                 descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
                 os.dup2(descriptor, 1)
                 os.dup2(descriptor, 2)
-                with threadpoolctl.threadpool_limits(threads):
-                    code = work()
+                code = work()
             finally:
                 sys.stdout.flush()
                 sys.stderr.flush()
@@ -146,6 +158,15 @@ class Child:
     @property
     def messages(self) -> str:
         return self._log.read_text(errors="replace")
+
+
+def on_threads(threads: int, folder: Path, out: Path) -> subprocess.Popen[bytes]:
+    """A process of its own on so many threads, that begins the larger run or goes on with it."""
+    words = ["--resume", str(out)] if out.exists() else [str(folder / "large.npz"), *THREADED, "--out", str(out)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    with (folder / "log").open("wb") as log:
+        command = [sys.executable, "-m", "harmonium.cli", "train", *words]
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
 def run_whole(name: str, folder: Path, before: Callable[[], Any] | None = None) -> tuple[Path, float]:

@@ -12,7 +12,13 @@ HARNESS = Path(__file__).with_name("harness.py")
 
 @pytest.mark.parametrize(
     ("family", "least"),
-    [(["kills", "40"], {"kills": 40}), (["signals"], {}), (["disks"], {}), (["pairs"], {})],
+    [
+        (["kills", "40"], {"kills": 40}),
+        (["threads", "3"], {"kills": 3}),
+        (["signals"], {}),
+        (["disks"], {}),
+        (["pairs"], {}),
+    ],
     ids=str,
 )
 def test_nothing_is_lost(family, least):

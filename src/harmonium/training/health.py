@@ -65,7 +65,7 @@ def weight_health(rbm: RBM, velocity: Velocity, logits: FloatArray | None, key: 
     key : Key
         Of the start of the iteration for singular values.
     """
-    norms, norm = np.linalg.norm(rbm.W, axis=1), _norm(rbm.W)
+    norms, norm = np.sqrt(np.square(rbm.W, dtype=np.float64).sum(axis=1)), _norm(rbm.W)
     edge = np.log((1 - IDLE) / IDLE)
     return WeightHealth(
         n_hidden=rbm.n_hidden,

@@ -1,0 +1,14 @@
+"""The dependencies at their lower bounds, as pip takes them: ``python tests/lowest.py``; and what the tests need beside."""
+
+import tomllib
+from pathlib import Path
+
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+TESTING = ("pytest", "hypothesis", "pandas", "polars", "mlxtend", "mpmath")
+
+for requirement in (*PROJECT["dependencies"], *EXTRAS["hdf5"], *EXTRAS["arrow"]):
+    print(requirement.replace(">=", "=="))
+for requirement in EXTRAS["dev"]:
+    if requirement.startswith(TESTING):
+        print(requirement)
