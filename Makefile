@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-torch test-keras test-sets faults fuzz mutants seeds sanitize wheel test-lowest sbom lint docs \
-  bench clean
+.PHONY: demo test test-torch test-keras test-ecosystem test-sets faults fuzz mutants seeds sanitize wheel test-lowest \
+  sbom lint docs bench clean
 
 demo: .venv/built  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
@@ -38,6 +38,10 @@ seeds: .venv/built  ## the statistical tests under 20 other base seeds (half an 
 mutants: .venv/built  ## plant the bugs of tests/mutants, in Python and in the kernels (half an hour)
 	$(BIN)/python tests/mutants/run.py
 	$(BIN)/python tests/mutants/run.py native
+
+test-ecosystem: .venv/built  ## the page about ArviZ, Optuna and MLflow
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check arviz optuna mlflow-skinny sqlalchemy alembic
+	$(BIN)/python -m pytest tests/test_ecosystem.py
 
 # What depends most on the kernels and their threads. The conformance suite, a part of `make test`, varies both by itself.
 TELLING := tests/test_training.py tests/test_resume.py tests/test_gibbs.py tests/test_likelihood.py tests/test_sklearn.py

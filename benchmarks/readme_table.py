@@ -1,18 +1,27 @@
-"""Write the README's performance table from a benchmark's JSON.
+"""Write the README's tables from the JSON that the benchmarks left: likelihoods with their alarms, peers, and speed.
 
-harmonium bench --json > docs/results/bench.json
-python benchmarks/readme_table.py docs/results/bench.json README.md
+    python benchmarks/readme_table.py
+
+They come from docs/results: bench.json (``harmonium bench --json``), peers.json (``python benchmarks/peers.py``),
+training/*.json (``python benchmarks/training.py``) and mnist/results.json (``harmonium reproduce --data mnist``). What
+a file does not hold is left out. Nothing in a table is typed by hand but the published numbers, whose sources are in
+docs/results/training.md.
 """
 
 import json
+import re
+import statistics
 import sys
 from pathlib import Path
 
-BEGIN, END = "<!-- performance: begin -->\n", "<!-- performance: end -->\n"
-NAMES = {
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+MINUS = "\N{MINUS SIGN}"
+
+SPEEDS = {
     "floor": "the floor: five bare float32 products through NumPy's BLAS",
     "native": "**Harmonium, native engine**: a whole training step",
-    "native_centered": "the same with centred gradients, as by default",
+    "native_centered": "the same, centred, as by default",
     "numpy_naive": "CD-1 as a user would write it in NumPy, float32",
     "torch": "the same in eager PyTorch",
     "keras_jax": "`harmonium.keras.RBM`, `train_on_batch` on JAX",
@@ -22,34 +31,127 @@ NAMES = {
     "sklearn": "scikit-learn's `BernoulliRBM.fit`, 0/1 integers",
 }
 
+# What a row is called, in which file and by what name its runs are, and what others have published of that size.
+LIKELIHOODS = (
+    ("MNIST, fixed binarisation, 500 hidden", "mnist500", r"binarized-mnist, 500 hidden", f"{MINUS}86.34"),
+    ("MNIST, thresholded, 500 hidden", "mnist500", r"mnist, 500 hidden", f"{MINUS}84.86, from one side"),
+    ("MNIST, thresholded, 16 hidden, published recipe, centred", "hidden16", r"recipe, centred, mnist, seed",
+     f"{MINUS}142.56"),
+    *((f"{name}, {n} hidden", "density", rf"density/{name}, {n} hidden", published if n == 23 else "")
+      for name, published in (("adult", f"{MINUS}16.26"), ("mushrooms", f"{MINUS}15.15"),
+                              ("ocr_letters", f"{MINUS}43.05")) for n in (23, 100)),
+)  # fmt: skip
 
-def table(bench: dict) -> str:
-    """The table, in Markdown."""
+
+def likelihoods() -> str:
+    """Mean log-likelihoods of test data, the worst of the seeds, each with the alarms of its runs."""
+    lines = ["| test data, nats | Harmonium | seeds | alarms | training | published RBM |", "|---|---|---|---|---|---|"]
+    dates = set()
+    for title, file, pattern, published in LIKELIHOODS:
+        content = read(f"training/{file}.json")
+        runs = [run for run in content.get("runs", ()) if re.match(pattern, run["name"]) and "test" in run]
+        if not runs:
+            continue
+        dates.add(content["date"])
+        worst = min(runs, key=lambda run: run["test"]["log_likelihood"]["lower"])
+        seconds = statistics.median(run["training_seconds"] for run in runs)
+        alarms = sum(len(run["alarms"]) for run in runs)
+        lines.append(f"| {title} | {bracket(worst)} | {len(runs)} | {alarms} | {duration(seconds)} | {published} |")
+    if accuracy := read("mnist/results.json").get("tensorflow", {}).get("accuracy"):
+        names = ("rbm_200", "stack_500_200", "stack_fine_tuned")
+        ours = ", ".join(f"{100 * accuracy[name]['test']:.1f}" for name in names)
+        n_seeds = len(read("mnist/results.json")["seeds"])
+        lines.append(
+            f"| MNIST, %: RBM-200, stack [500, 200], fine-tuned | {ours} | {n_seeds} |  |  | 95.5, 96.2, 98.7 |"
+        )
+    return "\n".join([*lines, "", f"Measured {' and '.join(sorted(dates))}, by the code of the day."])
+
+
+def bracket(run: dict) -> str:
+    """The value, and its ends where log Z is not exact; in words where it is not to be relied on."""
+    found = run["test"]["log_likelihood"]
+    value = signed(found["mean"], 2)
+    if found["lower"] == found["upper"]:
+        return f"{value}, exact"
+    doubt = "" if run["test"]["verdict"] == "ok" else f", {run['test']['verdict']}"
+    return f"{value} [{signed(found['lower'], 1)}, {signed(found['upper'], 1)}]{doubt}"
+
+
+def peers() -> str:
+    """Likelihood, seconds and what bad input does, from one run on the same data."""
+    content = read("peers.json")
+    if not content:
+        return "Not measured: `python benchmarks/peers.py docs/results/peers.json`."
+    lines = ["| | log-likelihood | seconds | bytes 0 to 255 | missing entries |", "|---|---|---|---|---|"]
+    for name, found in content["found"].items():
+        scores = found["test_log_likelihood"]
+        alarms = f", {found['alarms']} alarms" if found["alarms"] else ""
+        bad = [found["bad_input"][kind].partition(":")[0] for kind in ("bytes 0 to 255", "missing entries")]
+        lines.append(
+            f"| {name} | {signed(min(scores), 2)} to {signed(max(scores), 2)}{alarms} "
+            f"| {statistics.median(found['seconds']):.1f} | {bad[0]} | {bad[1]} |"
+        )
+    machine = content["machine"]
+    return "\n".join([*lines, "", (
+        f"scikit-learn's digits, thresholded, {content['n_hidden']} hidden units, all defaults, worst to best of "
+        f"{len(content['seeds'])} seeds; log Z of every machine is exact. \N{LEFT DOUBLE QUOTATION MARK}Trained"
+        "\N{RIGHT DOUBLE QUOTATION MARK} on bad input means: without a word. "
+        f"{content['date']}, {content['threads']} threads, {machine['processor']}."
+    )])  # fmt: skip
+
+
+def speed() -> str:
+    """Rates of a training step beside the floor."""
+    bench = read("bench.json")
     cd1, gibbs, machine = bench["cd1"], bench["gibbs"], bench["machine"]
     lines = ["| CD-1, 784 × 500, batch 100 | samples/s | ÷ floor |", "|---|---|---|"]
-    rates = sorted(((cd1[name], name) for name in NAMES if name in cd1), reverse=True)
-    lines += [f"| {NAMES[name]} | {rate:,.0f} | {rate / cd1['floor']:.2f} |" for rate, name in rates]
+    rates = sorted(((cd1[name], name) for name in SPEEDS if name in cd1), reverse=True)
+    lines += [f"| {SPEEDS[name]} | {rate:,.0f} | {rate / cd1['floor']:.2f} |" for rate, name in rates]
     ratio = {name: f"{bench[name]['ratio_to_floor']:.2f}" for name in ("cd1", "cd1_batch_10", "gibbs")}
+    centred = f", centred {cd1['ratio_to_floor_centered']:.2f}" if "ratio_to_floor_centered" in cd1 else ""
+    doubts = cd1.get("unreliable")
     lines += [
         "",
-        f"Round by round, training ran at {ratio['cd1']} times the floor ({ratio['cd1_batch_10']} with batches of 10) "
-        f"and at {cd1['ratio_to_sklearn']:.1f} times scikit-learn on the same 0/1 integers "
-        f"({cd1['ratio_to_sklearn_float32']:.1f} on float32). Gibbs sampling of 1,000 chains ran at {ratio['gibbs']} "
-        f"times its floor, {gibbs['flips_per_ns']:.2f} flips a nanosecond. Exact enumeration took "
-        f"{bench['log_partition']['ns_per_state_visible']:.3f} ns for a state and visible unit. Training needed "
-        f"{bench['memory_added_by_training_mb']:.0f} MB beside the array of data. {bench['threads']} threads, "
-        f"{machine['processor']}, {machine['instruction_set']} instructions, {machine['blas'][0]}.",
+        f"Round by round: {ratio['cd1']} times the floor{centred} ({ratio['cd1_batch_10']} with batches of 10), "
+        f"{cd1['ratio_to_sklearn']:.1f} times scikit-learn on the same integers, "
+        f"{cd1['ratio_to_sklearn_float32']:.1f} on float32; Gibbs sampling of 1,000 chains {ratio['gibbs']} times its "
+        f"floor, {gibbs['flips_per_ns']:.2f} flips a nanosecond; enumeration "
+        f"{bench['log_partition']['ns_per_state_visible']:.3f} ns a state and visible unit; "
+        f"{bench['memory_added_by_training_mb']:.0f} MB beside the data. {bench['threads']} threads, "
+        f"{machine['processor']}, {machine['instruction_set']} instructions, {machine['blas'][0]}."
+        + (f" **Not to be relied on**: the floor: {', '.join(doubts)}." if doubts else ""),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
-def main(bench_file: str, readme_file: str) -> None:
-    """Replace what stands between the two marks."""
-    readme = Path(readme_file)
-    before, rest = readme.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    readme.write_text(before + BEGIN + table(json.loads(Path(bench_file).read_text())) + END + after)
+BLOCKS = {"likelihoods": likelihoods, "peers": peers, "performance": speed}
+
+
+def read(file: str) -> dict:
+    """The content of a file of results; nothing where there is none."""
+    path = RESULTS / file
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def signed(value: float, digits: int) -> str:
+    """With a minus sign."""
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def duration(seconds: float) -> str:
+    """Seconds, or minutes where there are many."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def main(readme: Path = ROOT / "README.md") -> None:
+    """Replace what stands between the marks of each block."""
+    text = readme.read_text(encoding="utf-8")
+    for name, make in BLOCKS.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        before, rest = text.split(begin)
+        text = before + begin + make() + "\n" + end + rest.split(end, 1)[1]
+    readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*map(Path, sys.argv[1:]))

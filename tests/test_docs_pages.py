@@ -1,10 +1,13 @@
-"""Every block of every page runs, and prints what the page shows. (Those about Keras: tests/keras/test_pages.py.)"""
+"""Every block of every page runs, and prints what the page shows.
+
+Those about Keras: tests/keras/test_pages.py; about other tools: test_ecosystem.py.
+"""
 
 import pytest
 from pages import ROOT, run
 
 DOCS = ROOT / "docs"
-ELSEWHERE = {"keras.md", "distributed.md"}
+ELSEWHERE = {"keras.md", "distributed.md", "ecosystem.md"}
 PAGES = sorted(
     page
     for page in DOCS.rglob("*.md")

@@ -279,7 +279,7 @@ def test_the_page_has_every_picture_and_every_setting(small):
         assert f'<th scope="row">{field}</th>' in html
     for name in METHODS:
         percent = f"{100 * said['found']['tensorflow']['accuracy'][name]['test']:.2f}"
-        assert f"<td>{percent}</td>" in html
+        assert f'<td data-of="test, TensorFlow">{percent}</td>' in html
 
 
 # Samples --------------------------------------------------------------------------------------------------------------

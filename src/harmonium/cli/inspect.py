@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+import harmonium
 from harmonium import RBM, log_partition
-from harmonium.cli.options import Device, Json, engine_on, load_model
-from harmonium.cli.output import emit
+from harmonium.cli.curves import draw_curves
+from harmonium.cli.options import Device, Json, engine_on, load_data, load_model
+from harmonium.cli.output import check_output, complain, emit
+from harmonium.cli.running import PAGE, how_to_train
+from harmonium.cli.watching import write_page
 from harmonium.engines import TORCH, find_engine
-from harmonium.errors import InvalidParameter, OutOfReach
+from harmonium.errors import InvalidParameter, OutOfReach, UnwritableOutput
 from harmonium.inputs import check_choice
+from harmonium.io import atomic_write
 from harmonium.theory import mixing_summary
 from harmonium.training import RunDirectory
 
 HELP = """Describe a machine or a run.
 
-A machine by its parameters; for the directory of a run also its choices and its last scores.
+A machine by its parameters; for the directory of a run also its choices, its last scores and, in a terminal, its
+curves, which RUN/index.html then shows with filters and chains.
 
 \b
 Examples:
@@ -47,11 +55,18 @@ def command(
         str | None, typer.Option(metavar="native|torch", help="Describe it: instructions, threads, device.")
     ] = None,
     device: Device = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Write a model card of a run, to lie beside its model.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Inspect, and print what was found."""
     if model is None and engine is None:
         raise InvalidParameter("MODEL or --engine must be given. Got neither. See: harmonium inspect --help")
+    if card is not None:
+        check_output(card, (".md",), model)
+        if model is None or not model.is_dir():
+            raise InvalidParameter("--card must come with the directory of a run. Got none. Name a run, not a file.")
     result: dict[str, Any] = {}
     rows: list[tuple[str, Any]] = []
     if engine is not None:
@@ -68,7 +83,40 @@ def command(
         rows += [(f"config: {name}", value) for name, value in found["config"].items() if value is not None]
         rows += [("data", found["data"]), ("steps done", found["step"])]
         rows += _rows({"last epoch": found["last"]} if found["last"] else {})
+        if (page := _page(model)) is not None:
+            result["page"] = str(page)
+            rows.append(("page", page))
+    if card is not None and model is not None:
+        atomic_write(card, _card(model, rbm).encode())
+        rows.append(("card", card))
     emit(result, rows, as_json=as_json)
+    if model is not None and model.is_dir() and not as_json and sys.stdout.isatty():
+        history = RunDirectory.open(model)[0].history()
+        print(*draw_curves(history, shutil.get_terminal_size().columns - 1), sep="\n")
+
+
+def _card(path: Path, rbm: RBM) -> str:
+    from harmonium.report import model_card  # Matplotlib takes long to load
+
+    directory, _ = RunDirectory.open(path)
+    X = load_data(directory.data, directory.reading).split("train")[0]
+    n_samples = len(X) - (directory.config.held_out or 0)
+    return model_card(
+        path.resolve().name, rbm, directory.config, directory.history(), data=directory.data, n_samples=n_samples,
+        made_by=how_to_train(directory), version=harmonium.__version__,
+    )  # fmt: skip
+
+
+def _page(path: Path) -> Path | None:
+    """The page of a run, made anew; None where it cannot be written."""
+    directory, state = RunDirectory.open(path)
+    made_by = how_to_train(directory)
+    try:
+        write_page(path, state, directory.config, directory.history(), data=directory.data, shape=None, made_by=made_by)
+    except UnwritableOutput as error:
+        complain("warning", str(error))
+        return None
+    return path / PAGE
 
 
 def _description(engine: str) -> str:

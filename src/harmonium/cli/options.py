@@ -23,6 +23,9 @@ from harmonium.inputs import check_matrix
 # Every default has one home, the record of a run's choices.
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Config)}
 
+# The options of "train" that are not called as the fields of that record.
+OPTIONS = {"n_hidden": "hidden", "last_statistic": "statistic"}
+
 _NAMES = ", ".join(name for name in datasets.names() if "/" not in name)
 DATA_HELP = f"A data set ({_NAMES}, ...) or a file (.npy, .npz, .csv, idx, .mat, .h5, .parquet, ...)."
 

@@ -80,6 +80,11 @@ class TrainingProgress(_WithBar):
         if self._bar is not None:
             self._task = self._bar.add_task("", total=run.n_steps, completed=run.step, epoch="", rate="", score="")
 
+    @property
+    def bar(self) -> Progress | None:
+        """The bar on a terminal; None elsewhere, and where nothing is to be shown."""
+        return self._bar
+
     def step(self, step: int) -> None:
         """Show that `step` mini-batches are done."""
         now = time.monotonic()

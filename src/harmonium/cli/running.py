@@ -7,19 +7,24 @@ import shlex
 import signal
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harmonium import Config, TrainingRun
 from harmonium.cli.errors import Stopped
-from harmonium.cli.options import data_reference, load_data
+from harmonium.cli.options import DEFAULTS, OPTIONS, data_reference, load_data
 from harmonium.cli.output import complain
 from harmonium.cli.progress import TrainingProgress
-from harmonium.cli.reading import NOTHING_SAID, Reading
+from harmonium.cli.reading import NOTHING_SAID, Reading, words_of
 from harmonium.cli.stopping import StopWish, deferred_signals
 from harmonium.datasets import Dataset
 from harmonium.datasets.binarize import describe_blank
 from harmonium.training import RunDirectory
 from harmonium.training.run_directory import check_new
 
+if TYPE_CHECKING:  # loaded where somebody watches
+    from harmonium.cli.watching import Watching
+
+PAGE = "index.html"  # of a run that is watched or inspected, in its directory
 _CHECKPOINT_SECONDS = 300.0  # the most that a crash within a long epoch may cost
 
 
@@ -61,45 +66,68 @@ def reopen(path: Path, engine: str | None = None) -> tuple[RunDirectory, Trainin
     return directory, run, dataset
 
 
-def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset) -> None:
-    """Advance a run to its end, keeping its directory up to date."""
+def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, *, watch: bool = False) -> None:
+    """Advance a run to its end, keeping its directory up to date; with `watch` it is drawn on the way."""
+    n_samples = len(dataset.split("train")[0])
     with deferred_signals() as stop:
         try:
-            _advance(run, directory, dataset, stop)
+            if watch:
+                from harmonium.cli.watching import Watching
+
+                history, made_by = directory.history(before=run.step + 1), how_to_train(directory)
+                with Watching(run, dataset, n_samples, directory.path, made_by, history) as watching:
+                    _advance(run, directory, watching, stop)
+            else:
+                with TrainingProgress(run, n_samples) as progress:
+                    _advance(run, directory, progress, stop)
         except KeyboardInterrupt:
             how = f"Go on with: {_how_to_resume(directory)}"
             number = stop.signal or signal.SIGINT
             raise Stopped(number, f"Stopped at once; the last checkpoint is sound. {how}") from None
 
 
-def _advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, stop: StopWish) -> None:
+def _advance(run: TrainingRun, directory: RunDirectory, shown: TrainingProgress | Watching, stop: StopWish) -> None:
     saved = time.monotonic()
-    with TrainingProgress(run, len(dataset.split("train")[0])) as progress:
 
-        def after_step(step: int) -> None:
-            nonlocal saved
-            progress.step(step)
-            # At the end of an epoch that is recorded its record comes first, then its checkpoint.
-            if run.due:
-                return
-            if stop.signal is not None or time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                directory.save(run.state)
-                saved = time.monotonic()
-            if stop.signal is not None:
-                raise _stopped(stop.signal, run, directory)
-
-        for record in run.epochs(after_step):
-            directory.append(record)
+    def after_step(step: int) -> None:
+        nonlocal saved
+        shown.step(step)
+        # At the end of an epoch that is recorded its record comes first, then its checkpoint.
+        if run.due:
+            return
+        if stop.signal is not None or time.monotonic() - saved > _CHECKPOINT_SECONDS:
             directory.save(run.state)
             saved = time.monotonic()
-            progress.epoch(record)
-            if stop.signal is not None and not run.finished:
-                raise _stopped(stop.signal, run, directory)
+        if stop.signal is not None:
+            raise _stopped(stop.signal, run, directory)
+
+    for record in run.epochs(after_step):
+        directory.append(record)
+        directory.save(run.state)
+        saved = time.monotonic()
+        shown.epoch(record)
+        if stop.signal is not None and not run.finished:
+            raise _stopped(stop.signal, run, directory)
 
 
 def _stopped(number: int, run: TrainingRun, directory: RunDirectory) -> Stopped:
     how = f"Go on with: {_how_to_resume(directory)}"
     return Stopped(number, f"Stopped after step {run.step} of {run.n_steps}; its state is saved. {how}")
+
+
+def how_to_train(directory: RunDirectory) -> str:
+    """The command that makes the same run anew, with every choice that has no fixed default."""
+    words = ["harmonium", "train", directory.data, "--hidden", str(directory.config.n_hidden)]
+    for name, default in DEFAULTS.items():
+        value = getattr(directory.config, name)
+        if name == "n_hidden" or value is None or value == default:
+            continue
+        option = OPTIONS.get(name, name.replace("_", "-"))
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value).replace("mean_field", "mean-field")]
+    return shlex.join([*words, *words_of(directory.reading)])
 
 
 def _how_to_resume(directory: RunDirectory) -> str:

@@ -16,6 +16,7 @@ from harmonium.cli.errors import options_named
 from harmonium.cli.options import (
     DATA_HELP,
     DEFAULTS,
+    OPTIONS,
     Binarize,
     Device,
     Engine,
@@ -28,7 +29,7 @@ from harmonium.cli.options import (
 )
 from harmonium.cli.output import emit
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data, words_of
-from harmonium.cli.running import advance, begin, reopen
+from harmonium.cli.running import PAGE, advance, begin, reopen
 from harmonium.errors import InvalidParameter
 from harmonium.training import RunDirectory
 from harmonium.training.config import METHODS
@@ -46,19 +47,22 @@ Examples:
   harmonium train mnist-5k --hidden 200 --epochs 50 --out runs/a
   harmonium train bars-and-stripes --hidden 16 --method pt
   harmonium train mnist --hidden 500 --explain
+  harmonium train mnist-5k --hidden 200 --watch
   harmonium train --resume runs/a
 
 A run that was stopped (Ctrl-C, SIGTERM, a crash) goes on with --resume from its last checkpoint, and ends with the
 very bits that it would have ended with. A checkpoint is made after each epoch, every few minutes within one, and when
-the run is stopped. Scores are shown for the valid split of DATA where there is one, else for a part of a small set that
-is set aside; in small sets they decide how tightly weights are held and which machine is kept (see --patience).
+the run is stopped. --watch draws the run while it learns, in the terminal and in RUN/index.html, which a browser loads
+anew every two seconds; "harmonium inspect RUN" makes the same page later.
+Scores are shown for the valid split of DATA where there is one, else for a part of a small set that is set aside; in
+small sets they decide how tightly weights are held and which machine is kept (see --patience).
 A DATA file may hold NaN, NA or empty fields where entries are missing. Files of many kinds are read; where the ending
 of the name does not tell which it is, --format does.
 """
 
-_NAMES = {name: "--" + name.replace("_", "-") for name in DEFAULTS}
+_NAMES = {name: f"--{OPTIONS.get(name, name.replace('_', '-'))}" for name in DEFAULTS}
 _NARROWEST = 30  # columns for a reason
-_NAMES |= {"n_hidden": "--hidden", "last_statistic": "--statistic"}
+_BESIDE_RESUME = ("resume", "as_json", "quiet", "watch")  # options that change nothing about a run
 
 
 @reads_data
@@ -152,6 +156,9 @@ def command(
         Path | None,
         typer.Option(metavar="RUN", show_default=False, help="Go on with this run, here or on another --engine."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw filters, chains and curves, here and in RUN/index.html.")
+    ] = False,
     explaining: Annotated[
         bool, typer.Option("--explain", help="Print what a run would use and why, and do nothing.")
     ] = False,
@@ -162,7 +169,7 @@ def command(
         given = _refuse_others(context)
         with advancing(resume):
             directory, run, dataset = reopen(resume, engine_on(engine, device) if given else None)
-            advance(run, directory, dataset)
+            advance(run, directory, dataset, watch=watch)
     else:
         if data is None or hidden is None:
             missing = " nor ".join(name for name, x in (("DATA", data), ("--hidden", hidden)) if x is None)
@@ -209,7 +216,7 @@ def command(
             return
         directory, run, dataset = begin(data, config, out, reading)
         with advancing(directory.path):
-            advance(run, directory, dataset)
+            advance(run, directory, dataset, watch=watch)
     _report(run, directory, as_json)
 
 
@@ -225,6 +232,7 @@ def _report(run: TrainingRun, directory: RunDirectory, as_json: bool) -> None:
         rows += [("kept", "independent units" if independent else f"the machine of epoch {best}")]
     rows += [(f"pseudo-log-likelihood, {split} (nats)", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
     words = ["harmonium", "evaluate", str(directory.path), directory.data, *words_of(directory.reading)]
+    rows += [("page", page)] if (page := directory.path / PAGE).is_file() else []
     rows += [("next", shlex.join(words))]
     emit(result | counts | {"best_epoch": best, "independent": independent} | scores, rows, as_json=as_json)
 
@@ -257,7 +265,7 @@ def _refuse_others(context: typer.Context) -> bool:
     given, elsewhere = [], False
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
-        if source is None or source.name != "COMMANDLINE" or parameter.name in ("resume", "as_json", "quiet"):
+        if source is None or source.name != "COMMANDLINE" or parameter.name in _BESIDE_RESUME:
             continue
         if parameter.name in ("engine", "device"):
             elsewhere = True

@@ -136,14 +136,15 @@ def reconstructions(
     >>> ax = plot.reconstructions(harmonium.RBM.initialise(X, 16, seed=1), X, ax=plot.bare_axes())
     """
     X = check_matrix(X, n_columns=rbm.n_visible)
-    columns, again = (
-        min(10, len(X)),
-        rbm.mean_v_from_h(rbm.sample_h_from_v(X, seed=as_key(seed).derive("reconstructions"))),
-    )
+    columns, again = min(10, len(X)), rbm.mean_v_from_h(_draw_h(rbm, X, seed))
     both = []
     for above, below in zip(_lines(X, columns), _lines(again, columns), strict=True):
         both += [above, below]
     return _draw(as_images(np.concatenate(both), shape), columns, (0, 1), "gray", ax)
+
+
+def _draw_h(rbm: RBM, X: FloatArray, seed: int | Key) -> npt.NDArray[np.uint8]:
+    return rbm.sample_h_from_v(X, seed=as_key(seed).derive("reconstructions"))
 
 
 def _lines(x: FloatArray, columns: int) -> list[FloatArray]:

@@ -121,7 +121,7 @@ def walk_from_data(rbm: RBM, start: States, *, seed: Key, engine: str, progress:
     for sweep in range(SWEEPS_FROM_DATA[-1] + 1):
         if sweep:
             states = next(chain)
+            progress(sweep, SWEEPS_FROM_DATA[-1])
         if sweep in SWEEPS_FROM_DATA:
             seen.append(states)
-        progress(sweep, SWEEPS_FROM_DATA[-1])
     return seen
