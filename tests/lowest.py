@@ -1,4 +1,4 @@
-"""The dependencies at their lower bounds, as pip takes them: ``python tests/lowest.py``; and what the tests need beside."""
+"""The dependencies at their lower bounds, as pip takes them, and what tests need beside: ``python tests/lowest.py``."""
 
 import tomllib
 from pathlib import Path
