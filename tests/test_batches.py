@@ -9,6 +9,7 @@ from harmonium.datasets import binarize
 from harmonium.engines import make_engine
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import observed_totals
+from harmonium.training import TrainingRun
 from harmonium.training.batches import Batches
 
 NAN = np.nan
@@ -217,4 +218,4 @@ def test_completions_that_do_not_fit_are_refused(completions):
 @pytest.mark.parametrize("bad", [np.full((3, 6), NAN), np.where(np.isnan(HOLES), np.inf, HOLES), HOLES * 2, HOLES[0]])
 def test_bad_data_are_refused(bad):
     with pytest.raises(InvalidData, match=r"^X must .* Got .*\. [A-Z]"):
-        Batches(bad, config(), KEY)
+        TrainingRun(bad, config())

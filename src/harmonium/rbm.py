@@ -198,8 +198,13 @@ class RBM:
         X = check_matrix(X, allow_nan=True)
         n_hidden = check_count(n_hidden, "n_hidden")
         scale = check_number(scale, "scale", low=0)
-        b = bias_of_means(*observed_totals(X, check_weights(sample_weight, len(X))))
-        W = scale * as_key(seed).derive("initial weights").normal(n_hidden, X.shape[1])
+        return cls.of_totals(observed_totals(X, check_weights(sample_weight, len(X))), n_hidden, seed, scale=scale)
+
+    @classmethod
+    def of_totals(cls, totals: tuple[Array, Array], n_hidden: int, seed: int | Key = 0, *, scale: float = 0.01) -> RBM:
+        """`initialise` from what the data's means are made of: for each column a sum, and of how many rows it is."""
+        b = bias_of_means(*totals)
+        W = scale * as_key(seed).derive("initial weights").normal(n_hidden, len(b))
         return cls(W.astype(np.float32), b.astype(np.float32), np.zeros(n_hidden, np.float32))
 
     @property

@@ -17,7 +17,6 @@ from harmonium.cli.progress import TrainingProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, words_of
 from harmonium.cli.stopping import StopWish, deferred_signals
 from harmonium.datasets import Dataset
-from harmonium.datasets.binarize import describe_blank
 from harmonium.training import RunDirectory
 from harmonium.training.run_directory import check_new
 
@@ -40,9 +39,9 @@ def begin(
     config = config.for_data(*X.shape, valid=dataset.valid is not None)
     path = out or Path("runs") / f"{name}-{config.method}-{config.n_hidden}-{config.seed}"
     check_new(path)
-    if (blank := describe_blank(X, config.binarize)) is not None:
-        complain("warning", blank)
     run = TrainingRun(X, config, valid=dataset.valid)
+    if run.blank is not None:
+        complain("warning", run.blank)
     reference = data_reference(data, dataset)
     directory = RunDirectory.create(path, run.config, data=reference, reading=reading, X=X, state=run.state)
     n_valid = len(run.held_out_rows) if dataset.valid is None else len(dataset.valid)

@@ -56,19 +56,23 @@ def binarize(X: Any, convention: str, key: Key | int | None = None, *, allow_nan
     array([[0, 0, 0, 1, 1]], dtype=uint8)
     """
     check_choice(convention, "convention", CONVENTIONS)
-    values = check_matrix(X, allow_nan=allow_nan)
+    return states_of(check_matrix(X, allow_nan=allow_nan), convention, key)
+
+
+def states_of(X: npt.NDArray[Any], convention: str, key: Key | int | None = None) -> npt.NDArray[Any]:
+    """`binarize` of an array that `check_matrix` has returned, which may hold NaN."""
     if convention == "none":
-        return values
-    missing = missing_entries(values) if allow_nan else None
+        return X
+    missing = missing_entries(X)
     if missing is not None:
-        return np.where(missing, np.float32(np.nan), binarize(np.where(missing, 0, values), convention, key))
+        return np.where(missing, np.float32(np.nan), states_of(np.where(missing, 0, X), convention, key))
     if convention == "threshold":
-        return (values > 0.5).astype(np.uint8)
+        return (X > 0.5).astype(np.uint8)
     if key is None:
         raise InvalidParameter(
             'convention "sample" must be given a key. Got None. Pass a Key or an integer seed as `key`.'
         )
-    return _sample(values, as_key(key).derive_for_rows("binarize"))
+    return _sample(X, as_key(key).derive_for_rows("binarize"))
 
 
 def describe_blank(X: npt.NDArray[Any], convention: str) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets import CONVENTIONS, binarize
+from harmonium.datasets import CONVENTIONS
+from harmonium.datasets.binarize import states_of
 from harmonium.engines import on_device
 from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
@@ -187,7 +188,7 @@ def evaluate(
     """
     key, engine = as_key(seed).derive("evaluate"), on_device(engine, device)
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
-    X = binarize(X, convention, key.derive("binarize"), allow_nan=True)
+    X = states_of(X, check_choice(convention, "convention", CONVENTIONS), key.derive("binarize"))
     if not isinstance(log_z, Estimate):
         log_z = _log_z(rbm, log_z, X, chains, temperatures, key, engine, progress)
     complete = missing_entries(X) is None

@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from harmonium.chains import gibbs
 from harmonium.chains.gibbs import START, GibbsState
@@ -57,7 +58,10 @@ class Marginals(NamedTuple):
 
 def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> Float64Array:
     """F(v) for each row of `X`, shape (n_samples,): log p(v) = -F(v) - log Z. `X` may hold grey levels."""
-    X = check_matrix(X, n_columns=rbm.n_visible)
+    return _free_energy(rbm, check_matrix(X, n_columns=rbm.n_visible), engine)
+
+
+def _free_energy(rbm: RBM, X: npt.NDArray[Any], engine: str) -> Float64Array:
     engine_ = make_engine(rbm, engine)
     chunks = (engine_.visible(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
     return np.concatenate([generic.free_energy(engine_, v, engine_.logits_h(v)) for v in chunks])
@@ -107,12 +111,13 @@ def marginal_free_energy(
     array([-2.1451])
     """
     how: dict[str, Any] = {"chains": chains, "temperatures": temperatures, "seed": seed}
+    X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     return marginals(rbm, X, **how, engine=engine, progress=progress).free_energy
 
 
 def marginals(
     rbm: RBM,
-    X: Any,
+    X: npt.NDArray[Any],
     *,
     chains: int = 20,
     temperatures: int = 100,
@@ -120,19 +125,18 @@ def marginals(
     engine: str = "native",
     progress: Progress | None = None,
 ) -> Marginals:
-    """`marginal_free_energy` with its standard errors."""
-    X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    """`marginal_free_energy` with its standard errors; of rows that `check_matrix` has returned."""
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_count(temperatures, "temperatures", minimum=2)
     counter = Counter(progress, len(X))
     holes = missing_entries(X)
     if holes is None:
         counter.tick(len(X))
-        return Marginals(free_energy(rbm, X, engine=engine), np.zeros(len(X)), np.ones(len(X), np.bool_))
+        return Marginals(_free_energy(rbm, X, engine), np.zeros(len(X)), np.ones(len(X), np.bool_))
     whole = ~holes.any(axis=1)
     found = Marginals(np.empty(len(X)), np.zeros(len(X)), np.ones(len(X), np.bool_))
     if whole.any():
-        found.free_energy[whole] = free_energy(rbm, X[whole], engine=engine)
+        found.free_energy[whole] = _free_energy(rbm, X[whole], engine)
         counter.tick(int(whole.sum()))
     numbers, missing = np.flatnonzero(~whole), holes[~whole]
     v = np.where(missing, 0, X[~whole]).astype(np.float64)

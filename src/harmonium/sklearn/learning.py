@@ -10,7 +10,7 @@ import scipy.sparse
 
 from harmonium.engines import Engine, Velocity, make_engine
 from harmonium.random import Key
-from harmonium.rbm import RBM, bias_of_means
+from harmonium.rbm import RBM
 from harmonium.training import Config
 from harmonium.training.batches import Batches
 from harmonium.training.estimators import first_chains, make_estimator
@@ -57,7 +57,7 @@ class Learning:
         batches = self._batches = make_batches(X, config, key, sample_weight, completions)
         self._config = config
         if engine is None:
-            engine = make_engine(_first_machine(batches, config, key), config.engine)
+            engine = make_engine(RBM.of_totals(batches.totals, config.n_hidden, key), config.engine)
         self.engine = engine
         arrays = dict(averages or {})
         first = first_chains(config, key) if chains is None else chains
@@ -84,13 +84,6 @@ class Learning:
     def averages(self) -> Any:
         """The moving averages that a run goes on from, besides its chains."""
         return self._optimizer.arrays(self.engine)
-
-
-def _first_machine(batches: Batches | SparseBatches, config: Config, key: Key) -> RBM:
-    if isinstance(batches, Batches):
-        return RBM.initialise(batches.as_learnt(), config.n_hidden, key, sample_weight=batches.sample_weight)
-    nowhere = RBM.initialise(np.zeros((1, batches.n_visible), np.uint8), config.n_hidden, key)
-    return RBM(nowhere.W, bias_of_means(*batches.totals).astype(np.float32), nowhere.c)
 
 
 def with_velocity(engine: Engine, velocity: Velocity | None) -> Engine:

@@ -31,11 +31,11 @@ import numpy.typing as npt
 
 from harmonium.chains import gibbs
 from harmonium.chains.gibbs import GibbsState
-from harmonium.datasets import binarize
+from harmonium.datasets.binarize import states_of
 from harmonium.engines import Engine, Reals, States
 from harmonium.engines.engine import FloatArray
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import check_matrix, check_weights, is_binary, missing_entries, observed_totals
+from harmonium.inputs import check_weights, is_binary, missing_entries, observed_totals
 from harmonium.random import Key
 from harmonium.training.config import Config
 
@@ -70,7 +70,8 @@ class Batches:
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
+    X : array of shape (n_samples, n_visible), values in [0, 1], NaN where missing
+        As `harmonium.inputs.check_matrix` returns it.
     config : Config
         For ``batch_size`` and ``binarize``.
     key : Key
@@ -87,26 +88,27 @@ class Batches:
     sample_weight : float64 array of shape (n_samples,), or None
         None where all rows weigh the same.
     n_samples, n_batches : int
+    totals : pair of float64 arrays of shape (n_visible,)
+        As in `harmonium.inputs.observed_totals`, of the data as they are learnt.
     data_means : float32 array of shape (n_visible,)
         Weighted means of what is observed, as ``binarize`` makes it; 1/2 where nothing is.
 
     Raises
     ------
     InvalidData
-        `X` or `sample_weight` breaks the input contract, or nothing is observed at all.
+        `sample_weight` breaks the input contract, or nothing is observed at all.
     InvalidParameter
         `completions` do not fit the data.
     """
 
     def __init__(
         self,
-        X: Any,
+        X: npt.NDArray[Any],
         config: Config,
         key: Key,
         sample_weight: Any = None,
         completions: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        X = check_matrix(X, allow_nan=True)
         weights = check_weights(sample_weight, len(X))
         if weights is not None and not weights.all():
             X, weights = X[weights > 0], weights[weights > 0]
@@ -121,7 +123,9 @@ class Batches:
         # What is missing is 0 here, so that the noise of all other entries is that of complete data.
         self._observed = X if self._missing is None else np.where(self._missing, 0, X)
         self._drawn_anew = config.binarize == "sample" and not is_binary(self._observed)
-        self.data_means = self._means()
+        self.totals = total, count = observed_totals(self.as_learnt(), self.sample_weight)
+        means = np.divide(total, count, where=count > 0, out=np.full(self.n_visible, 0.5))
+        self.data_means: npt.NDArray[np.float32] = means.astype(np.float32)
         self._completions = self._start(completions)
         self._epoch: tuple[int, Any, States | None, npt.NDArray[np.intp], Any] | None = None
 
@@ -174,7 +178,7 @@ class Batches:
             return engine.draw(self._observed, self._key.derive("data", epoch)), missing
         if self._epoch is not None:
             return self._epoch[1], missing
-        return engine.visible(binarize(self._observed, self._config.binarize, self._key)), missing
+        return engine.visible(states_of(self._observed, self._config.binarize, self._key)), missing
 
     def _complete(
         self, engine: Engine, v: States | Reals, where: States, rows: npt.NDArray[np.intp], step: int
@@ -191,11 +195,7 @@ class Batches:
         """`X` as ``binarize`` makes it, and as probabilities where states are drawn from it."""
         if self._config.binarize != "threshold" or is_binary(self._observed):
             return self.X
-        return binarize(self.X, "threshold", allow_nan=True)
-
-    def _means(self) -> npt.NDArray[np.float32]:
-        total, count = observed_totals(self.as_learnt(), self.sample_weight)
-        return np.divide(total, count, where=count > 0, out=np.full(self.n_visible, 0.5)).astype(np.float32)
+        return states_of(self.X, "threshold")
 
     def _start(self, completions: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:
         if self._missing is None:
@@ -206,7 +206,7 @@ class Batches:
             return None
         if completions is None:
             means = np.broadcast_to(self.data_means, self.X.shape)
-            states = binarize(means, "sample", self._key.derive("completions"))
+            states = states_of(means, "sample", self._key.derive("completions"))
         else:
             shape = (self.n_samples, -(-self.n_visible // 8))
             if completions.shape != shape or completions.dtype != np.uint8:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from harmonium.engines import Engine, Phase, Reals
 from harmonium.engines.engine import FloatArray
-from harmonium.inputs import check_matrix, missing_entries, observed_totals
+from harmonium.inputs import missing_entries, observed_totals
 from harmonium.likelihood import Estimate, log_partition
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
@@ -41,7 +41,8 @@ class Monitor:
     Parameters
     ----------
     X : array of shape (n_samples, n_visible), values in [0, 1], or NaN where missing
-    valid : array-like of shape (any, n_visible), optional
+    valid : array of shape (any, n_visible), optional
+        Both as `harmonium.inputs.check_matrix` returns them.
     config : Config
     key : Key
     history : iterable of records
@@ -55,8 +56,8 @@ class Monitor:
 
     def __init__(
         self,
-        X: Any,
-        valid: Any,
+        X: npt.NDArray[Any],
+        valid: npt.NDArray[Any] | None,
         config: Config,
         key: Key,
         history: Iterable[Any] = (),
@@ -65,14 +66,12 @@ class Monitor:
         sample_weight: Weights = None,
         valid_weight: Weights = None,
     ) -> None:
-        X = check_matrix(X, allow_nan=True)
         n_samples, n_visible = X.shape
         self._config, self._key = config, key
         self._train = _subset(X, config, key, "train", sample_weight)
         self._valid = None
         if valid is not None:
-            checked = check_matrix(valid, n_columns=n_visible, name="valid", allow_nan=True)
-            self._valid = _subset(checked, config, key, "valid", valid_weight)
+            self._valid = _subset(valid, config, key, "valid", valid_weight)
         sets = [x for x in (self._train, self._valid) if x is not None]
         rows, pseudo_rows = sum(len(x) for x in sets), sum(x.n_pseudo_rows for x in sets)
         holed_rows = sum(len(x) for x in sets if not x.is_complete)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains.path import linear_path
-from harmonium.datasets import binarize
+from harmonium.datasets.binarize import states_of
 from harmonium.engines import Engine, Reals
 from harmonium.engines.arithmetic import softplus
 from harmonium.engines.engine import FloatArray
@@ -117,12 +117,12 @@ class Subset:
             usable &= sample_weight > 0
         chosen = np.flatnonzero(usable)
         chosen = chosen[np.sort(rows.permutation(len(chosen))[: ROWS if self.is_complete else OBSERVED_ROWS])]
-        self.X = binarize(X[chosen], convention, noise, allow_nan=not self.is_complete)
+        self.X = states_of(X[chosen], convention, noise)
         self.sample_weight = None if sample_weight is None else sample_weight[chosen]
         self.is_binary = is_binary(self.X if self.is_complete else self.X[~np.isnan(self.X)])
         self.states = self.X
         if not self.is_binary:
-            self.states = binarize(self.X, "sample", noise, allow_nan=not self.is_complete)
+            self.states = states_of(self.X, "sample", noise)
         self._thin = slice(None, None, -(-len(self.X) // PSEUDO_ROWS))
 
     def __len__(self) -> int:

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets.binarize import describe_blank
 from harmonium.engines import on_device
 from harmonium.errors import DataWarning, TrainingAlarm
-from harmonium.inputs import check_matrix
 from harmonium.progress import Progress
 from harmonium.random import Key, as_seed
 from harmonium.rbm import RBM
@@ -181,10 +179,9 @@ def train(
         engine=on_device(engine, device),
         seed=as_seed(seed),
     )
-    X = check_matrix(X, allow_nan=True)
-    if (blank := describe_blank(X, config.binarize)) is not None:
-        warnings.warn(blank, DataWarning, stacklevel=2)
     run = TrainingRun(X, config, valid=valid, initial=initial, sample_weight=sample_weight)
+    if run.blank is not None:
+        warnings.warn(run.blank, DataWarning, stacklevel=2)
     history, told = [], set[str]()
     on_step = None if progress is None else functools.partial(_tell, progress, run.n_steps)
     for record in run.epochs(on_step):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets import binarize
+from harmonium.datasets.binarize import describe_blank, states_of
 from harmonium.engines import Engine, Phase, Velocity, make_engine
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_matrix, check_weights, observed_totals
@@ -117,6 +117,8 @@ class TrainingRun:
         With what was left out chosen.
     held_out_rows : int array
         The rows of `X` that were set aside, in order; empty if none were.
+    blank : str or None
+        Why nothing can be learnt from `X`.
 
     Raises
     ------
@@ -172,6 +174,9 @@ class TrainingRun:
     ) -> tuple[Config, npt.NDArray[Any], Weights, Any, Weights]:
         """The choices for these data; what is trained on, and what is held out, with their weights."""
         X = check_matrix(X, allow_nan=True)
+        if valid is not None:
+            valid = check_matrix(valid, n_columns=X.shape[1], name="valid", allow_nan=True)
+        self.blank = describe_blank(X, config.binarize)
         weights = check_weights(sample_weight, len(X))
         if weights is not None and config.held_out is None:
             config = replace(config, held_out=0)
@@ -189,7 +194,7 @@ class TrainingRun:
             )
         self._independent = None
         if config.patience:
-            learnt = binarize(X, "threshold", allow_nan=True) if config.binarize == "threshold" else X
+            learnt = states_of(X, "threshold") if config.binarize == "threshold" else X
             self._independent = independent_units(observed_totals(learnt, weights), config.n_hidden)
         train, self.held_out_rows = set_aside(len(X), config.held_out or 0, self._key)
         valid_weights = None
@@ -203,9 +208,7 @@ class TrainingRun:
         config, n_visible = self.config, self._batches.n_visible
         rbm = initial
         if rbm is None:
-            batches = self._batches
-            X = batches.as_learnt()
-            rbm = RBM.initialise(X, config.n_hidden, self._key, sample_weight=batches.sample_weight)
+            rbm = RBM.of_totals(self._batches.totals, config.n_hidden, self._key)
         zero = Velocity(*(np.zeros(x.shape, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
         if rbm.n_visible != n_visible:
             raise InvalidData(
@@ -317,8 +320,7 @@ class TrainingRun:
         if not self.finished:
             return None
         self.engine.replace(steering.best)
-        totals = observed_totals(self._batches.as_learnt(), self._batches.sample_weight)
-        gain = self._monitor.gain(self.engine, bias_of_means(*totals))
+        gain = self._monitor.gain(self.engine, bias_of_means(*self._batches.totals))
         if gain is not None and not gain.is_told and self._independent is not None:
             self.engine.replace(self._independent)
         return gain
