@@ -508,3 +508,24 @@ def test_training_raises_the_exact_likelihood(options, at_least):
     exact = Exact(rbm.W, rbm.b, rbm.c)
     reached = exact.joint_with_data(X).sum(axis=1) @ exact.log_p_v
     assert (reached - coins) / (best - coins) > at_least
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"method": "cd", "sweeps": 2}, {"weighted": True}, {"method": "fpcd"}], ids=str
+)
+def test_steps_made_in_one_go_are_those_made_one_by_one(options):
+    """Where nobody asks after each, a run takes many steps at a time, up to the next that is looked at."""
+    options = {"method": "pcd", "chains": 7, **options}
+    weights = 1.0 + np.arange(43) % 3 if options.pop("weighted", False) else None
+    if options["method"] == "cd":
+        del options["chains"]
+    config = Config(4, epochs=12, batch_size=4, learning_rate=0.1, patience=0, **options)
+    runs = [TrainingRun(random_states(43, 9), config, sample_weight=weights) for _ in range(3)]
+    calls = []
+    histories = [list(runs[0].epochs()), list(runs[1].epochs(calls.append)), list(runs[2].epochs(lambda _: None, 3))]
+    assert calls == list(range(1, runs[1].n_steps + 1))
+    for run, history in zip(runs[1:], histories[1:], strict=True):
+        for part in "Wbc":
+            np.testing.assert_array_equal(getattr(run.rbm, part), getattr(runs[0].rbm, part))
+        for ours, theirs in zip(history, histories[0], strict=True):
+            assert (ours.train, ours.weights, ours.chains) == (theirs.train, theirs.weights, theirs.chains)

@@ -4,7 +4,7 @@ from harmonium.engines import Contrast, Phase
 
 # The verbs by what they return, and those that take states or reals as their first argument.
 OWN = {"encode", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
-OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "table"}
+OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "contrasts", "table"}
 NUMPY = {"decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
 NUMPY |= {"replace", "ascend", "ascend_along"}
 TAKING_OWN = {"take", "overwrite", "decode", "logits_h", "logits_v", "mean", "bernoulli", "sample_h", "sample_v"}
@@ -32,6 +32,9 @@ class TableOnDevice(OnDevice):
     def __getitem__(self, part):
         assert isinstance(part, slice)
         return TableOnDevice(self._held[part])
+
+    def reshape(self, *shape):
+        return TableOnDevice(self._held.reshape(*shape))
 
 
 def _inside(x):

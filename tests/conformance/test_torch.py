@@ -46,7 +46,10 @@ def test_a_sweep_and_a_step_have_the_native_bits(threads, n_hidden, n_visible, n
     mu = np.linspace(0.1, 0.9, n_visible).astype(np.float32)
     keys = [Key(2**63 + 7, stream, 2**32 - 5, 3) for stream in range(3)]
     same(both, lambda e: e.to_numpy(e.logits_h(e.encode(X))))
-    same(both, lambda e: e.decode(e.sweeps(e.encode(X), keys[0], keys[1], 3, np.linspace(0, 2, n_rows))))
+    same(
+        both,
+        lambda e: e.decode(e.sweeps(e.encode(X), keys[0], keys[1], 3, (np.linspace(0, 2, n_rows), None), (0.7, mu))),
+    )
     same(both, lambda e: e.softplus_sum(e.logits_h(e.encode(X)), 0.7))
     same(both, lambda e: e.dot(e.encode(X), mu))
     for h in (None, random_states(7, n_hidden)):
@@ -184,7 +187,7 @@ def test_sweeps_take_nothing_across(crossings):
     v = engine.encode(random_states(50, 96))
     crossings.clear()
     with NoOtherWay():
-        engine.sweeps(v, Key(0), Key(1), 5, 0.5)
+        engine.sweeps(v, Key(0), Key(1), 5, (0.5, None), (0.5, None))
     assert crossings == []
 
 

@@ -6,7 +6,7 @@ from conftest import TORCH
 from oracles import random_parameters, random_states
 
 from harmonium import RBM, Key
-from harmonium.engines import Phase, make_engine
+from harmonium.engines import Centring, Phase, Rates, make_engine
 from harmonium.engines.generic import independent_v, visible_biases
 
 ROWS, N_HIDDEN, N_VISIBLE = 12, 37, 70
@@ -106,3 +106,26 @@ def test_the_hidden_mean_slides(engine):
     old = np.linspace(0, 1, N_HIDDEN).astype(np.float32)
     slid = engine.slide(engine.encode(old, real=True), Phase(v, mean_h, weights), 0.25)
     np.testing.assert_allclose(engine.to_numpy(slid), 0.75 * old + 0.25 * now, rtol=1e-5)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_several_steps_are_one_after_the_other(engine, persistent):
+    """In one call, and call by call; rows by a table or not."""
+    X, offset = random_states(5 * ROWS, N_VISIBLE, 1), np.linspace(0.2, 0.8, N_VISIBLE).astype(np.float32)
+    rows = np.arange(5 * ROWS).reshape(5, ROWS)[::-1]
+    rates = [Rates(0.1 / (1 + i), 0.5, 0.01) for i in range(5)]
+    keys = [Key(9, stream, 7) for stream in range(3)]
+    one, two = (make_engine(engine.rbm, engine.name) for _ in range(2))
+    h = one.encode(random_states(6, N_HIDDEN, 2)) if persistent else None
+    table = one.table(rows.ravel()).reshape(5, ROWS)
+    last = one.contrasts(one.encode(X), table, h, keys, 2, rates, Centring(offset, None, 0.1))
+    h, mean_h = (two.encode(random_states(6, N_HIDDEN, 2)) if persistent else None), None
+    for i, rate in enumerate(rates):
+        batch = Phase(two.encode(X[rows[i]]), None)
+        now = keys[0].at(7 + i), *(key.at(7 + 2 * i) for key in keys[1:])
+        h, mean_h = two.contrast(batch, h, now, 2, rate, Centring(offset, mean_h, 0.1))[2:]
+    for part in "Wbc":
+        np.testing.assert_array_equal(getattr(one.rbm, part), getattr(two.rbm, part))
+    np.testing.assert_array_equal(one.to_numpy(last.mean_h), two.to_numpy(mean_h))
+    if persistent:
+        np.testing.assert_array_equal(one.decode(last.h), two.decode(h))

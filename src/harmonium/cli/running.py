@@ -17,6 +17,7 @@ from harmonium.cli.progress import TrainingProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, words_of
 from harmonium.cli.stopping import StopWish, deferred_signals
 from harmonium.datasets import Dataset
+from harmonium.engines import TORCH
 from harmonium.training import RunDirectory
 from harmonium.training.run_directory import check_new
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # loaded where somebody watches
     from harmonium.cli.watching import Watching
 
 PAGE = "index.html"  # of a run that is watched or inspected, in its directory
+_STEPS_IN_ONE_GO = 64  # on a device that is faster at several
 _CHECKPOINT_SECONDS = 300.0  # the most that a crash within a long epoch may cost
 
 
@@ -100,7 +102,9 @@ def _advance(run: TrainingRun, directory: RunDirectory, shown: TrainingProgress 
         if stop.signal is not None:
             raise _stopped(stop.signal, run, directory)
 
-    for record in run.epochs(after_step):
+    # Elsewhere the clock and the signals can be heeded after each.
+    every = _STEPS_IN_ONE_GO if run.config.engine.startswith(TORCH) else 1
+    for record in run.epochs(after_step, every):
         directory.append(record)
         directory.save(run.state)
         saved = time.monotonic()

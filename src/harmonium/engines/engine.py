@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -150,6 +151,8 @@ class Engine(Protocol):
     """
 
     name: str
+    # What an exact sum takes for each state and unit of the larger layer, in seconds; on two cores, if on a processor.
+    term_seconds: float = 5e-8
     n_visible: int
     n_hidden: int
 
@@ -323,3 +326,35 @@ class Engine(Protocol):
         negative = Phase(v, self.mean(logits), batch.weights if h is None else None)
         self.ascend(positive, negative, rates, offsets)
         return Contrast(negative, logits, None if h is None else self.bernoulli(logits, key), mean_h)
+
+    def contrasts(
+        self,
+        data: States | Reals,
+        rows: Any,
+        h: States | None,
+        keys: tuple[Key, Key, Key],
+        n_sweeps: int,
+        rates: Sequence[Rates],
+        centring: Centring | None = None,
+    ) -> Contrast:
+        """Several steps of `contrast`, one after the other; what the last of them leaves.
+
+        Parameters
+        ----------
+        data : States or Reals of shape (any, n_visible)
+        rows : int array of shape (steps, rows), or its `table`
+            The rows of `data` that are the batch of each step.
+        h, n_sweeps, centring
+            As in `contrast`, before the first step.
+        keys : three keys
+            Those of the first step; the first goes on by 1 a step, the others by `n_sweeps`.
+        rates : sequence of Rates
+            Of each step; at least one.
+        """
+        for i, rate in enumerate(rates):
+            key, key_h, key_v = keys
+            now = key.at(key.step + i), key_h.at(key_h.step + i * n_sweeps), key_v.at(key_v.step + i * n_sweeps)
+            done = self.contrast(Phase(self.take(data, rows[i]), None), h, now, n_sweeps, rate, centring)
+            h = done.h
+            centring = None if centring is None else centring._replace(h=done.mean_h)
+        return done

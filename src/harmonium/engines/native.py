@@ -58,6 +58,7 @@ class NativeEngine(Engine):
     """States are `Bits`, reals are float32 arrays; see `harmonium.engines.engine.Engine` for the verbs."""
 
     name = "native"
+    term_seconds = 1e-10
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
         _check_wanted()

@@ -49,6 +49,7 @@ class TorchEngine(Engine):
     """States are `Units`, reals are float32 tensors; see `harmonium.engines.engine.Engine` for the verbs."""
 
     name = "torch"
+    term_seconds = 1e-10
     device = torch.device("cpu")
     do = torch_arithmetic  # the arithmetic, which another module may do faster
 
@@ -286,8 +287,11 @@ def torch_engine(name: str, device: str = "") -> type[TorchEngine]:
             f"Device {device} must be one that PyTorch {torch.__version__} sees. Got {n_devices or 'no'} {kind} "
             'device(s). Install a PyTorch that is built for the GPU, or choose device="cpu".'
         )
+    of_device = {"name": name, "device": torch.device(device)}
+    if kind == "cuda":
+        of_device["term_seconds"] = 3e-13
     verbs = {name: _explaining(verb) for name, verb in vars(TorchEngine).items() if name in vars(Engine)}
-    return type("TorchEngine", (TorchEngine,), {**verbs, "name": name, "device": torch.device(device)})
+    return type("TorchEngine", (TorchEngine,), {**verbs, **of_device})
 
 
 def _explaining(verb: Any) -> Any:

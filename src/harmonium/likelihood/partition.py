@@ -21,11 +21,10 @@ from harmonium.rbm import RBM
 
 _BLOCK = 1 << 20  # states between two looks at the clock or at Ctrl-C, at most
 _BLOCK_SECONDS = 0.1
-# Measured on two cores, for one state and one unit of the larger layer; other engines are taken to be as slow as NumPy.
-_SECONDS = {"native": 1e-10, "torch": 1e-10, "numpy": 5e-8}
+_BLOCK_OF_GPU = 1 << 30
 _UNITS = 25  # of an exact sum that was asked for, unless said otherwise
 _AUTO_SECONDS = 20.0  # an exact sum that takes longer than an annealed estimate
-# Where the prediction by `_SECONDS` cannot tell on which side of that a machine is, a short block of the sum is timed.
+# Where a prediction cannot tell on which side of that a machine is, a short block of the sum is timed.
 _UNCERTAIN = 0.1, 400.0
 _TRIAL_SECONDS, _TRIALS = 0.005, 3
 _EXACT_STARTS = 20, 5.0  # units, and seconds of one exact sum
@@ -123,7 +122,8 @@ def _sum_exactly(rbm: RBM, engine: str, seconds: float, progress: Progress | Non
     smaller = _with_smaller_hidden(rbm)
     log_block, n_states = find_engine(engine).log_partition_block, 2**smaller.n_hidden
     # Short enough to be interrupted, and for engines that hold a block's logits to hold little.
-    length = max(1, min(_BLOCK, 2 ** int(math.log2(max(1.0, n_states * _BLOCK_SECONDS / seconds)))))
+    most = _BLOCK if find_engine(engine).term_seconds > 1e-11 else _BLOCK_OF_GPU
+    length = max(1, min(most, 2 ** int(math.log2(max(1.0, n_states * _BLOCK_SECONDS / seconds)))))
     blocks = []
     for first in range(0, n_states, length):
         blocks.append(log_block(smaller, first, min(length, n_states - first)))
@@ -153,7 +153,7 @@ def _measured_seconds(rbm: RBM, engine: str, seconds: float) -> float:
 def _predicted_seconds(rbm: RBM, engine: str) -> float:
     small, large = sorted((rbm.n_visible, rbm.n_hidden))
     # The time for a state does not vanish with the size of the larger layer.
-    return math.ldexp(max(large, 16) * _SECONDS.get(engine.partition(":")[0], _SECONDS["numpy"]), min(small, 900))
+    return math.ldexp(max(large, 16) * find_engine(engine).term_seconds, min(small, 900))
 
 
 def _check_units(rbm: RBM, max_units: int, seconds: float) -> None:

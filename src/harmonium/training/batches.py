@@ -65,6 +65,9 @@ class Batch(NamedTuple):
     relative_weight: float = 1.0
 
 
+Epoch = tuple[int, Any, States | None, npt.NDArray[np.intp], Any]
+
+
 class Batches:
     """The batches of a run. A batch depends on the key, the step, and where missing entries were before it.
 
@@ -127,7 +130,7 @@ class Batches:
         means = np.divide(total, count, where=count > 0, out=np.full(self.n_visible, 0.5))
         self.data_means: npt.NDArray[np.float32] = means.astype(np.float32)
         self._completions = self._start(completions)
-        self._epoch: tuple[int, Any, States | None, npt.NDArray[np.intp], Any] | None = None
+        self._epoch: Epoch | None = None
 
     @property
     def completions(self) -> npt.NDArray[np.uint8] | None:
@@ -154,11 +157,8 @@ class Batches:
         step : int
             Mini-batches done before it, over all epochs.
         """
-        epoch, number = divmod(step, self.n_batches)
-        if self._epoch is None or self._epoch[0] != epoch:
-            order = self._key.derive("order", epoch).permutation(self.n_samples)
-            self._epoch = (epoch, *self._encoded(engine, epoch), order, engine.table(order))
-        _, data, missing, order, table = self._epoch
+        number = step % self.n_batches
+        _, data, missing, order, table = self._epoch_of(engine, step)
         size = self._config.batch_size
         part = slice(number * size, (number + 1) * size)
         rows, v = order[part], engine.take(data, table[part])
@@ -168,6 +168,26 @@ class Batches:
             return Batch(v)
         weights = self.sample_weight[rows]
         return Batch(v, weights.astype(np.float32), float(weights.mean() / self.sample_weight.mean()))
+
+    def several(self, engine: Engine, step: int, most: int) -> tuple[States | Reals, Any] | None:
+        """The data, and the rows of at most so many batches from `step` on, shape (batches, rows).
+
+        None if that is less than two, or batches are more than rows: weighted, to be filled in, or short.
+        """
+        size, number = self._config.batch_size, step % self.n_batches
+        n = min(most, self.n_samples // size - number)
+        if n < 2 or self._missing is not None or self.sample_weight is not None:
+            return None
+        _, data, _, _, table = self._epoch_of(engine, step)
+        return data, table[number * size : (number + n) * size].reshape(n, size)
+
+    def _epoch_of(self, engine: Engine, step: int) -> Epoch:
+        """The number of the epoch of a step, its data, which entries are missing, their order, and its table."""
+        epoch = step // self.n_batches
+        if self._epoch is None or self._epoch[0] != epoch:
+            order = self._key.derive("order", epoch).permutation(self.n_samples)
+            self._epoch = (epoch, *self._encoded(engine, epoch), order, engine.table(order))
+        return self._epoch
 
     def _encoded(self, engine: Engine, epoch: int) -> tuple[States | Reals, States | None]:
         """The observed entries and the mask of the missing ones as the engine holds them."""

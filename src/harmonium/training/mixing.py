@@ -127,6 +127,10 @@ class ChainWindow:
             self._observations.clear()
         self._observations.append(observation)
 
+    def unobserved(self, step: int) -> int:
+        """The number of steps from `step` on of which `observe` may see the last only."""
+        return 1 if self._last is None else self._stride - step % self._stride
+
     def report(self, engine: Engine, rbm: RBM, n_distinct_data: int | None = None) -> ChainHealth | None:
         """What was seen; None without chains."""
         if self._last is None:

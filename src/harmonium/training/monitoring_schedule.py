@@ -26,6 +26,7 @@ _ENUMERABLE_UNITS = 18  # units of the smaller layer
 _COSTS = {"native": (1, 30_000, 45, 30), "numpy": (7, 100_000, 6_000, 12_000)}
 _COSTS["torch"] = _COSTS["native"]  # so that a run is the same one on both
 _STEP_COST, _OBSERVATION_COST, _REPORT_COST = 1.5e7, 3e6, 5e8  # what each costs at any size: calls, and R-hat
+_OBSERVATION_ON_GPU = 400  # steps, whatever their size: it costs what a dozen or so of them cost
 _ELEMENT_COST = 100  # a unit of a row: noise, a logistic function, a softplus
 _TERM_UNITS = 100  # the units of the larger layer that cost what a term costs anyway
 _WEIGHTS_COST = 300  # times W in a report: copies, norms and singular values
@@ -100,6 +101,8 @@ def monitoring_schedule(
     # A run so short that this would leave it almost unwatched is over in seconds anyway.
     every = min(math.ceil(report / (_REPORT_FRACTION * n_steps * step)), max(1, config.n_epochs // _FEWEST_REPORTS))
     observation = math.ceil((_OBSERVATION_COST + WATCHED * _ELEMENT_COST * units) / (_OBSERVATION_FRACTION * step))
+    if config.engine.startswith("torch:cuda"):
+        observation = _OBSERVATION_ON_GPU
     bracket = 0
     if config.monitor == "likelihood" and not exact:
         work = _BRACKET_RUNS * BRACKET_CHAINS * BRACKET_TEMPERATURES * sweep

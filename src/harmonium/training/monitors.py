@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -124,6 +125,10 @@ class Monitor:
             Acceptance between neighbouring temperatures.
         """
         self._window.observe(step, engine, negative, logits, swaps)
+
+    def unobserved(self, step: int) -> int:
+        """The number of steps from `step` on of which `observe` may see the last only."""
+        return sys.maxsize if self._config.method == "cd" else self._window.unobserved(step)
 
     def report(self, engine: Engine, step: int, epoch: int) -> Report:
         """The state of the run; the chains are watched anew from here on.

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains.gibbs import HIDDEN, VISIBLE, run_from_h
-from harmonium.engines import Centring, Engine, Offsets, Phase, Rates, Reals, States, make_engine
+from harmonium.engines import Contrast, Engine, Offsets, Phase, Reals, States, make_engine
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
@@ -68,20 +68,27 @@ class Negative(NamedTuple):
     swaps: FloatArray | None = None
 
 
+class Plain(NamedTuple):
+    """The chains of a step of plain CD or PCD, as `harmonium.engines.Engine.contrast` takes them."""
+
+    h: States | None
+    keys: tuple[Key, Key, Key]
+    n_sweeps: int
+
+
 class Estimator(Protocol):
     """Where the negative side of a gradient comes from."""
 
     def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         """The model's side of a step, given the data's; to be asked for once a step, in order."""
 
-    def contrast(
-        self, engine: Engine, batch: Phase, rates: Rates, centring: Centring | None, step: int
-    ) -> tuple[Negative, Reals | None] | None:
-        """The whole of a step by `Engine.contrast`: the model's side, and the running mean of the hidden units.
-
-        None, and nothing done, if the method is none of plain CD and PCD.
-        """
+    def plain(self, step: int) -> Plain | None:
+        """What `Engine.contrast` has to know of a step of plain CD or PCD; None for any other."""
         return None
+
+    def keep(self, done: Contrast) -> Negative:
+        """Go on from a step, or several, that the engine has made of what `plain` said; the model's side of it."""
+        return Negative(done.negative)
 
     def arrays(self, engine: Engine) -> Arrays:
         """What a checkpoint must keep, by name."""
@@ -146,15 +153,11 @@ class FromData(Estimator):
         phase, _ = run_gibbs(engine, h, self._key, sweeps=config.n_sweeps, step=step, mean_field=mean_field)
         return Negative(phase._replace(weights=positive.phase.weights))  # a chain counts as the row that it starts at
 
-    def contrast(
-        self, engine: Engine, batch: Phase, rates: Rates, centring: Centring | None, step: int
-    ) -> tuple[Negative, Reals | None] | None:
-        n_sweeps = self._config.n_sweeps
+    def plain(self, step: int) -> Plain | None:
         if self._config.last_statistic == "mean_field":
             return None
-        keys = self._positive_key.on(HIDDEN).at(step), *_keys(self._key, step, n_sweeps)
-        done = engine.contrast(batch, None, keys, n_sweeps, rates, centring)
-        return Negative(done.negative), done.mean_h
+        n_sweeps = self._config.n_sweeps
+        return Plain(None, (self._positive_key.on(HIDDEN).at(step), *_keys(self._key, step, n_sweeps)), n_sweeps)
 
     def arrays(self, engine: Engine) -> Arrays:
         return {}
@@ -184,16 +187,15 @@ class Persistent(Estimator):
         self._h = engine.bernoulli(last, self._chains_key.on(HIDDEN).at(step))
         return Negative(phase, last)
 
-    def contrast(
-        self, engine: Engine, batch: Phase, rates: Rates, centring: Centring | None, step: int
-    ) -> tuple[Negative, Reals | None] | None:
-        n_sweeps = self._config.n_sweeps
+    def plain(self, step: int) -> Plain | None:
         if self._config.last_statistic == "mean_field" or self._config.restarts:
             return None
-        keys = self._chains_key.on(HIDDEN).at(step), *_keys(self._key, step, n_sweeps)
-        done = engine.contrast(batch, self._h, keys, n_sweeps, rates, centring)
+        n_sweeps = self._config.n_sweeps
+        return Plain(self._h, (self._chains_key.on(HIDDEN).at(step), *_keys(self._key, step, n_sweeps)), n_sweeps)
+
+    def keep(self, done: Contrast) -> Negative:
         self._h = done.h
-        return Negative(done.negative, done.logits), done.mean_h
+        return Negative(done.negative, done.logits)
 
     def _restart(self, engine: Engine, logits: Reals, step: int) -> States:
         """The chains, where each starts anew from a row of the batch with probability ``restarts``."""

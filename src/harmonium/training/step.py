@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harmonium.engines import Engine, Phase
+from typing import Any
+
+from harmonium.engines import Engine, Phase, Reals, States
 from harmonium.training.batches import Batch
 from harmonium.training.negative import Estimator, Negative, Positive
 from harmonium.training.optimizer import Optimizer
@@ -29,16 +31,40 @@ def advance(
     Negative
         The model's side.
     """
-    rates = optimizer.plain_rates(learning_rate, batch.relative_weight)
-    if rates is not None:
-        made = estimator.contrast(engine, Phase(batch.v, None, batch.weights), rates, optimizer.centring, step)
-        if made is not None:
-            negative, mean_h = made
-            optimizer.keep(mean_h)
-            return negative
+    rates, plain = optimizer.plain_rates(learning_rate, batch.relative_weight), estimator.plain(step)
+    if rates is not None and plain is not None:  # one step of CD or PCD, which an engine may make in one go
+        done = engine.contrast(Phase(batch.v, None, batch.weights), *plain, rates, optimizer.centring)
+        optimizer.keep(done.mean_h)
+        return estimator.keep(done)
     logits = engine.logits_h(batch.v)
     phase = Phase(batch.v, engine.mean(logits), batch.weights)
     positive = Positive(phase, logits, optimizer.offsets(engine, phase), batch.relative_weight)
     negative = estimator.estimate(engine, positive, step)
     optimizer.ascend(engine, positive, negative.side, learning_rate, step)
     return negative
+
+
+def advance_far(
+    engine: Engine,
+    data: States | Reals,
+    rows: Any,
+    estimator: Estimator,
+    optimizer: Optimizer,
+    learning_rates: list[float],
+    step: int,
+) -> Negative | None:
+    """As many calls of `advance` as there are learning rates; the model's side in the last of them.
+
+    None, and nothing done, where the steps are none of plain CD or PCD.
+
+    Parameters
+    ----------
+    data, rows
+        The rows of each batch, as `harmonium.engines.Engine.contrasts` takes them.
+    """
+    rates, plain = [optimizer.plain_rates(x, 1.0) for x in learning_rates], estimator.plain(step)
+    if plain is None or rates[0] is None:
+        return None
+    done = engine.contrasts(data, rows, *plain, [x for x in rates if x is not None], optimizer.centring)
+    optimizer.keep(done.mean_h)
+    return estimator.keep(done)

@@ -24,7 +24,7 @@ from harmonium.training.monitors import Monitor, Report
 from harmonium.training.optimizer import Optimizer
 from harmonium.training.scores import Weights
 from harmonium.training.steering import Steering
-from harmonium.training.step import advance
+from harmonium.training.step import advance, advance_far
 
 _NOT_TOLD = (
     "held-out rows are likelier by {} nats under the best machine than under independent units, which may be chance: "
@@ -273,17 +273,18 @@ class TrainingRun:
             self._advance()
             yield self._step
 
-    def epochs(self, on_step: Callable[[int], None] | None = None) -> Iterator[EpochRecord]:
+    def epochs(self, on_step: Callable[[int], None] | None = None, every: int = 1) -> Iterator[EpochRecord]:
         """Advance to the run's end, yielding a record after each epoch that is recorded (`due`).
 
         Where epochs are so short that looking at the machine would take longer than training it, some are passed over;
-        the first and the last never are. `on_step` is called with the number of steps done after each; what it raises
-        stops the run there, with its `state` complete.
+        the first and the last never are. `on_step` is called with the number of steps done after each, or after at most
+        `every` of them, which an engine may make in one go; what it raises stops the run there, with its `state`
+        complete.
         """
         while not self.finished:
             first, start = self._step, time.perf_counter()
             while self._step == first or not (self.due or self.finished):
-                self._advance()
+                self._advance(self.n_steps if on_step is None else every)
                 if on_step is not None:
                     on_step(self._step)
             yield self._record(first, time.perf_counter() - start)
@@ -332,11 +333,19 @@ class TrainingRun:
     def _learning_rate(self, step: int) -> float:
         return self.config.learning_rate_at(step / self.n_steps)
 
-    def _advance(self) -> None:
-        """One step: the statistics of a batch, those of the model, and one move along the difference."""
+    def _advance(self, most: int = 1) -> None:
+        """One step, or several that nobody looks at but the last."""
         engine, step = self.engine, self._step
-        batch = self._batches.at(engine, step)
-        negative = advance(engine, batch, self._estimator, self._optimizer, self._learning_rate(step), step)
-        self._step += 1
+        most = min(most, self._monitor.unobserved(step))
+        several = self._batches.several(engine, step, most) if most > 1 else None
+        negative, n = None, 1
+        if several is not None:
+            n = len(several[1])
+            learning_rates = [self._learning_rate(step + i) for i in range(n)]
+            negative = advance_far(engine, *several, self._estimator, self._optimizer, learning_rates, step)
+        if negative is None:
+            batch, n = self._batches.at(engine, step), 1
+            negative = advance(engine, batch, self._estimator, self._optimizer, self._learning_rate(step), step)
+        self._step += n
         side = negative.side if isinstance(negative.side, Phase) else None
         self._monitor.observe(self._step, engine, side, negative.logits, negative.swaps)
