@@ -16,6 +16,7 @@ None or a tensor of shape (groups, units); as many consecutive rows as there are
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -27,7 +28,7 @@ from harmonium.engines.torch_functions import (
     exp_negative,
     log,
     logistic,
-    logistic_wide,
+    quick_exp,
     softplus,
     softplus_wide,
     wide,
@@ -41,6 +42,7 @@ _LOW = 0xFFFFFFFF
 _MULTIPLIERS, _WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
 _CLOSE = 2.0**-19
 _LN2 = 0.69314718055994530942
+_TAME, _LINEAR = 300.0, 40.0  # of the pseudo-likelihood: where no exponentials are taken, where softplus(x) is x
 
 Beta: TypeAlias = "float | Tensor"
 Offset: TypeAlias = "Tensor | None"
@@ -259,52 +261,58 @@ def pseudo_log_likelihood(machine: Machine, v: Tensor) -> Tensor:
     """Sum over visible units of log p(v_j | the others), float64, shape (rows,)."""
     m, n = machine.n_visible, machine.n_hidden
     W, b, c = (wide(x) for x in (machine.W[:m, :n], machine.b[:m], machine.c[:n]))
-    largest = float(machine.W.abs().max())
-    safe = max(1, int(_float(600.0) / _float(_float(largest) + _float(1e-3))))
-    rises = exp_wide(torch.stack([W, -W]))
+    largest = float(machine.to_hidden.scale[:n].max()) * 2.0**23 if n else 0.0
+    rises, panels = quick_exp(W), torch.nn.functional.pad(W, (0, -n % 32)).reshape(m, -1, 2, 16)
+    sums = ordered_sum(ordered_sum(panels[:, :, 0] + panels[:, :, 1], 2), 1)
     out = []
     for rows in wide(v[:, :m]).split(max(1, 2**22 // max(1, m * n))):
         a = c.expand(len(rows), n)
         for j in range(m):
             a = a + rows[:, j : j + 1] * W[j]
-        off, on = logistic_wide(-a), logistic_wide(a)
-        tame = torch.maximum(a.abs().amax(1) if n else a.sum(1), a.new_tensor(largest)) < 300
+        extremes = a.abs().amax(1) if n else a.sum(1)
+        tame = torch.maximum(extremes, a.new_tensor(largest)) < _TAME
+        safe = max(1, int(700 / (max([largest, *extremes[tame].tolist()]) + 0.7)))
         flips = rows.bool()
-        change = torch.where(flips, -b, b)
-        table = torch.where(flips[..., None], rises[1], rises[0])
-        mixed = change + _log_mixture(off[:, None, :] + on[:, None, :] * table, safe)
+        off, on = quick_exp(-a), quick_exp(a)
+        flipped = _log_product(torch.where(flips[..., None], on[:, None], off[:, None]) + rises, safe)
+        bases = [_log_product(x + 1.0, safe)[:, None] for x in (off, on)]
+        change = torch.where(flips, flipped - bases[1] - sums - b, flipped - bases[0] + b)
         if not bool(tame.all()):
-            sign = torch.where(flips, -1.0, 1.0)[..., None]
-            raised = softplus_wide(a[:, None, :] + sign * W) - softplus_wide(a)[:, None, :]
+            sign = torch.where(flips, -1.0, 1.0)
+            raised = softplus_wide(a[:, None, :] + sign[..., None] * W) - softplus_wide(a)[:, None, :]
+            wild = sign * b
             for i in range(n):
-                change = change + raised[..., i]
-            mixed = torch.where(tame[:, None], mixed, change)
-        total = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
-        for x in softplus_wide(mixed).unbind(1):
-            total = total - x
-        out.append(total)
+                wild = wild + raised[..., i]
+            change = torch.where(tame[:, None], change, wild)
+        linear = ordered_sum(torch.where(change > _LINEAR, change, torch.zeros_like(change)), 1)
+        change = torch.where(change > _LINEAR, -_TAME, change.clamp_min(-_TAME))
+        out.append(-(linear + _log_product(quick_exp(change) + 1.0, int(700 / (_LINEAR + 0.7)))))
     return torch.cat(out)
 
 
-def _float(x: float) -> float:
-    return float(torch.tensor(x, dtype=torch.float32))
+def _log_product(factors: Tensor, safe: int) -> Tensor:
+    """Logs of the products over the last axis, of positive factors."""
+    blocks = torch.nn.functional.pad(factors, (0, -factors.shape[-1] % 8), value=1.0).unflatten(-1, (-1, 8)).unbind(-2)
+    return _log_of_lanes(blocks, factors.new_ones([*factors.shape[:-1], 8]), safe)
 
 
-def _log_mixture(factors: Tensor, safe: int) -> Tensor:
-    """Sums of logarithms over the last axis: products of `safe` factors of each of eight lanes at a time."""
-    n = factors.shape[-1]
-    total = torch.zeros(factors.shape[:-1], dtype=torch.float64, device=factors.device)
-    whole = n - n % 8
-    blocks = list(factors[..., :whole].unflatten(-1, (-1, 8)).unbind(-2)) if whole else []
-    for first in range(0, len(blocks), safe):
-        product = blocks[first]
-        for block in blocks[first + 1 : first + safe]:
-            product = product * block
-        for x in log(product).unbind(-1):
-            total = total + x
-    for x in log(factors[..., whole:]).unbind(-1):
-        total = total + x
-    return total
+def _log_of_lanes(blocks: Iterable[Tensor], product: Tensor, safe: int) -> Tensor:
+    """Logs of the products of all of `blocks` and eight lanes; exponents are set aside every `safe` blocks."""
+    power = torch.zeros_like(product, dtype=torch.int64)
+    for number, block in enumerate(blocks, 1):
+        product = product * block
+        if number % safe == 0:
+            product, power = _without_exponents(product, power)
+    product, power = _without_exponents(product, power)
+    mantissa = torch.ones_like(product[..., 0])
+    for x in product.unbind(-1):
+        mantissa = mantissa * x
+    return log(mantissa) + power.sum(-1).to(torch.float64) * _LN2
+
+
+def _without_exponents(product: Tensor, power: Tensor) -> tuple[Tensor, Tensor]:
+    bits = product.view(torch.int64)
+    return ((bits & 0x000FFFFFFFFFFFFF) | 0x3FF0000000000000).view(torch.float64), power + ((bits >> 52) - 1023)
 
 
 # Learning ------------------------------------------------------------------------------------------------------------
@@ -481,21 +489,9 @@ def _table(W: Tensor, c: Tensor, first: int, bits: int) -> tuple[Tensor, Tensor]
 
 
 def _log_products(high: Tensor, low: Tensor, safe: int) -> Tensor:
-    """Logs of the products over j of 1 + high[h, j] * low[s, j], shape (high, low); exponents are set aside."""
-    shape = [len(high), len(low), 8]
-    product = torch.ones(shape, dtype=torch.float64, device=high.device)
-    power = torch.zeros(shape, dtype=torch.int64, device=high.device)
-    blocks = list(zip(high.unflatten(1, (-1, 8)).unbind(1), low.unflatten(1, (-1, 8)).unbind(1), strict=True))
-    for first in range(0, len(blocks), safe):
-        for x, y in blocks[first : first + safe]:
-            product = product * (x[:, None] * y + 1.0)
-        bits = product.view(torch.int64)
-        power = power + ((bits >> 52) - 1023)
-        product = ((bits & 0x000FFFFFFFFFFFFF) | 0x3FF0000000000000).view(torch.float64)
-    mantissa = torch.ones(shape[:2], dtype=torch.float64, device=high.device)
-    for x in product.unbind(-1):
-        mantissa = mantissa * x
-    return log(mantissa) + power.sum(-1).to(torch.float64) * _LN2
+    """Logs of the products over j of 1 + high[h, j] * low[s, j], shape (high, low)."""
+    pairs = zip(high.unflatten(1, (-1, 8)).unbind(1), low.unflatten(1, (-1, 8)).unbind(1), strict=True)
+    return _log_of_lanes((x[:, None] * y + 1.0 for x, y in pairs), high.new_ones(len(high), len(low), 8), safe)
 
 
 def _log_sum_exp(x: Tensor) -> Tensor:
