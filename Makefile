@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-torch test-keras test-ecosystem test-sets faults fuzz mutants seeds sanitize wheel test-lowest \
+.PHONY: demo test test-torch test-keras test-ecosystem test-sets faults fuzz mutants seeds sanitize neon wheel test-lowest \
   sbom lint docs bench clean
 
 demo: .venv/built  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
@@ -58,6 +58,20 @@ sanitize: .venv/built  ## the extension under the address and undefined-behaviou
 	$(BIN)/cmake --build build/sanitize
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 $(BIN)/python tests/conformance/sanitize.py build/sanitize 40
+
+# A processor with NEON need not be at hand: Debian's g++-aarch64-linux-gnu compiles for one, and its qemu-user runs that.
+NATIVE := src/harmonium/engines/_native
+KERNELS := $(addprefix $(NATIVE)/,machine.cpp copies.cpp layers.cpp steps.cpp states.cpp dense.cpp enumerate.cpp \
+  pseudo.cpp binary.cpp dispatch.cpp kernels.cpp)
+neon:  ## hashes of the kernels on an emulated ARM processor, beside this one's
+	mkdir -p build/neon
+	for compiler in "$(CXX)" aarch64-linux-gnu-g++; do \
+	  $$compiler -std=c++17 -O2 -ffp-contract=off -fno-math-errno -Wno-psabi -fopenmp -static -I$(NATIVE) -DHARMONIUM_ISA=isa_portable \
+	    -DHARMONIUM_ISA_NAME='"portable"' -DHARMONIUM_TABLE=portable_kernels tests/neon/hashes.cpp $(KERNELS) -o build/neon/$${compiler##*/} || exit 1; \
+	done
+	build/neon/$(notdir $(CXX)) > build/neon/here
+	qemu-aarch64 build/neon/aarch64-linux-gnu-g++ > build/neon/arm
+	diff build/neon/here build/neon/arm && wc -l < build/neon/arm
 
 # A fresh environment in build/, which sees no compiler when it uses what was installed.
 FRESH := build/fresh/bin/python

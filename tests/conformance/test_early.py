@@ -34,13 +34,13 @@ def scales(W):
     return 2.0 ** (np.frexp(1.01 * sums.max(axis=1))[1] - 15)
 
 
-def bound(W, bias, on):
+def bound(W, on):
     """How far the logits of units may be from those by 16 bits, with so many on."""
     unit = scales(W)
     y = W / unit[:, None]
     roundings = np.pad(y - np.rint(y), ((0, 0), (0, -W.shape[1] % 64))).reshape(len(W), -1, 64)
     largest = np.maximum(np.maximum(roundings, 0).sum(axis=2), np.maximum(-roundings, 0).sum(axis=2)).sum(axis=1)
-    return unit * (np.minimum(largest, on / 2) + on / 128) + np.abs(bias) / 2**21
+    return unit * (np.minimum(largest, on / 2) + on / 64)
 
 
 def machines():
@@ -61,6 +61,7 @@ def machines():
         "one large weight": (outlier, biases),
         "leaning": (signs, biases),
         "cancelled by its bias": (cancelling, -300 * 2.5 * np.ones(90)),
+        "biases that offsets take off": (plain / 2**12, 1e5 * biases),
         "nothing": (np.zeros((90, 300), np.float32), biases),
     }
 
@@ -85,7 +86,7 @@ def test_decisions_at_the_edge_of_the_bound(layer, name, density, beta):
     on = np.random.default_rng(1).random((ROWS, W.shape[1])) < density
     states = engine.encode(on)
     x, u = logits(states), KEY.uniform(ROWS, len(W))
-    reach = abs(beta) * bound(W, bias, on.sum(axis=1).max()) + 1e-6
+    reach = abs(beta) * (bound(W, on.sum(axis=1).max()) + np.abs(bias) / 2**21) + 1e-6
     factors = np.resize([0, 0.02, -0.02, 0.5, -0.5, 0.9, -0.9, 0.98, -0.98, 1.02, -1.02, 1.5, -1.5], len(W))
     for shift in (0, 1):  # as the even and the odd units may differ
         wanted = logit(u) + np.roll(factors, shift) * reach
@@ -159,3 +160,20 @@ def test_chains_on_the_same_weights_get_rows_of_them():
     engine.replace(RBM(W / 2, np.zeros(300), bias))
     assert engine._machine.copies == []
     np.testing.assert_array_equal(engine.sample_h(v, KEY).words, engine.bernoulli(engine.logits_h(v), KEY).words)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_that_outgrow_16_bits_while_every_weight_keeps_its_scale(sign):
+    """64 weights of 0.13, one of them 0.26, become 0.27 and 0.40: their sum passes 16, the largest no power of two."""
+    W = sign * (0.13 + 0.13 * np.eye(64))
+    engine = NativeEngine(RBM(W, np.full(64, -17.4 * sign), np.full(64, -17.4 * sign)))
+    on, off = engine.encode(np.ones((ROWS, 64))), engine.encode(np.zeros((ROWS, 64)))
+    sides = Phase(on, np.ones((ROWS, 64), np.float32)), Phase(off, np.ones((ROWS, 64), np.float32))
+    engine.sample_h(on, KEY)
+    engine.sample_v(on, KEY)
+    engine.ascend(*sides[::sign], Rates(0.14))
+    assert engine._machine.copies == ["early h", "early v"]
+    h, v = engine.sample_h(on, KEY), engine.sample_v(on, KEY)
+    np.testing.assert_array_equal(h.words, engine.bernoulli(engine.logits_h(on), KEY).words)
+    np.testing.assert_array_equal(v.words, engine.bernoulli(engine.logits_v(on), KEY).words)
+    assert 0.2 < engine.decode(h).mean() < 0.8

@@ -12,7 +12,7 @@ from oracles import logistic, logit, random_parameters, random_states
 from test_engines import instruction_sets, probe_dyadic, row_betas
 
 from harmonium import RBM, Key
-from harmonium.engines import NativeEngine, Offsets, Phase, Rates
+from harmonium.engines import Centring, Engine, NativeEngine, Offsets, Phase, Rates
 from harmonium.engines._native import _kernels
 from harmonium.engines.arithmetic import exp, log, log_sum_exp, matmul, softplus
 from harmonium.engines.arithmetic import logistic as logistic64
@@ -223,3 +223,48 @@ def test_functions_have_their_limits():
     np.testing.assert_array_equal(softplus(ends)[[0, 1, 4, 5, 6]], [0, 0, 800, np.inf, np.nan])
     assert log_sum_exp(np.array([-np.inf, -np.inf])) == -np.inf
     assert log_sum_exp(np.array([1000.0, 1000.0])) == pytest.approx(1000 + np.log(2))
+
+
+@pytest.mark.parametrize("n_visible", [60, 200])
+@pytest.mark.parametrize("n_hidden", [1, 2, 130])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_step_in_one_call_is_the_step_of_its_verbs(n_visible, n_hidden, weighted, persistent, centred):
+    rbm = RBM(*random_parameters(n_hidden, n_visible))
+    whole, parts = NativeEngine(rbm), NativeEngine(rbm)
+    batch = Phase(whole.encode(random_states(37, n_visible)), None, np.arange(1.0, 38) if weighted else None)
+    h = [whole.encode(random_states(20, n_hidden, 1)) if persistent else None] * 2
+    mean_h = [None, None]
+    for step in range(3):
+        keys, done = (Key(1).at(step), Key(2, 0).at(3 * step), Key(2, 1).at(3 * step)), []
+        for i, (engine, verb) in enumerate(((whole, NativeEngine.contrast), (parts, Engine.contrast))):
+            centring = Centring(np.linspace(0, 1, n_visible), mean_h[i], 0.25) if centred else None
+            done.append(verb(engine, batch, h[i], keys, 1 + 2 * (step % 2), Rates(0.1, 0.5, 0.01), centring))
+            h[i], mean_h[i] = done[i].h, done[i].mean_h
+        one, other = done
+        assert (one.h is None, one.mean_h is None) == (not persistent, not centred)
+        np.testing.assert_array_equal(one.negative.v.words, other.negative.v.words)
+        np.testing.assert_array_equal(one.negative.mean_h, other.negative.mean_h)
+        assert one.negative.weights is other.negative.weights
+        np.testing.assert_array_equal(one.logits, other.logits)
+        for x, y in zip((*whole.velocity, whole.rbm.W), (*parts.velocity, parts.rbm.W), strict=True):
+            np.testing.assert_array_equal(x, y)
+        if persistent:
+            np.testing.assert_array_equal(one.h.words, other.h.words)
+        if centred:
+            np.testing.assert_array_equal(one.mean_h, other.mean_h)
+
+
+@pytest.mark.parametrize("n", [0, 1, 4])
+@pytest.mark.parametrize("beta", [1.0, 0.5, "rows"])
+@pytest.mark.parametrize("clamped", [False, True])
+def test_sweeps_in_one_call_are_those_of_their_verbs(n, beta, clamped):
+    engine = NativeEngine(RBM(*random_parameters(70, 130)))
+    beta = row_betas(33) if beta == "rows" else beta
+    v, free = (engine.encode(random_states(33, 130, seed)) for seed in range(2))
+    of_h, of_v = (beta, np.linspace(-1, 1, 3 * 70).reshape(3, 70)), (beta, np.linspace(-1, 1, 130))
+    arguments = (v, Key(5, 0, 7), Key(5, 1, 9, 2), n, of_h, of_v, free if clamped else None)
+    before = v.words.copy()
+    np.testing.assert_array_equal(engine.sweeps(*arguments).words, Engine.sweeps(engine, *arguments).words)
+    np.testing.assert_array_equal(v.words, before)

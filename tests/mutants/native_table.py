@@ -53,11 +53,11 @@ NATIVE = [
         ("a bound that knows not how many are on", "splat(most * 0.5f)", "splat(most * 0.45f)", EARLY),
         ("roundings smaller than they are", "roundings * 1.001f", "roundings * 0.9f", EARLY),
         ("roundings of one sign", "roundings[i].largest());", "roundings[i].positive);", EARLY),
-        ("no error of biases", " + absolute(load<vf>(bias + i)) * 0x1p-21f", "", EARLY),
+        ("no error of offsets", "if (offset) d += absolute(load<vf>(offset + i)) * 0x1p-21f;", "", EARLY),
         ("errors that beta does not touch", "load<vf>(error + i) * fabsf(beta)", "load<vf>(error + i)", EARLY),
         ("a slope too small", "(t * (1.0f - t * 0.5f))", "(t * (0.8f - t * 0.5f))", EARLY),
         ("errors however large", "select(d < 1.5f, d * (1.0f + d * (1.0f + d)), splat(INFINITY))", "d", EARLY),
-        ("one offset for all rows", "if (b != beta || o != offset)", "if (b != beta)", EARLY),
+        ("one offset for all rows", "affine.offset_of(first + r) + column", "affine.offset_of(first) + column", EARLY),
         (
             "integers that outgrow 16 bits below zero",
             "(bound.positive > 32767u) | ((bound.positive - bound.all) > 32767u)",
@@ -74,8 +74,17 @@ NATIVE = [
             CONFORMANCE,
         ),
         ("every block draws the first rows' noise", "key.row += uint32_t(row);", "", KERNELS),
+    ),
+    *of(
+        "engines/_native/copies.cpp",
         ("rows of other weights", "forget_rows();\n}", "}", EARLY),
         ("an extent without room", "extents[i] * 1.01f", "extents[i] * 0.9f", EARLY),
+    ),
+    *of(
+        "engines/_native/steps.cpp",
+        ("chains that start at the batch count alike", "step.start ? nullptr : step.weights}", "nullptr}", KERNELS),
+        ("sweeps that share their noise", "sweep++, key_h.step++, key_v.step++", "sweep++", KERNELS),
+        ("a running mean that jumps", "before[i] + share * (out[i] - before[i])", "out[i]", KERNELS),
     ),
     *of(
         "engines/_native/philox.hpp",

@@ -26,7 +26,19 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 from harmonium.engines._native import _kernels
 from harmonium.engines.arithmetic import contiguous, matmul
-from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
+from harmonium.engines.engine import (
+    Beta,
+    BoolArray,
+    Centring,
+    Contrast,
+    Engine,
+    FloatArray,
+    Offset,
+    Offsets,
+    Phase,
+    Rates,
+    Velocity,
+)
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
@@ -134,6 +146,24 @@ class NativeEngine(Engine):
     def sample_v(self, h: Bits, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Bits:
         return Bits(self._machine.sample_v(h.words, _words(key), *_affine(beta, offset)), self.n_visible)
 
+    def sweeps(
+        self,
+        v: Bits | FloatArray,
+        key_h: Key,
+        key_v: Key,
+        n: int,
+        of_h: tuple[Beta, Offset] = (1.0, None),
+        of_v: tuple[Beta, Offset] = (1.0, None),
+        free: Bits | None = None,
+    ) -> Bits | FloatArray:
+        if not isinstance(v, Bits):
+            return super().sweeps(v, key_h, key_v, n, of_h, of_v, free)
+        mask = None if free is None else free.words
+        return Bits(
+            self._machine.sweeps(v.words, _words(key_h), _words(key_v), n, *_affine(*of_h), *_affine(*of_v), mask),
+            self.n_visible,
+        )
+
     def draw(self, p: npt.NDArray[Any], key: Key) -> Bits:
         return Bits(_kernels.draw(_contiguous(p), _words(key)), p.shape[1])
 
@@ -177,6 +207,27 @@ class NativeEngine(Engine):
             self._machine.ascend(*_side(positive), *_side(negative), *rates, mu, lam)
             return
         super().ascend(positive, negative, rates, offsets)
+
+    def contrast(
+        self,
+        batch: Phase,
+        h: Bits | None,
+        keys: tuple[Key, Key, Key],
+        n_sweeps: int,
+        rates: Rates,
+        centring: Centring | None = None,
+    ) -> Contrast:
+        # NumPy adds up a single column in pairs, and the kernels row after row.
+        if not isinstance(batch.v, Bits) or self.n_hidden == 1:
+            return super().contrast(batch, h, keys, n_sweeps, rates, centring)
+        start = None if h is None else h.words
+        weights = None if batch.weights is None else batch.normalised_weights()
+        centre = (None, None, 0.0) if centring is None else (_contiguous(centring.v), centring.h, centring.share)
+        v, mean, logits, last, mean_h = self._machine.contrast(
+            batch.v.words, weights, start, *map(_words, keys), n_sweeps, *rates, *centre
+        )
+        negative = Phase(Bits(v, self.n_visible), mean, batch.weights if h is None else None)
+        return Contrast(negative, logits, None if h is None else Bits(last, self.n_hidden), mean_h)
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
         m = self._machine

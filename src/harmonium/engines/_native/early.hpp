@@ -130,13 +130,13 @@ static inline vf rough_exp_negative(vf a) {
 struct Reach {
     float error[32], reach[32];  // before and after beta and offset
 
-    Reach(const void* columns, int n_blocks, const float* scale, const float* bias, float most) {
+    Reach(const void* columns, int n_blocks, const float* scale, float most) {
         for (int i = 0; i < 32; i += LANES) {
             vf roundings = {};
             for (int block = 0; block < n_blocks; block++)
                 roundings += load<vf>(roundings_at(early_at(const_cast<void*>(columns), block)) + i);
-            const vf units = smaller(roundings * 1.001f, splat(most * 0.5f)) + most * 0x1p-7f;
-            store(error + i, units * load<vf>(scale + i) + absolute(load<vf>(bias + i)) * 0x1p-21f);
+            const vf units = smaller(roundings * 1.001f, splat(most * 0.5f)) + most * 0x1p-6f;
+            store(error + i, units * load<vf>(scale + i));
         }
     }
     void set(float beta, const float* offset) {
@@ -165,7 +165,7 @@ static int decide_early(const void* prepared, int rows, int n_blocks, const void
     const float* counts = static_cast<const float*>(prepared);
     float most = 0;
     for (int r = 0; r < rows; r++) most = most < counts[r] ? counts[r] : most;
-    Reach reach(columns, n_blocks, scale, bias, most);
+    Reach reach(columns, n_blocks, scale, most);
     float beta = 1;
     const float* offset = nullptr;
     reach.set(beta, offset);

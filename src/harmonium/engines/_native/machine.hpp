@@ -118,12 +118,35 @@ class Machine {
     float* c_velocity() { return dc_.get(); }
 
     void logits(bool hidden, Bits states, float* out) const;
+    // Logits of the hidden units, their logistic function, and bits drawn from them; each unless it is null.
+    void expect_h(Bits v, float* logits, float* mean, const NoiseKey* key, uint64_t* bits) const;
     // Wv + c for real v.
     void dense_logits_h(const Strided<float>& v, float* out) const;
     void sample(bool hidden, Bits states, NoiseKey key, const Affine& affine, uint64_t* out, size_t out_stride) const;
+    // `n` sweeps v -> h -> v from `start`, into `v`; `h` is room for the hidden units. The steps of the keys go on by one a
+    // sweep. Where `free` is given, visible units without its bits stay as they are.
+    void sweeps(const uint64_t* start, uint64_t* v, uint64_t* h, size_t rows, NoiseKey key_h, NoiseKey key_v, size_t n,
+                const Affine& of_h, const Affine& of_v, const uint64_t* free) const;
     // Sums of v (weighted h)', weighted v and weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void moments(const Side& side, float* hv, float* v, float* h) const;
     void ascend(Side positive, Side negative, Rates rates, Offsets offsets);
+    // One step of contrastive divergence. Chains start at the batch's own hidden states, or at `start`.
+    struct Contrast {
+        Bits batch;
+        const float* weights;  // of its rows; null for equal ones
+        const uint64_t* start;
+        size_t n_chains, n_sweeps;
+        NoiseKey key, key_h, key_v;
+        // What centres the step, if `centre_v` is given: the running mean of h, null before the first step, and its move.
+        const float *centre_v, *centre_h;
+        float share;
+        // Results: the chains' v, mean and logits of h; h where persistent chains go on; the running mean.
+        uint64_t* v;
+        float *mean, *logits;
+        uint64_t* h;
+        float* centre;
+    };
+    void contrast(const Contrast& step, Rates rates);
     // One step along a gradient given as arrays: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void ascend_along(const float* gW, const float* gb, const float* gc, Rates rates);
     void pseudo_log_likelihood(Bits v, double* out) const;

@@ -223,6 +223,47 @@ static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words state
     return wrap(out, rows, stride);
 }
 
+using Mask = std::optional<Words>;
+
+static View<uint64_t, 2> sweeps(const Machine& machine, Words v, KeyTuple key_h, KeyTuple key_v, size_t n, PerRow beta_h, Table offset_h,
+                                PerRow beta_v, Table offset_v, Mask free) {
+    const size_t rows = v.shape(0), stride = words_for(machine.n_visible());
+    require(v.shape(1) == stride, "states must fit the layer");
+    require(!free || (free->shape(0) == rows && free->shape(1) == stride), "what is free must fit v");
+    const Affine of_h = affine(beta_h, offset_h, rows, machine.n_hidden()), of_v = affine(beta_v, offset_v, rows, machine.n_visible());
+    Output<uint64_t> out(rows * stride), h(rows * words_for(machine.n_hidden()));
+    {
+        nb::gil_scoped_release release;
+        machine.sweeps(data(v), out, h, rows, noise_key(key_h), noise_key(key_v), n, of_h, of_v, free ? data(*free) : nullptr);
+    }
+    return wrap(out, rows, stride);
+}
+
+// One step of contrastive divergence: the chains' v, mean_h, logits, and h and the running mean, or None for each.
+static nb::tuple contrast(Machine& machine, Words batch, PerRow weights, Mask start, KeyTuple key, KeyTuple key_h, KeyTuple key_v,
+                          size_t n_sweeps, float rate, float momentum, float decay, PerRow centre_v, PerRow centre_h, float share) {
+    const size_t m = machine.n_visible(), n = machine.n_hidden(), rows = batch.shape(0), n_chains = start ? start->shape(0) : rows;
+    require(batch.shape(1) == words_for(m), "v must fit the visible layer");
+    require(!weights || weights->shape(0) == rows, "weights must have one entry a row");
+    require(!start || start->shape(1) == words_for(n), "h must fit the hidden layer");
+    require(n_sweeps > 0, "v is drawn once or more");
+    require(!centre_v || centre_v->shape(0) == m, "the offsets must fit the layers");
+    require(!centre_h || (centre_v && centre_h->shape(0) == n), "the offsets must fit the layers");
+    Output<uint64_t> v(n_chains * words_for(m)), h(start ? n_chains * words_for(n) : 0);
+    Output<float> mean(n_chains * n), logits(n_chains * n), centre(centre_v ? n : 0);
+    const auto pointer = [](const auto& array) { return array ? data(*array) : nullptr; };
+    const Machine::Contrast step = {bits(batch), pointer(weights), pointer(start), n_chains, n_sweeps, noise_key(key), noise_key(key_h),
+                                    noise_key(key_v), pointer(centre_v), pointer(centre_h), share, v, mean, logits, h, centre};
+    {
+        nb::gil_scoped_release release;
+        machine.contrast(step, {rate, momentum, decay});
+    }
+    const auto or_none = [](bool exists, auto make) { return exists ? nb::cast(make()) : nb::none(); };
+    return nb::make_tuple(wrap(v, n_chains, words_for(m)), wrap(mean, n_chains, n), wrap(logits, n_chains, n),
+                          or_none(bool(start), [&] { return wrap(h, n_chains, words_for(n)); }),
+                          or_none(bool(centre_v), [&] { return wrap(centre, n); }));
+}
+
 static Side side(const Machine& machine, const Words& v, const Floats& mean_h, const PerRow& weights) {
     require(v.shape(1) == words_for(machine.n_visible()), "v must fit the visible layer");
     require(mean_h.shape(0) == v.shape(0) && mean_h.shape(1) == machine.n_hidden(), "mean_h must fit v and the hidden layer");
@@ -269,6 +310,10 @@ NB_MODULE(_kernels, m) {
              nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none())
         .def("sample_v", [](const Machine& self, Words h, KeyTuple key, PerRow beta, Table offset) { return sample(self, false, h, key, beta, offset); },
              nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none())
+        .def("sweeps", &sweeps, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(),
+             nb::arg().none(), nb::arg().none())
+        .def("contrast", &contrast, nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+             nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg())
         .def("moments",
              [](const Machine& self, Words v, Floats mean_h, PerRow weights) {
                  const Side s = side(self, v, mean_h, weights);

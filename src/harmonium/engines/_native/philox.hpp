@@ -13,6 +13,8 @@ static inline vw multiply(vw x, uint32_t m) {
 #if defined(X86)
     typedef long long vq __attribute__((vector_size(VECTOR_BYTES)));
     return (vw)X86(mul_epu32)((vq)x, (vq)((vw){} + m));
+#elif defined(__aarch64__)
+    return (vw)vmull_u32(vmovn_u64((uint64x2_t)x), vdup_n_u32(m));
 #else
     return (x & 0xffffffff) * m;
 #endif

@@ -112,12 +112,12 @@ static inline void build_tables(const T* f, uint64_t used, char* tables) {
     typedef typename Vector<T>::type V;
     for (; used; used >>= 4, f += 4 * 32, tables += TABLE_BYTES<T>)
         for (int p = 0; used & 1 && p < REGISTERS<T>; p++) {
-            V t[16] = {};
+            V t[16] = {};  // the first of which is in no list
             for (int i = 0; i < 4; i++) {
                 const V x = load<V>(reinterpret_cast<const char*>(f + i * 32) + p * VECTOR_BYTES);
                 for (int s = 0; s < 1 << i; s++) t[s | 1 << i] = t[s] + x;
             }
-            for (int s = 0; s < 16; s++) store(tables + s * ENTRY_BYTES<T> + p * VECTOR_BYTES, t[s]);
+            for (int s = 1; s < 16; s++) store(tables + s * ENTRY_BYTES<T> + p * VECTOR_BYTES, t[s]);
         }
 }
 

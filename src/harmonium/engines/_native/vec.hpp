@@ -13,6 +13,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 // X86(name) is the intrinsic `name` for this register width.
@@ -66,6 +68,8 @@ static inline vi to_nearest(vf x) {
     return (vi)_mm256_cvtps_epi32((__m256)x);
 #elif defined(__x86_64__)
     return (vi)_mm_cvtps_epi32((__m128)x);
+#elif defined(__aarch64__)
+    return (vi)vcvtnq_s32_f32((float32x4_t)x);
 #else
     vi y;
     for (int i = 0; i < LANES; i++) y[i] = int32_t(lrintf(x[i]));
@@ -109,6 +113,8 @@ static inline uint32_t mask_bits(vi mask) {
     return uint32_t(_mm256_movemask_ps((__m256)mask));
 #elif defined(__x86_64__)
     return uint32_t(_mm_movemask_ps((__m128)mask));
+#elif defined(__aarch64__)
+    return vaddvq_u32((uint32x4_t)(mask & (vi){1, 2, 4, 8}));
 #else
     uint32_t bits = 0;
     for (int i = 0; i < LANES; i++) bits |= uint32_t(mask[i] & 1) << i;

@@ -1,0 +1,49 @@
+// Whole steps of sampling and of training.
+#include <algorithm>
+
+#include "machine.hpp"
+
+namespace harmonium {
+
+void Machine::sweeps(const uint64_t* start, uint64_t* v, uint64_t* h, size_t rows, NoiseKey key_h, NoiseKey key_v, size_t n,
+                     const Affine& of_h, const Affine& of_v, const uint64_t* free) const {
+    const size_t stride_v = round_up(m_, 64) / 64, stride_h = round_up(n_, 64) / 64, size = rows * stride_v;
+    if (v != start) std::copy_n(start, size, v);
+    for (size_t sweep = 0; sweep < n; sweep++, key_h.step++, key_v.step++) {
+        sample(true, {v, rows, stride_v}, key_h, of_h, h, stride_h);
+        sample(false, {h, rows, stride_h}, key_v, of_v, v, stride_v);
+        for (size_t i = 0; free && i < size; i++) v[i] = (start[i] & ~free[i]) | (v[i] & free[i]);
+    }
+}
+
+// The weighted mean of rows, added up row after row, or `before` moved by a share of the way to it.
+static void slide(const float* x, size_t rows, size_t n, const float* weights, const float* before, float share, float* out) {
+    const float equal = float(1.0 / double(rows));
+    for (size_t r = 0; r < rows; r++) {
+        const float weight = weights ? weights[r] : equal;
+        for (size_t i = 0; i < n; i++) out[i] = r ? out[i] + weight * x[r * n + i] : weight * x[i];
+    }
+    for (size_t i = 0; before && i < n; i++) out[i] = before[i] + share * (out[i] - before[i]);
+}
+
+void Machine::contrast(const Contrast& step, Rates rates) {
+    static thread_local Buffer<float> means;
+    static thread_local Buffer<uint64_t> own_h;
+    const Bits batch = step.batch;
+    const size_t stride_v = batch.stride, stride_h = round_up(n_, 64) / 64, n_chains = step.n_chains;
+    float* positive = means.reserve(batch.rows * n_);
+    uint64_t* h = own_h.reserve(n_chains * stride_h);
+    expect_h(batch, nullptr, positive, &step.key, step.start ? nullptr : h);
+    if (step.centre_v) slide(positive, batch.rows, n_, step.weights, step.centre_h, step.share, step.centre);
+    const Affine as_it_is = {nullptr, nullptr, 1, 1, 0};
+    NoiseKey key_v = step.key_v;
+    sample(false, {step.start ? step.start : h, n_chains, stride_h}, key_v, as_it_is, step.v, stride_v);
+    key_v.step++;
+    sweeps(step.v, step.v, h, n_chains, step.key_h, key_v, step.n_sweeps - 1, as_it_is, as_it_is, nullptr);
+    const Bits v = {step.v, n_chains, stride_v};
+    expect_h(v, step.logits, step.mean, &step.key, step.start ? step.h : nullptr);
+    const Offsets offsets = step.centre_v ? Offsets{step.centre_v, step.centre} : Offsets{nullptr, nullptr};
+    ascend({batch, positive, step.weights}, {v, step.mean, step.start ? nullptr : step.weights}, rates, offsets);
+}
+
+}  // namespace harmonium
