@@ -22,7 +22,7 @@ import experiments
 import matplotlib as mpl
 from experiments.results import Results, path_of, tell
 
-from harmonium.report import save
+from harmonium import plot
 
 mpl.rcParams["svg.hashsalt"] = "harmonium"  # the same results give the same file
 
@@ -49,7 +49,7 @@ def tables(out: Path) -> None:
         page = out / getattr(module, "PAGE", "training.md")
         page.write_text(fill(page.read_text(), name, f"{module.table(content)}\n\n{_made(content)}"))
         if hasattr(module, "figure"):
-            save(module.figure(content), path.with_suffix(".svg"))
+            plot.save(module.figure(content).axes, path.with_suffix(".svg"))
         tell(f"{name}: {len(content['runs'])} runs")
     bench = path_of(out, "cost")
     if bench.exists() and "methods" in (content := json.loads(bench.read_text())):

@@ -95,10 +95,16 @@ def table(content: dict) -> str:
         grid = "–" if best is None else f"{_told(best)} at {best['settings']['config']['weight_decay']:g}"
         lines.append(
             f"| {name.removeprefix('density/')} | {n:,} × {first['n_visible']} | {n_hidden} | "
-            f"{first['independent']:.2f} | {_told(first)} | {first['best_epoch']:,} | {first['weight_decay']:g} | "
+            f"{first['independent']:.2f} | {_told(first)} | {_kept(first)} | {first['weight_decay']:g} | "
             f"{grid}{f', of {len(fixed)}' if fixed else ''} | {first['training_seconds']:.0f} |"
         )
     return "\n".join(lines)
+
+
+def _kept(run: Run) -> str:
+    """The epoch whose machine was kept, or that none was told from independent units."""
+    nothing = any("ends with independent units" in alarm["text"] for alarm in run["alarms"])
+    return "independent units" if nothing else f"{run['best_epoch']:,}"
 
 
 def _told(run: Run) -> str:

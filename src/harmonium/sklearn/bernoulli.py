@@ -215,7 +215,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         for iteration in range(1, self.n_iter + 1):
             start = time.perf_counter()
             run.one_pass()
-            self._adopt(run, dtype)
+            self._adopt(run, dtype, again=True)
             if self.verbose:
                 seconds = time.perf_counter() - start
                 if monitored is None:  # evenly spaced rows, so that data sorted by class are represented
@@ -331,9 +331,13 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
             return X
         return complete(self.rbm_, X, sweeps=_SETTLING, seed=key, engine=self._place)
 
-    def _adopt(self, run: Learning, dtype: npt.DTypeLike) -> None:
+    def _adopt(self, run: Learning, dtype: npt.DTypeLike, *, again: bool = False) -> None:
+        """Take over what a run has come to; `again` into the same weights, which nobody else has seen yet."""
         rbm = run.engine.rbm
-        self.components_ = rbm.W.astype(dtype)
+        if again:
+            np.copyto(self.components_, rbm.W)
+        else:
+            self.components_ = rbm.W.astype(dtype)
         self.intercept_visible_ = rbm.b.astype(dtype)
         self.intercept_hidden_ = rbm.c.astype(dtype)
         self.h_samples_ = run.chains.astype(dtype)

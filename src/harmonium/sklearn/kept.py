@@ -50,15 +50,22 @@ class KeptEngine:
 
     def keep(self, engine: Engine, W: npt.NDArray[Any], b: npt.NDArray[Any], c: npt.NDArray[Any]) -> None:
         """Keep an engine that holds these parameters."""
-        self._made_of = tuple((x.dtype, x.shape, x.strides, bytearray(_bytes(x))) for x in (W, b, c))
+        made_of, arrays = self._made_of, (W, b, c)
+        if made_of and all(map(_fits, made_of, arrays)):  # no second copy of a large W beside the last one
+            for (*_, content), array in zip(made_of, arrays, strict=True):
+                memoryview(content)[:] = _bytes(array)
+        else:
+            self._made_of = tuple((x.dtype, x.shape, x.strides, bytearray(_bytes(x))) for x in arrays)
         self._engine, self._mirror = engine, None
 
 
 def _holds(made_of: tuple[Any, ...], array: npt.NDArray[Any]) -> bool:
-    dtype, shape, strides, content = made_of
-    if array.dtype != dtype or array.shape != shape or array.strides != strides:
-        return False
-    return bool(content == _bytes(array))
+    return _fits(made_of, array) and bool(made_of[3] == _bytes(array))
+
+
+def _fits(made_of: tuple[Any, ...], array: npt.NDArray[Any]) -> bool:
+    dtype, shape, strides, _ = made_of
+    return bool(array.dtype == dtype and array.shape == shape and array.strides == strides)
 
 
 def _bytes(array: npt.NDArray[Any]) -> memoryview:
