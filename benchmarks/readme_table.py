@@ -43,6 +43,13 @@ LIKELIHOODS = (
 )  # fmt: skip
 
 
+BAD = ("bytes 0 to 255", "missing entries")
+SAID = {
+    ("bytes 0 to 255", "trained"): "trains on them, without a word",
+    ("missing entries", "trained"): "learns from what is observed",
+}
+
+
 def likelihoods() -> str:
     """Mean log-likelihoods of test data, the worst of the seeds, each with the alarms of its runs."""
     lines = ["| test data, nats | Harmonium | seeds | alarms | training | published RBM |", "|---|---|---|---|---|---|"]
@@ -86,17 +93,19 @@ def peers() -> str:
     for name, found in content["found"].items():
         scores = found["test_log_likelihood"]
         alarms = f", {found['alarms']} alarms" if found["alarms"] else ""
-        bad = [found["bad_input"][kind].partition(":")[0] for kind in ("bytes 0 to 255", "missing entries")]
+        seconds = f"{statistics.median(found['seconds']):.1f}" if found["seconds"] else "busy"
+        bad = [SAID.get((kind, said := found["bad_input"][kind].partition(":")[0]), said) for kind in BAD]
         lines.append(
             f"| {name} | {signed(min(scores), 2)} to {signed(max(scores), 2)}{alarms} "
-            f"| {statistics.median(found['seconds']):.1f} | {bad[0]} | {bad[1]} |"
+            f"| {seconds} | {bad[0]} | {bad[1]} |"
         )
     machine = content["machine"]
     return "\n".join([*lines, "", (
-        f"scikit-learn's digits, thresholded, {content['n_hidden']} hidden units, all defaults, worst to best of "
-        f"{len(content['seeds'])} seeds; log Z of every machine is exact. \N{LEFT DOUBLE QUOTATION MARK}Trained"
-        "\N{RIGHT DOUBLE QUOTATION MARK} on bad input means: without a word. "
-        f"{content['date']}, {content['threads']} threads, {machine['processor']}."
+        f"scikit-learn's digits, thresholded, {content['n_hidden']} hidden units, all defaults, nats, worst to best of "
+        f"{len(content['seeds'])} seeds; log Z of every machine is exact. "
+        + ("" if all(x["seconds"] for x in content["found"].values()) else
+           "No times: the machine had other work to do. ") +
+        f"{content['date']}, threads: {content['threads']}, {machine['processor']}."
     )])  # fmt: skip
 
 

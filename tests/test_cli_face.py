@@ -1,10 +1,15 @@
 """What the command shows: pictures and curves of a run, what a shell completes, and silence where that is asked for."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 
 import numpy as np
 import pytest
@@ -210,3 +215,31 @@ def test_seeds_in_json_are_read_alike_by_all(run, tmp_path, capsys):
     found = result_of(capsys, "sample", run, "-n", 2, "--seed", seed, "--out", tmp_path / "v.npy")
     assert found["seed"] == str(seed)
     assert json.loads(json.dumps(found), parse_int=float)["seed"] == str(seed)
+
+
+def test_ctrl_c_leaves_one_bar_and_says_how_to_go_on(tmp_path):
+    """It was called an error; and the bar, which filled the line, stood there twice because the ^C made that two."""
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    command = [sys.executable, "-m", "harmonium.cli", "train", "digits", "--hidden", "8", "--epochs", "100000"]
+    environment = {name: x for name, x in os.environ.items() if name not in ("COLUMNS", "LINES")} | {"TERM": "xterm"}
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "a")], stdin=child, stdout=child, stderr=child, env=environment,
+        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(child)
+    written = b""
+    while b"pll -" not in written:
+        written += os.read(parent, 65536)
+    os.write(parent, b"\x03")  # as the key does, so that the terminal echoes it
+    with contextlib.suppress(OSError):
+        while part := os.read(parent, 65536):
+            written += part
+    os.close(parent)
+    assert process.wait(timeout=60) == 130
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.decode())
+    assert "error" not in text
+    assert re.search(r"stopped: after step \d+ of \d+; its state is saved", " ".join(text.split()))
+    bars = [line for line in re.split(r"[\r\n]+", text) if "━" in line]
+    assert bars
+    assert max(len(line.removesuffix("^C")) for line in bars) <= 78

@@ -1,5 +1,6 @@
 """The README's Python and shell print what the README says, and its other commands exist."""
 
+import importlib.util
 import re
 import shlex
 
@@ -28,3 +29,13 @@ def test_shell_lines_name_commands_and_options_that_exist(line):
     assert program == "harmonium"
     known = {option for parameter in get_command(app).commands[name].params for option in parameter.opts}
     assert {argument for argument in arguments if argument.startswith("-")} <= known
+
+
+def test_the_tables_are_made_of_the_results(tmp_path):
+    """`python benchmarks/readme_table.py` has been run since a result or the command changed."""
+    spec = importlib.util.spec_from_file_location("readme_table", ROOT / "benchmarks" / "readme_table.py")
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    (tmp_path / "README.md").write_text(README, encoding="utf-8")
+    command.main(tmp_path / "README.md")
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == README

@@ -55,7 +55,7 @@ def test_a_stopped_run_continues_bit_for_bit(data, tmp_path, monkeypatch, capsys
     with monkeypatch.context() as patch:
         stop_at(patch, step, signal.SIGTERM)
         assert main(arguments(data, parts, *options)) == 128 + signal.SIGTERM
-    assert f"Stopped after step {step} of 24" in capsys.readouterr().err
+    assert f"stopped: after step {step} of 24" in capsys.readouterr().err
     assert RunDirectory.open(parts)[1].step == step
     assert main(["train", "--resume", str(parts)]) == 0
     for name in ("model.safetensors", "checkpoint.safetensors", "config.toml"):
@@ -118,7 +118,7 @@ def test_a_second_ctrl_c_stops_at_once(data, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(TrainingProgress, "step", step_and_signal_twice)
         assert main(arguments(data, tmp_path / "a")) == 130
-    assert "Stopped at once" in capsys.readouterr().err
+    assert "stopped: at once" in capsys.readouterr().err
     assert RunDirectory.open(tmp_path / "a")[1].step == 6
     assert main(["train", "--resume", str(tmp_path / "a")]) == 0
 

@@ -186,7 +186,7 @@ def signals(harness: Harness) -> dict[str, Any]:
         child.signal(number)
         code = child.wait()
         slowest, done = max(slowest, time.monotonic() - sent), done + 1
-        good = code == 128 + number and "Stopped at once" in child.messages
+        good = code == 128 + number and "stopped: at once" in child.messages
         harness.check(good, f"exit code {code} after a second signal {number}: {child.messages}")
         harness.finish("pcd", out, f"a second signal {number}")
     harness.check(slowest < LIMIT, f"{slowest:.1f} s from a signal to the end")

@@ -12,7 +12,7 @@ import typer
 import harmonium
 from harmonium.cli import bench, evaluate, impute, inspect, reproduce, sample, train, transform, verify
 from harmonium.cli.completion import offers_values
-from harmonium.cli.errors import STOPPED, USAGE, explain
+from harmonium.cli.errors import STOPPED, USAGE, Stopped, explain
 from harmonium.cli.output import complain
 from harmonium.cli.quiet import can_be_quiet
 
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         except Exception as error:
             code, message = explain(error)
-            complain("error", message)
+            complain("stopped" if isinstance(error, Stopped) else "error", message)
             return code
         except KeyboardInterrupt:
             complain("stopped", "by Ctrl-C.")

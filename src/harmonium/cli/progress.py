@@ -12,6 +12,7 @@ from harmonium.training import EpochRecord, Scores, TrainingRun
 from harmonium.training.alarms import kind_of
 
 if TYPE_CHECKING:  # loaded where a bar is drawn, so that --help is quick
+    from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
 _REDRAW = 0.1  # seconds between two drawings; a step may take microseconds
@@ -52,11 +53,10 @@ class WorkProgress(_WithBar):
             return
         self._drawn = now
         if self._bar is None:
-            from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar = Progress(*columns, console=stderr_console(), transient=True)
             self._task = self._bar.add_task(self._label)
             self._bar.start()
         self._bar.update(self._task, completed=done, total=total)
@@ -132,11 +132,19 @@ class TrainingProgress(_WithBar):
         return epochs * self._n_samples / max(time.monotonic() - self._start, 1e-9)
 
 
-def _make_bar() -> Progress:
+def stderr_console() -> Console:
+    """The terminal, less the room that a ^C takes: one that wrapped would leave the bar standing there twice."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    console.width -= len("^C")
+    return console
+
+
+def _make_bar() -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = stderr_console()
     columns: list[ProgressColumn] = [TextColumn("{task.fields[epoch]}", justify="right")]
     if console.width >= _WIDE:
         columns = [TextColumn("epoch"), *columns, BarColumn(bar_width=None)]

@@ -15,7 +15,7 @@ from harmonium import Config, TrainingRun
 from harmonium.cli.curves import draw_curves
 from harmonium.cli.drawing import picture
 from harmonium.cli.output import complain
-from harmonium.cli.progress import TrainingProgress
+from harmonium.cli.progress import TrainingProgress, stderr_console
 from harmonium.cli.running import PAGE
 from harmonium.datasets import Dataset
 from harmonium.errors import UnwritableOutput
@@ -62,10 +62,10 @@ class Watching:
         if self._progress.bar is None:
             self._progress.__enter__()
         else:
-            from rich.console import Console, Group
+            from rich.console import Group
             from rich.live import Live
 
-            console = Console(stderr=True)
+            console = stderr_console()
             self._live = Live(Group(self._progress.bar), console=console, refresh_per_second=4)
             self._live.start()
         self._draw()
@@ -109,16 +109,16 @@ class Watching:
 
     def _in_terminal(self, state: TrainingState, chains: npt.NDArray[Any] | None) -> RenderableType:
         from rich.columns import Columns
-        from rich.console import Console, Group
+        from rich.console import Group
 
-        console = Console(stderr=True)
-        parts = console.width // 2 - 2 if chains is not None else console.width - 1
+        width = stderr_console().width
+        parts = width // 2 - 2 if chains is not None else width - 1
         shape = self._dataset.shape
         shown = [("filters", picture(_fitted(state.rbm.W, shape, parts, signed=True)))] if state.rbm.W.size else []
         if chains is not None:
             shown.append(("chains", picture(_fitted(chains, shape, parts, signed=False))))
         pictures = Columns([Group(title, image) for title, image in shown], padding=(0, 2))
-        curves = "\n".join(draw_curves(self._history, console.width - 1))
+        curves = "\n".join(draw_curves(self._history, width - 1))
         return Group(pictures, curves, self._progress.bar or "")
 
 
