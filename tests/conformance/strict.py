@@ -72,6 +72,7 @@ def strict(base):
     class Strict:
         name = "native"  # which is what everything asks for
         log_partition_block = staticmethod(base.log_partition_block)
+        term_seconds = base.term_seconds
 
         def __init__(self, rbm, velocity=None):
             self.below = base(rbm, velocity)

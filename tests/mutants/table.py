@@ -401,8 +401,8 @@ PYTHON = [
         ),
         (
             "the best machine is not kept",
-            "        self.engine.replace(steering.best)\n        totals",
-            "        totals",
+            "        self.engine.replace(steering.best)\n        gain",
+            "        gain",
             "tests/test_checkpoints.py -k early",
         ),
         (
