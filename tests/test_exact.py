@@ -88,16 +88,16 @@ def test_blocks_without_mass_are_skipped_and_nothing_is_lost():
     c[12:] = 300.0
     rbm = RBM(W, b, c)
     visited = []
-    original = module._Walk.runs
+    original = module.moments_block
 
-    def runs(self, block):
-        visited.append(block)
-        return original(self, block)
+    def moments_block(W, b, c, first, *rest):
+        visited.append(first)
+        return original(W, b, c, first, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module._Walk, "runs", runs)
+        patch.setattr(module, "moments_block", moments_block)
         got = exact_statistics(rbm)
-    assert visited == [3]
+    assert visited == [3 * 4096]
     for part, expected in zip(got, rbm.model_statistics(), strict=True):
         np.testing.assert_allclose(part, expected, **TIGHT)
 

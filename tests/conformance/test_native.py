@@ -14,8 +14,9 @@ from test_engines import instruction_sets, probe_dyadic, row_betas
 from harmonium import RBM, Key
 from harmonium.engines import Centring, Engine, NativeEngine, Offsets, Phase, Rates
 from harmonium.engines._native import _kernels
-from harmonium.engines.arithmetic import exp, log, log_sum_exp, matmul, softplus
+from harmonium.engines.arithmetic import exp, log, log_sum_exp, matmul, moments_block, softplus
 from harmonium.engines.arithmetic import logistic as logistic64
+from harmonium.rbm import all_states
 
 
 @pytest.fixture(params=instruction_sets(), autouse=True)
@@ -196,6 +197,23 @@ def test_the_pseudo_likelihood_has_the_digits_of_double_precision(n_hidden, n_vi
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12 * max(1, n_hidden * scale))
     for rows in (slice(0, 1), slice(1, 6), slice(250, 301)):
         np.testing.assert_array_equal(engine.pseudo_log_likelihood(engine.encode(v[rows])), got[rows])
+
+
+@pytest.mark.parametrize("scale", [0.1, 2, 60])
+@pytest.mark.parametrize(("n_hidden", "n_visible"), [(0, 3), (1, 1), (2, 7), (3, 8), (9, 20), (11, 5)])
+def test_moments_of_blocks_are_those_of_their_states(n_hidden, n_visible, scale):
+    """Blocks that begin and end anywhere, of machines whose exponentials leave the range of numbers, too."""
+    W, b, c = random_parameters(n_hidden, n_visible, scale=scale)
+    states = all_states(n_hidden)
+    x = states @ W + b
+    minus_f = states @ c + np.logaddexp(x, 0).sum(axis=1)
+    log_z, n = minus_f.max(), len(states)
+    for first, stop in ((0, n), (n // 3, n), (n // 5, n // 5 + 1), (0, (n + 1) // 2)):
+        h, part = states[first:stop], slice(first, stop)
+        s, t = (np.hstack([y, np.ones((stop - first, 1))]) for y in (h, logistic(x[part])))
+        expected = s.T @ (np.exp(minus_f[part] - log_z)[:, None] * t)
+        got = moments_block(W, b, c, first, stop - first, log_z)
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-300)
 
 
 def test_functions_are_right_to_about_a_unit_in_the_last_place():

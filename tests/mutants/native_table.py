@@ -150,9 +150,11 @@ NATIVE = [
             "out[4 * s + q] + high_c[q];",
             CONFORMANCE,
         ),
+        ("moments of the first high bit alone", "(first_run + run) >> (i - low_bits) & 1;", "run & 1;", KERNELS),
     ),
     *of(
         "engines/_native/products.hpp",
+        ("moments that lose a state in eight", "(s[1] + s[3]) + (s[5] + s[7])", "(s[1] + s[3]) + s[5]", KERNELS),
         (
             "products that leave the range of numbers",
             "end = j + size_t(safe) * 8",

@@ -67,6 +67,24 @@ def log_sum_exp(x: Float64Array) -> float:
     return highest + float(log(exp(x - highest).sum()))
 
 
+def moments_block(
+    W: npt.NDArray[Any], b: npt.NDArray[Any], c: npt.NDArray[Any], first: int, count: int, log_z: float
+) -> Float64Array:
+    """Sums of exp(-F(h) - log_z) E[s | h] over hidden states first, ..., first + count - 1, s being 1, v, h and h v'.
+
+    Parameters
+    ----------
+    W, b, c : float64 arrays of shape (n_hidden, n_visible), (n_visible,) and (n_hidden,)
+
+    Returns
+    -------
+    float64 array of shape (n_hidden + 1, n_visible + 1)
+        Of h_i v_j; in the last row of v_j, in the last column of h_i, and in the corner of 1.
+    """
+    sums: Float64Array = _kernels.moments_block(*(contiguous(x, np.float64) for x in (W, b, c)), first, count, log_z)
+    return sums
+
+
 def _elementwise(function: Callable[[Float64Array], Float64Array], x: npt.ArrayLike) -> Float64Array:
     array = np.asarray(x, np.float64)
     return function(contiguous(array.ravel(), np.float64)).reshape(array.shape)

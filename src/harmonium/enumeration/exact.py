@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import find_engine
-from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul
+from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul, moments_block
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_count, check_matrix
 from harmonium.progress import Progress
@@ -87,27 +87,16 @@ def exact_statistics(
     """
     walk = _Walk(rbm, max_units)
     masses = walk.block_masses(engine)
-    n, m, n_low = walk.n_units, walk.machine.n_visible, walk.n_low
-    hv, v, h, total = np.zeros((n, m)), np.zeros(m), np.zeros(n), 0.0
-    log_z = log_sum_exp(masses)
+    machine, log_z = walk.machine, log_sum_exp(masses)
+    sums = np.zeros((machine.n_hidden + 1, machine.n_visible + 1))
     for block, log_mass in enumerate(masses):
         if log_mass - log_z > np.log(_NEGLIGIBLE):
-            for high, minus_f in walk.runs(block):
-                w = exp(minus_f - log_z)
-                mass = w.sum()
-                if mass > _NEGLIGIBLE:
-                    mean = walk.mean()
-                    mean_sum = (mean * w).sum(axis=1)
-                    weighted = walk.low * w[:, None]
-                    hv[:n_low] += matmul(mean, weighted).T
-                    hv[n_low:] += high[:, None] * mean_sum
-                    h[:n_low] += weighted.sum(axis=0)
-                    h[n_low:] += high * mass
-                    v += mean_sum
-                    total += mass
+            first, count = walk.states_of(block)
+            sums += moments_block(machine.W, machine.b, machine.c, first, count, log_z)
         if progress is not None:
             progress(block + 1, len(masses))
-    hv, v, h = hv / total, v / total, h / total
+    sums /= sums[-1, -1]
+    hv, v, h = sums[:-1, :-1], sums[-1, :-1], sums[:-1, -1]
     return Statistics(hv.T, h, v) if walk.mirrored else Statistics(hv, v, h)
 
 
@@ -261,10 +250,14 @@ class _Walk:
         log_block = find_engine(engine).log_partition_block
         masses = np.empty(self.n_blocks)
         for i in range(self.n_blocks):
-            masses[i] = log_block(self.machine, i * self._block, self._block)
+            masses[i] = log_block(self.machine, *self.states_of(i))
             if progress is not None:
                 progress(i + 1, self.n_blocks)
         return masses
+
+    def states_of(self, block: int) -> tuple[int, int]:
+        """The number of a block's first state, and how many it has."""
+        return block * self._block, self._block
 
     def runs(self, block: int) -> Iterator[tuple[Float64Array, Float64Array]]:
         """For each run of a block: its high bits, shape (n_units - n_low,), and -F(h), shape (states,)."""
@@ -273,10 +266,6 @@ class _Walk:
             high = ((run >> np.arange(n_high)) & 1).astype(np.float64)
             np.add(self._low_logits, matmul(high, self.machine.W[self.n_low :])[:, None], out=self._logits)
             yield high, self._low_bias + float(matmul(high, self.machine.c[self.n_low :])) + self._softplus_sum()
-
-    def mean(self) -> Float64Array:
-        """The logistic function e^min(a, 0) / (1 + e^-|a|) of the last run's logits a, shape (units, states)."""
-        return np.divide(exp(np.minimum(self._logits, 0, out=self._exp)), self._factors, out=self._exp)
 
     def _softplus_sum(self) -> Float64Array:
         """Sum over the units of log(1 + exp(logit)): one logarithm for the product of up to 1000 factors."""

@@ -195,7 +195,7 @@ static const harmonium::Kernels kernels = {
     settle,
     sample, draw, random, affine, mean, softplus_sum, update, centre, offset_sums, maxima,
     dense<float>, dense<double>, each<exponential>, each<logarithm>, each<logistic>, each<softplus>,
-    transpose_bits, products<false>, products<true>, log_products, exponentials_of_floats, each<quick_exponential>, add_rows_of_32,
+    transpose_bits, products<false>, products<true>, log_products, exponentials_of_floats, each<quick_exponential>, add_rows_of_32, panel_moments<true>, panel_moments<false>,
 };
 
 }  // namespace HARMONIUM_ISA

@@ -125,6 +125,11 @@ struct Kernels {
 
     // sums[i] += the sum over t < n_terms of f[at[t] + i], in that order, for i < 32.
     void (*add_rows_of_32)(const float* f, const uint64_t* at, size_t n_terms, double* sums);
+
+    // all[j] = the sum over s < 2^bits of w[s] logistic(x[j] + low[8 s + j]) for j < 8, and with[8 i + j] that over the s whose
+    // bit i is on; bits > 2. The first takes exponentials of x and low, whose products are below 1e150.
+    void (*moments_of_exponentials)(const double* x, const double* low, const double* w, int bits, double* all, double* with);
+    void (*moments)(const double* x, const double* low, const double* w, int bits, double* all, double* with);
 };
 
 extern const Kernels* const portable_kernels;

@@ -212,6 +212,11 @@ void elementwise(Elementwise function, const double* x, size_t n, double* out);
 double log_partition_block(const Kernels& k, size_t n_visible, size_t n_hidden, const double* W, const double* b, const double* c,
                            uint64_t first, uint64_t count);
 
+// Sums of exp(-F(h) - log_z) E[s | h] over the same states, as a matrix of shape (n_hidden + 1, n_visible + 1): of h_i v_j, and
+// in the last row of v_j, in the last column of h_i, in the corner of 1.
+void moments_block(const Kernels& k, size_t n_visible, size_t n_hidden, const double* W, const double* b, const double* c,
+                   uint64_t first, uint64_t count, double log_z, double* out);
+
 // The kernels for an instruction set by name, or the best that this processor runs for nullptr; nullptr if it cannot.
 const Kernels* find_kernels(const char* name);
 

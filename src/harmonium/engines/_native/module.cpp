@@ -441,6 +441,17 @@ NB_MODULE(_kernels, m) {
               nb::gil_scoped_release release;
               return log_partition_block(*chosen, W.shape(1), W.shape(0), data(W), data(b), data(c), first, count);
           });
+    m.def("moments_block",
+          [](Array<const double, 2> W, Array<const double, 1> b, Array<const double, 1> c, uint64_t first, uint64_t count, double log_z) {
+              require(b.shape(0) == W.shape(1) && c.shape(0) == W.shape(0) && count > 0, "b and c must fit W");
+              const size_t rows = W.shape(0) + 1, columns = W.shape(1) + 1;
+              Output<double> out(rows * columns);
+              {
+                  nb::gil_scoped_release release;
+                  moments_block(*chosen, W.shape(1), W.shape(0), data(W), data(b), data(c), first, count, log_z, out);
+              }
+              return wrap(out, rows, columns);
+          });
     m.def("use", [](const std::string& name) {
         const Kernels* kernels = find_kernels(name.c_str());
         require(kernels, "this processor does not run that instruction set");

@@ -104,4 +104,41 @@ static void add_rows_of_32(const float* f, const uint64_t* at, size_t n_terms, d
     for (int k = 0; k < REGISTERS; k++) store(sums + k * DOUBLES, total[k]);
 }
 
+// Logistic functions of eight units in 2^bits states (3 bits or more), weighted by w and summed over all of them, in `all`, and
+// over those with bit i on, in with[8 * i]. Exponentials of arguments x + low, or, unless TAME, the arguments themselves.
+template <bool TAME>
+static void panel_moments(const double* x, const double* low, const double* w, int bits, double* all, double* with) {
+    for (int part = 0; part < 8; part += DOUBLES) {
+        const vd own = load<vd>(x + part);
+        vd total = {}, on[3] = {};
+        for (int i = 3; i < bits; i++) store(with + 8 * i + part, (vd){});
+        for (size_t eight = 0; eight < size_t(1) << (bits - 3); eight++) {
+            const double *at = low + eight * 64 + part, *weights = w + eight * 8;
+            vd s[8];
+            for (int k = 0; k < 8; k += 2) {
+                const vd a = load<vd>(at + 8 * k), b = load<vd>(at + 8 * k + 8);
+                if (TAME) {
+                    // One division for two: it takes as long as several multiplications.
+                    const vd y = own * a, z = own * b, down_y = y + 1.0, down_z = z + 1.0, inverse = 1.0 / (down_y * down_z);
+                    s[k] = y * (down_z * inverse) * weights[k];
+                    s[k + 1] = z * (down_y * inverse) * weights[k + 1];
+                } else {
+                    s[k] = logistic(own + a) * weights[k];
+                    s[k + 1] = logistic(own + b) * weights[k + 1];
+                }
+            }
+            const vd twos[4] = {s[0] + s[1], s[2] + s[3], s[4] + s[5], s[6] + s[7]}, fours[2] = {twos[0] + twos[1], twos[2] + twos[3]};
+            on[0] += (s[1] + s[3]) + (s[5] + s[7]);
+            on[1] += twos[1] + twos[3];
+            on[2] += fours[1];
+            const vd sum = fours[0] + fours[1];
+            total += sum;
+            for (int i = 3; i < bits; i++)
+                if (eight >> (i - 3) & 1) store(with + 8 * i + part, load<vd>(with + 8 * i + part) + sum);
+        }
+        for (int i = 0; i < 3; i++) store(with + 8 * i + part, on[i]);
+        store(all + part, total);
+    }
+}
+
 }  // namespace HARMONIUM_ISA
