@@ -23,7 +23,7 @@ ONCE = {
         {"chains/gibbs.py", "chains/tempered.py", "engines/engine.py", "engines/torch.py"},
     ),
     "a swap": (r"on\(SWAP\)", {"chains/tempered.py"}),
-    "a ladder of equal distances": (r"np\.interp\(np\.linspace\(0", {"chains/ladder.py"}),
+    "a ladder of equal distances": (r"np\.interp\(np\.linspace\(0, distance", {"chains/ladder.py"}),
     "R-hat": (r"\(n_draws - 1\) / n_draws|math\.sqrt\(.*variance_ratio", {"chains/diagnostics.py"}),
     "F(v)": (r"engine\w*\.dot\([^\n]*\n?[^\n]*softplus_sum", {"engines/generic.py"}),
     "a progress": (r"Callable\[\[int, int\], None\]", {"progress.py"}),

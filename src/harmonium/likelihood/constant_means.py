@@ -37,6 +37,7 @@ _KNOTS = 11
 _CHAINS = 256
 _SWEEPS = 100  # at each knot
 _RATE, _HALVED = 0.5, 10.0  # of the approximation: at first, and after how many sweeps it is half of that
+_LARGEST_STEP = 1.0  # log-odds by which a bias may move in a sweep, but for the rate
 _TERMS = 4  # of the polynomial
 _SURE = 1e-6  # no mean is taken to be closer to 0 or 1
 
@@ -80,8 +81,8 @@ def constant_means_path(
             state, info = gibbs.step(engine_, state, key, point, watched=True)
             v_sums, h_sums = gibbs.summed_means(engine_, info, point)
             rate = _RATE / (1 + sweep / _HALVED)
-            x_k = x_k + rate * np.clip(v_target - log_odds(v_sums / _CHAINS), -1, 1)
-            y_k = y_k + rate * np.clip(h_target - log_odds(h_sums / _CHAINS), -1, 1)
+            x_k = x_k + rate * np.clip(v_target - log_odds(v_sums / _CHAINS), -_LARGEST_STEP, _LARGEST_STEP)
+            y_k = y_k + rate * np.clip(h_target - log_odds(h_sums / _CHAINS), -_LARGEST_STEP, _LARGEST_STEP)
             if sweep >= _SWEEPS // 2:
                 x_sum, y_sum = x_sum + x_k, y_sum + y_k
             tick()

@@ -70,9 +70,11 @@ def gibbs_chain(
     InvalidData, InvalidParameter
         `start` or `clamp` is not binary or does not fit the machine; `beta` is no inverse temperature.
     """
-    chains = _run(rbm, start, as_key(seed).derive_for_rows("gibbs_chain"), clamp, beta, engine)
+    engine_ = make_engine(rbm, engine)
+    v = engine_.encode(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
+    chains = _run(engine_, v, as_key(seed).derive_for_rows("gibbs_chain"), clamp, beta)
     next(chains)  # the start itself
-    return (engine_.decode(state.v) for engine_, state in chains)
+    return (engine_.decode(state.v) for state in chains)
 
 
 def sample(
@@ -122,28 +124,27 @@ def sample(
     if sweeps is None and start is None and clamp is None and np.ndim(beta) == 0 and beta == 1 and is_quick(rbm):
         return exact_sample(rbm, check_count(n, "n"), seed=key, engine=engine, progress=progress)[0]
     sweeps = _SWEEPS if sweeps is None else check_count(sweeps, "sweeps", minimum=0)
+    engine_ = make_engine(rbm, engine)
     if start is None:
         n = check_count(n, "n")
-        engine_ = make_engine(rbm, engine)
-        start = engine_.decode(gibbs.init(engine_, n, key, alternating(n)).v)
-    start = check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True)
-    if n is not None and n != len(start):
-        raise InvalidData(f"n and start must agree. Got n={n} and {len(start)} rows. Leave n out, or pass n rows.")
-    chain = _run(rbm, start, key, clamp, beta, engine)
-    engine_, state = next(chain)
+        v = gibbs.init(engine_, n, key, alternating(n)).v
+    else:
+        v = engine_.encode(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
+        if n is not None and n != len(v):
+            raise InvalidData(f"n and start must agree. Got n={n} and {len(v)} rows. Leave n out, or pass n rows.")
+    chain = _run(engine_, v, key, clamp, beta)
+    state = next(chain)
     for sweep in range(sweeps):
-        engine_, state = next(chain)
+        state = next(chain)
         if progress is not None:
             progress(sweep + 1, sweeps)
     return engine_.decode(state.v)
 
 
 def _run(
-    rbm: RBM, start: Any, key: Key, clamp: Clamp | None, beta: float | npt.NDArray[Any], name: str
-) -> Iterator[tuple[Engine, GibbsState]]:
+    engine: Engine, v: States, key: Key, clamp: Clamp | None, beta: float | npt.NDArray[Any]
+) -> Iterator[GibbsState]:
     """The chains before the first sweep, then after each, endlessly. The arguments are checked at once."""
-    engine = make_engine(rbm, name)
-    v = engine.encode(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
     point, free = Point(_check_beta(beta, len(v))), None
     if clamp is not None:
         if not isinstance(clamp, Clamp):
@@ -151,17 +152,15 @@ def _run(
                 f"clamp must be a harmonium.Clamp(where, values). Got {type(clamp).__name__}. "
                 "Say which units are held, and at what."
             )
-        where, values = _check_clamp(clamp, len(v), rbm.n_visible)
+        where, values = _check_clamp(clamp, len(v), engine.n_visible)
         free = engine.encode(where == 0)
         v = engine.overwrite(v, engine.encode(where), engine.encode(values))
     return _sweeps(engine, GibbsState(v), key, point, free)
 
 
-def _sweeps(
-    engine: Engine, state: GibbsState, key: Key, point: Point, free: States | None
-) -> Iterator[tuple[Engine, GibbsState]]:
+def _sweeps(engine: Engine, state: GibbsState, key: Key, point: Point, free: States | None) -> Iterator[GibbsState]:
     while True:
-        yield engine, state
+        yield state
         state, _ = gibbs.step(engine, state, key, point, free)
 
 

@@ -137,8 +137,8 @@ class Optimizer:
         return Statistics(*(scale * x / (np.sqrt(scale2 * y) + np.float32(_EPSILON)) for x, y in parts))
 
 
-def _moving_average(kept: float, old: Statistics, new: Statistics) -> Statistics:
-    pairs = zip(old, new, strict=True)
+def _moving_average(kept: float, average: Statistics, latest: Statistics) -> Statistics:
+    pairs = zip(average, latest, strict=True)
     return Statistics(*(np.float32(kept) * was + np.float32(1 - kept) * now for was, now in pairs))
 
 
