@@ -1,13 +1,13 @@
 """Every block of every page runs, and prints what the page shows.
 
-Those about Keras: tests/keras/test_pages.py; about other tools: test_ecosystem.py.
+Those about Keras: tests/keras/test_pages.py; other tools: test_ecosystem.py; GPUs: conformance/test_torch.py.
 """
 
 import pytest
 from pages import ROOT, run
 
 DOCS = ROOT / "docs"
-ELSEWHERE = {"keras.md", "distributed.md", "ecosystem.md"}
+ELSEWHERE = {"keras.md", "distributed.md", "ecosystem.md", "gpu.md"}
 PAGES = sorted(
     page
     for page in DOCS.rglob("*.md")

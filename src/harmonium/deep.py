@@ -69,7 +69,7 @@ class Stack:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_visible), values in [0, 1]
-        engine : {"native", "numpy"}
+        engine : {"native", "numpy", "torch"}
 
         Returns
         -------
@@ -88,7 +88,7 @@ class Stack:
         Parameters
         ----------
         H : array-like of shape (n_samples, n_hidden of the top), values in [0, 1]
-        engine : {"native", "numpy"}
+        engine : {"native", "numpy", "torch"}
 
         Returns
         -------

@@ -1,8 +1,13 @@
 """The torch engine against the native one, bit for bit, on the CPU: what a GPU computes is the same plain torch."""
 
 import json
+import os
+import re
+import socket
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import golden_results
 import numpy as np
@@ -12,6 +17,7 @@ from oracles import random_parameters, random_states
 
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
+from harmonium.cli import main
 from harmonium.engines import Centring, Offsets, Phase, Rates, find_engine, make_engine, on_device
 from harmonium.errors import EngineUnavailable, InvalidParameter, OutOfMemory
 
@@ -40,7 +46,7 @@ def same(both, got):
     np.testing.assert_array_equal(native, ours)
 
 
-@pytest.mark.parametrize(("n_hidden", "n_visible", "n_rows"), [(500, 784, 100), (1, 1, 1), (37, 130, 33)])
+@pytest.mark.parametrize(("n_hidden", "n_visible", "n_rows"), [(500, 784, 100), (1, 1, 1), (1, 5, 33), (37, 130, 33)])
 def test_a_sweep_and_a_step_have_the_native_bits(threads, n_hidden, n_visible, n_rows):
     both, X = engines(n_hidden, n_visible), random_states(n_rows, n_visible)
     mu = np.linspace(0.1, 0.9, n_visible).astype(np.float32)
@@ -218,6 +224,40 @@ def test_too_little_memory_is_said(monkeypatch):
         engine.logits_h(engine.encode(random_states(2, 4)))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # alarms of small examples
+def test_a_run_out_of_memory_goes_on_elsewhere(tmp_path, capsys, monkeypatch):
+    """From the last checkpoint, by the command, and ends where it would have ended."""
+    options = [
+        "train",
+        "bars-and-stripes-3x3",
+        "--hidden",
+        "3",
+        "--method",
+        "pcd",
+        "--epochs",
+        "12",
+        "--batch-size",
+        "4",
+    ]
+    whole, stopped, learn, left = tmp_path / "whole", tmp_path / "stopped", torch_arithmetic.learn, [30]
+
+    def tire(*args):
+        left[0] -= 1
+        if left[0] < 0:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        learn(*args)
+
+    assert main([*options, "--out", str(whole)]) == 0
+    monkeypatch.setattr(torch_arithmetic, "learn", tire)
+    assert main([*options, "--out", str(stopped), "--engine", "torch", "--device", "cpu"]) == 1
+    error = capsys.readouterr().err
+    assert "Got: CUDA out of memory." in error
+    assert "Traceback" not in error
+    assert main(["train", "--resume", str(stopped), "--engine", "numpy"]) == 2
+    assert main(["train", "--resume", str(stopped), "--engine", "native"]) == 0
+    np.testing.assert_array_equal(*(RBM.load(run / "model.safetensors").W for run in (whole, stopped)))
+
+
 def test_products_that_are_rounded_are_noticed(monkeypatch):
     """Half precision in place of the device's: the engine says so, or takes the wider type."""
     from harmonium.engines import torch as module
@@ -239,3 +279,45 @@ def test_results_say_on_which_device_they_are_asked_for():
         lambda **where: harmonium.sklearn.BernoulliRBM(3, n_iter=2, random_state=0, **where).fit(X).components_,
     ):
         np.testing.assert_array_equal(call(), call(engine="torch", device="cpu"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # alarms of small examples
+def test_the_page_about_gpus_runs_on_a_processor():
+    page = Path(__file__).parents[2] / "docs" / "gpu.md"
+    code = re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL).group(1)
+    for there, here in (("cuda", "cpu"), ("10_000, sweeps=1000", "10, sweeps=2"), ("X, 500, ", "X, 5, epochs=1, ")):
+        assert there in code
+        code = code.replace(there, here)
+    X = random_states(30, 8).astype(np.float32)
+    exec(code, {"harmonium": harmonium, "rbm": RBM(*random_parameters(4, 8)), "X": X})
+
+
+# Several processes --------------------------------------------------------------------------------------------------
+
+SHARED = ("sample", "sample:clamped", "running_moments", "impute:gibbs", "evaluate", "train", "train:pcd", "train:grey")
+SHARED += ("train:weighted", "train:holes", "train:fast weights", "TrainingRun:pt", "BernoulliRBM.transform")
+
+
+def test_two_processes_compute_what_one_does():
+    """Each with half of the rows, over a real connection; every process ends with every result."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    worker = Path(__file__).with_name("distributed_worker.py")
+    workers = []
+    for rank in range(2):
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
+        environment = {**os.environ, **address, "OMP_NUM_THREADS": "1"}
+        arguments = [sys.executable, str(worker), *SHARED]
+        workers.append(subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+    golden = json.loads(golden_results.FILE.read_text())["native"]
+    for process in workers:
+        out, error = process.communicate(timeout=600)
+        assert process.returncode == 0, error.decode()
+        assert json.loads(out) == {name: golden[name] for name in SHARED}
+
+
+def test_the_distributed_engine_wants_a_process_group(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(EngineUnavailable, match=r'device="distributed" must be used in a process'):
+        find_engine("torch:distributed")

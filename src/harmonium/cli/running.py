@@ -84,7 +84,7 @@ def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, *, watc
         except KeyboardInterrupt:
             how = f"Go on with: {_how_to_resume(directory)}"
             number = stop.signal or signal.SIGINT
-            raise Stopped(number, f"at once; the last checkpoint is sound. {how}") from None
+            raise Stopped(number, f"Stopped at once; the last checkpoint is sound. {how}") from None
 
 
 def _advance(run: TrainingRun, directory: RunDirectory, shown: TrainingProgress | Watching, stop: StopWish) -> None:
@@ -102,7 +102,7 @@ def _advance(run: TrainingRun, directory: RunDirectory, shown: TrainingProgress 
         if stop.signal is not None:
             raise _stopped(stop.signal, run, directory)
 
-    # Elsewhere the clock and the signals can be heeded after each.
+    # On the processor the clock and the signals are heeded after each step.
     every = _STEPS_IN_ONE_GO if run.config.engine.startswith(TORCH) else 1
     for record in run.epochs(after_step, every):
         directory.append(record)
@@ -115,7 +115,7 @@ def _advance(run: TrainingRun, directory: RunDirectory, shown: TrainingProgress 
 
 def _stopped(number: int, run: TrainingRun, directory: RunDirectory) -> Stopped:
     how = f"Go on with: {_how_to_resume(directory)}"
-    return Stopped(number, f"after step {run.step} of {run.n_steps}; its state is saved. {how}")
+    return Stopped(number, f"Stopped after step {run.step} of {run.n_steps}; its state is saved. {how}")
 
 
 def how_to_train(directory: RunDirectory) -> str:

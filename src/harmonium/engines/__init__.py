@@ -20,7 +20,7 @@ except ImportError as error:  # the NumPy engine works without the compiled exte
     NativeEngine = missing_engine("native", error)  # type: ignore[misc, assignment]
 
 ENGINES: dict[str, type[Engine]] = {"native": NativeEngine, "numpy": NumpyEngine}
-TORCH = "torch"  # is found by `find_engine`, as PyTorch takes seconds to load
+TORCH, DISTRIBUTED = "torch", "distributed"  # the first is found by `find_engine`, as PyTorch takes seconds to load
 NAMES = (*ENGINES, TORCH)
 
 _LARGEST = 1e38  # log-odds; those of an engine are float32
@@ -59,9 +59,10 @@ def check_engine(name: str) -> str:
     if family in ENGINES or not colon:
         return check_choice(name, "engine", (*ENGINES, TORCH))
     check_choice(family, "engine", (TORCH,))
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?|distributed", device):
         raise InvalidParameter(
-            f'device must be "cpu", "cuda" (or "cuda:1" and so on) or "mps". Got {device!r}. Choose one of them.'
+            f'device must be "cpu", "cuda" (or "cuda:1" and so on), "mps" or "distributed". Got {device!r}. '
+            "Choose one of them."
         )
     return name
 
@@ -86,6 +87,10 @@ def find_engine(name: str) -> type[Engine]:
             f"The torch engine must have PyTorch. Got: {error}. "
             'Install it: pip install "harmonium[torch]", or choose engine="native".'
         ) from None
+    if device == DISTRIBUTED:
+        from harmonium.engines.torch_distributed import distributed_engine
+
+        return distributed_engine(name)
     return torch_engine(name, device)
 
 

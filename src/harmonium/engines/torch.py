@@ -156,6 +156,8 @@ class TorchEngine(Engine):
         return total
 
     def column_sums(self, x: Tensor) -> npt.NDArray[np.float64]:
+        if x.shape[1] == 1:  # which NumPy adds up in pairs, not row after row
+            return super().column_sums(x)
         return self._download(self.do.column_sums(self._reals(x)))
 
     def pseudo_log_likelihood(self, v: Units) -> npt.NDArray[np.float64]:
@@ -180,6 +182,8 @@ class TorchEngine(Engine):
         return Statistics(hv.T, v, self._download(self.do.ordered_sum(weighted_h, 0)))
 
     def slide(self, mean: Tensor | None, phase: Phase, share: float) -> Tensor:
+        if self.n_hidden == 1:
+            return super().slide(mean, phase, share)
         before = None if mean is None else self._reals(mean)
         return self.do.slide(before, self._reals(phase.mean_h), self._weights(phase)[0], share)
 

@@ -16,24 +16,17 @@ None or a tensor of shape (groups, units); as many consecutive rows as there are
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
-from harmonium.engines.torch_functions import (
-    exact_decision,
-    exp_negative,
-    log,
-    logistic,
-    quick_exp,
-    softplus,
-    softplus_wide,
-    wide,
-)
-from harmonium.engines.torch_functions import exp as exp_wide
+from harmonium.engines.torch_functions import exact_decision, exp_negative, logistic, softplus, wide
+from harmonium.engines.torch_functions import ordered_sum as ordered_sum
+from harmonium.engines.torch_likelihood import log_partition_block as log_partition_block
+from harmonium.engines.torch_likelihood import pseudo_log_likelihood as pseudo_log_likelihood
 
 PADDING = 16
 _TERMS = 8192  # of an exact product
@@ -41,9 +34,9 @@ _LARGEST = 8388607.0  # the largest integer of 24 bits with a sign
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS, _WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
 _CLOSE = 2.0**-19
-_LN2 = 0.69314718055994530942
-_TAME, _LINEAR = 300.0, 40.0  # of the pseudo-likelihood: where no exponentials are taken, where softplus(x) is x
 
+# Sums tensors over the processes that hold the rows of a batch together.
+Across = Callable[[Tensor], Tensor]
 Beta: TypeAlias = "float | Tensor"
 Offset: TypeAlias = "Tensor | None"
 
@@ -116,17 +109,19 @@ def padded(n: int) -> int:
 # Products ------------------------------------------------------------------------------------------------------------
 
 
-def exact_product(x: Tensor, halves: Tensor) -> Tensor:
+def exact_product(x: Tensor, halves: Tensor, across: Across | None = None) -> Tensor:
     """``x @ (4096 * high + low)``, rounded once to float32; `x` holds 0 and 1, `halves` are [high | low]."""
     n_terms = x.shape[1]
-    if n_terms <= _TERMS:
+    if n_terms <= _TERMS and across is None:
         high, low = _product(x, halves).chunk(2, dim=1)
         return high * 4096.0 + low
     total = None
-    for first in range(0, n_terms, _TERMS):
+    for first in range(0, max(1, n_terms), _TERMS):
         part = wide(_product(x[:, first : first + _TERMS], halves[first : first + _TERMS]))
         total = part if total is None else total + part
     assert total is not None
+    if across is not None:
+        total = across(total)
     high, low = total.chunk(2, dim=1)
     return (high * 4096.0 + low).to(torch.float32).to(x.device)
 
@@ -147,16 +142,6 @@ def real_product(x: Tensor, W: Tensor) -> Tensor:
     total = torch.zeros(x.shape[0], W.shape[1], dtype=torch.float32, device=x.device)
     for column, row in zip(x.unbind(1), W.unbind(0), strict=True):
         total += column[:, None] * row
-    return total
-
-
-def ordered_sum(x: Tensor, dim: int) -> Tensor:
-    """The sum along `dim`, one term after the other."""
-    if x.shape[dim] and x.dtype == torch.float64 and x.device.type == "cpu":
-        return x.cumsum(dim).select(dim, -1)  # which goes in order there
-    total = torch.zeros_like(x.select(dim, 0)) if x.shape[dim] else x.sum(dim)
-    for part in x.unbind(dim):
-        total = total + part
     return total
 
 
@@ -257,64 +242,6 @@ def slide(before: Tensor | None, mean_h: Tensor, weights: Tensor, share: float) 
     return now if before is None else before + share * (now - before)
 
 
-def pseudo_log_likelihood(machine: Machine, v: Tensor) -> Tensor:
-    """Sum over visible units of log p(v_j | the others), float64, shape (rows,)."""
-    m, n = machine.n_visible, machine.n_hidden
-    W, b, c = (wide(x) for x in (machine.W[:m, :n], machine.b[:m], machine.c[:n]))
-    largest = float(machine.to_hidden.scale[:n].max()) * 2.0**23 if n else 0.0
-    rises, panels = quick_exp(W), torch.nn.functional.pad(W, (0, -n % 32)).reshape(m, -1, 2, 16)
-    sums = ordered_sum(ordered_sum(panels[:, :, 0] + panels[:, :, 1], 2), 1)
-    out = []
-    for rows in wide(v[:, :m]).split(max(1, 2**22 // max(1, m * n))):
-        a = c.expand(len(rows), n)
-        for j in range(m):
-            a = a + rows[:, j : j + 1] * W[j]
-        extremes = a.abs().amax(1) if n else a.sum(1)
-        tame = torch.maximum(extremes, a.new_tensor(largest)) < _TAME
-        safe = max(1, int(700 / (max([largest, *extremes[tame].tolist()]) + 0.7)))
-        flips = rows.bool()
-        off, on = quick_exp(-a), quick_exp(a)
-        flipped = _log_product(torch.where(flips[..., None], on[:, None], off[:, None]) + rises, safe)
-        bases = [_log_product(x + 1.0, safe)[:, None] for x in (off, on)]
-        change = torch.where(flips, flipped - bases[1] - sums - b, flipped - bases[0] + b)
-        if not bool(tame.all()):
-            sign = torch.where(flips, -1.0, 1.0)
-            raised = softplus_wide(a[:, None, :] + sign[..., None] * W) - softplus_wide(a)[:, None, :]
-            wild = sign * b
-            for i in range(n):
-                wild = wild + raised[..., i]
-            change = torch.where(tame[:, None], change, wild)
-        linear = ordered_sum(torch.where(change > _LINEAR, change, torch.zeros_like(change)), 1)
-        change = torch.where(change > _LINEAR, -_TAME, change.clamp_min(-_TAME))
-        out.append(-(linear + _log_product(quick_exp(change) + 1.0, int(700 / (_LINEAR + 0.7)))))
-    return torch.cat(out)
-
-
-def _log_product(factors: Tensor, safe: int) -> Tensor:
-    """Logs of the products over the last axis, of positive factors."""
-    blocks = torch.nn.functional.pad(factors, (0, -factors.shape[-1] % 8), value=1.0).unflatten(-1, (-1, 8)).unbind(-2)
-    return _log_of_lanes(blocks, factors.new_ones([*factors.shape[:-1], 8]), safe)
-
-
-def _log_of_lanes(blocks: Iterable[Tensor], product: Tensor, safe: int) -> Tensor:
-    """Logs of the products of all of `blocks` and eight lanes; exponents are set aside every `safe` blocks."""
-    power = torch.zeros_like(product, dtype=torch.int64)
-    for number, block in enumerate(blocks, 1):
-        product = product * block
-        if number % safe == 0:
-            product, power = _without_exponents(product, power)
-    product, power = _without_exponents(product, power)
-    mantissa = torch.ones_like(product[..., 0])
-    for x in product.unbind(-1):
-        mantissa = mantissa * x
-    return log(mantissa) + power.sum(-1).to(torch.float64) * _LN2
-
-
-def _without_exponents(product: Tensor, power: Tensor) -> tuple[Tensor, Tensor]:
-    bits = product.view(torch.int64)
-    return ((bits & 0x000FFFFFFFFFFFFF) | 0x3FF0000000000000).view(torch.float64), power + ((bits >> 52) - 1023)
-
-
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
@@ -347,7 +274,9 @@ def _power_of_two(e: Tensor) -> Tensor:
     return ((e + 127) << 23).view(torch.float32)
 
 
-def moments(machine: Machine, sides: list[Side], offset_h: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+def moments(
+    machine: Machine, sides: list[Side], offset_h: Tensor | None = None, across: Across | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Sums of v h', v and h over the rows of the first side minus those of the others.
 
     Shapes (padded visible, padded hidden), (padded visible,) and (padded hidden,). With `offset_h` it is taken off the
@@ -369,7 +298,7 @@ def moments(machine: Machine, sides: list[Side], offset_h: Tensor | None = None)
     q[:, -PADDING] = torch.cat(ones)
     v = torch.nn.functional.pad(torch.cat(states), (0, PADDING))
     v[:, -PADDING] = 1.0
-    sums = exact_product(v.T, halves(q).to(machine.states)) * scale
+    sums = exact_product(v.T, halves(q).to(machine.states), across) * scale
     return sums[:-PADDING, :-PADDING], sums[:-PADDING, -PADDING], sums[-PADDING, :-PADDING]
 
 
@@ -384,20 +313,40 @@ def learn(
     offset_h: Tensor | None = None,
 ) -> None:
     """One step of gradient ascent, in place; the offsets have the shapes (n_visible,) and (n_hidden,)."""
-    m = machine
-    gradient, v, h = moments(m, [positive, negative], offset_h)
-    if offset_v is not None and offset_h is not None:
-        terms = [(s.mean_h - offset_h) * (s.weights * sign)[:, None] for s, sign in ((positive, 1.0), (negative, -1.0))]
-        sums = _fill(ordered_sum(torch.cat(terms), 0), m.c)
+    sums = moments(machine, [positive, negative], offset_h)
+    centred = None if offset_h is None else centred_sum([positive, negative], offset_h)
+    follow(machine, sums, learning_rate, momentum, weight_decay, centred, offset_v, offset_h)
+    repack(machine)
+
+
+def centred_sum(sides: list[Side], offset_h: Tensor) -> Tensor:
+    """Sum of h - offset over the rows of the first side minus those of the second, one after the other."""
+    signed = zip(sides, (1.0, -1.0), strict=True)
+    terms = [(side.mean_h - offset_h) * (side.weights * sign)[:, None] for side, sign in signed]
+    return ordered_sum(torch.cat(terms), 0)
+
+
+def follow(
+    m: Machine,
+    sums: tuple[Tensor, Tensor, Tensor],
+    learning_rate: float | Tensor,
+    momentum: float,
+    weight_decay: float,
+    centred: Tensor | None = None,
+    offset_v: Tensor | None = None,
+    offset_h: Tensor | None = None,
+) -> None:
+    """Move the parameters along `moments`, in place; what is derived from W is still to be renewed."""
+    gradient, v, h = sums
+    if centred is not None and offset_v is not None and offset_h is not None:
         mu, lam = _fill(offset_v, m.b), _fill(offset_h, m.c)
-        gradient = gradient - sums * mu[:, None]
+        gradient = gradient - _fill(centred, m.c) * mu[:, None]
     for x, velocity, slope, decay in ((m.W, m.dW, gradient, weight_decay), (m.b, m.db, v, 0.0), (m.c, m.dc, h, 0.0)):
         if decay:
             slope = slope - x * decay
         velocity.copy_(velocity * momentum + slope * learning_rate)
         x += velocity
-    repack(m)
-    if offset_v is not None:
+    if centred is not None:
         _keep_centred_biases(m, mu, lam)
 
 
@@ -416,85 +365,3 @@ def _keep_centred_biases(m: Machine, mu: Tensor, lam: Tensor) -> None:
 
 def _fill(x: Tensor, like: Tensor) -> Tensor:
     return torch.nn.functional.pad(x, (0, len(like) - len(x)))
-
-
-# Enumeration ---------------------------------------------------------------------------------------------------------
-
-
-def log_partition_block(W: Tensor, b: Tensor, c: Tensor, first: int, count: int) -> float:
-    """Log of the sum of exp(-F(h)) over hidden states first, ..., first + count - 1; float64, W (n_hidden, n_visible).
-
-    exp(b_j + (W'h)_j) is a product of factors from the low, the middle and the high bits of h.
-    """
-    n, m = W.shape
-    width = -(-m // 8) * 8
-    table_bits = 0
-    while (width << (table_bits + 1)) * 8 <= 512 * 1024:
-        table_bits += 1
-    low_bits = min(table_bits, n)
-    middle_bits = min(table_bits, n - low_bits)
-    n_low, top_bits = 2**low_bits, n - low_bits - middle_bits
-    nothing = torch.zeros_like(W)
-    up = _sums(torch.where(W > 0, W, nothing), b)
-    down = _sums(torch.where(W > 0, nothing, W), b)
-    largest = max(float(up.abs().max()), float(down.abs().max())) if m else 0.0
-    tame, safe = largest < 200, max(1, int(700 / (largest + 0.7)))
-    W = torch.nn.functional.pad(W, (0, width - m))
-    b = torch.nn.functional.pad(b, (0, width - m))
-    low, low_c = _table(W, c, 0, low_bits)
-    middle, middle_c = _table(W, c, low_bits, middle_bits)
-    if tame:
-        low, middle = exp_wide(low), exp_wide(middle)
-    first_high, last_high = (first >> low_bits) // 2 * 2, ((first + count - 1) >> low_bits) // 2 * 2 + 2
-    logs = []
-    for start in range(first_high, last_high, _at_a_time(W.device, n_low * width)):
-        numbers = torch.arange(start, min(last_high, start + _at_a_time(W.device, n_low * width)), device=W.device)
-        top, top_c = b.expand(len(numbers), width), torch.zeros(len(numbers), dtype=torch.float64, device=W.device)
-        for i in range(top_bits):
-            is_on = ((numbers >> (middle_bits + i)) & 1).to(torch.float64)
-            top = top + is_on[:, None] * W[low_bits + middle_bits + i]
-            top_c = top_c + is_on * c[low_bits + middle_bits + i]
-        place = numbers & (2**middle_bits - 1)
-        high_c = top_c + middle_c[place]
-        if tame:
-            high = exp_wide(top) * middle[place]
-            high[:, m:] = 0
-            out = _log_products(high, low, safe)
-        else:
-            out = ordered_sum(softplus_wide((top + middle[place])[:, None, :m] + low[:, :m]), -1)
-        out = out + (low_c + high_c[:, None])
-        state = numbers[:, None] * n_low + torch.arange(n_low, device=W.device)
-        out[(state < first) | (state >= first + count)] = -torch.inf
-        logs.append(_log_sum_exp(out.reshape(-1, 2 * n_low)))
-    return float(_log_sum_exp(torch.cat(logs)[None])[0])
-
-
-def _at_a_time(device: torch.device, size: int) -> int:
-    """An even number of values of the high bits whose products fit."""
-    return max(1, (2**20 if device.type == "cpu" else 2**27) // size) * 2
-
-
-def _sums(W: Tensor, start: Tensor) -> Tensor:
-    for row in W.unbind(0):
-        start = start + row
-    return start
-
-
-def _table(W: Tensor, c: Tensor, first: int, bits: int) -> tuple[Tensor, Tensor]:
-    """Sums of the rows of W, and of c, over the on bits of every state of some hidden units."""
-    rows, biases = W.new_zeros(1, W.shape[1]), c.new_zeros(1)
-    for i in range(first, first + bits):
-        rows, biases = torch.cat([rows, rows + W[i]]), torch.cat([biases, biases + c[i]])
-    return rows, biases
-
-
-def _log_products(high: Tensor, low: Tensor, safe: int) -> Tensor:
-    """Logs of the products over j of 1 + high[h, j] * low[s, j], shape (high, low)."""
-    pairs = zip(high.unflatten(1, (-1, 8)).unbind(1), low.unflatten(1, (-1, 8)).unbind(1), strict=True)
-    return _log_of_lanes((x[:, None] * y + 1.0 for x, y in pairs), high.new_ones(len(high), len(low), 8), safe)
-
-
-def _log_sum_exp(x: Tensor) -> Tensor:
-    """Over the last axis, term after term."""
-    largest = x.amax(-1)
-    return largest + log(ordered_sum(exp_wide(x - largest[..., None]), -1))

@@ -18,6 +18,19 @@ def wide(x: Tensor) -> Tensor:
     return x.to(torch.float64) if x.device.type != "mps" else x.cpu().to(torch.float64)
 
 
+# Sums -----------------------------------------------------------------------------------------------------------------
+
+
+def ordered_sum(x: Tensor, dim: int) -> Tensor:
+    """The sum along `dim`, one term after the other."""
+    if x.shape[dim] and x.dtype == torch.float64 and x.device.type == "cpu":
+        return x.cumsum(dim).select(dim, -1)  # which goes in order there
+    total = torch.zeros_like(x.select(dim, 0)) if x.shape[dim] else x.sum(dim)
+    for part in x.unbind(dim):
+        total = total + part
+    return total
+
+
 # Single precision ----------------------------------------------------------------------------------------------------
 
 
@@ -76,20 +89,6 @@ def exp(x: Tensor) -> Tensor:
     return torch.where(x == x, p, x)
 
 
-def quick_exp(x: Tensor) -> Tensor:
-    """The exponential function where it is far from the ends of the range, float64."""
-    shifted = x * 1.44269504088896340736 + _SHIFT
-    n = shifted - _SHIFT
-    r = x - n * _LN2_HIGH - n * _LN2_LOW
-    r2 = r * r
-    r4 = r2 * r2
-    a = r + 1.0 + (r * (1 / 6) + 0.5) * r2
-    b = r * (1 / 120) + 1 / 24 + (r * (1 / 5040) + 1 / 720) * r2
-    c = r * (1 / 362880) + 1 / 40320 + (r * (1 / 39916800) + 1 / 3628800) * r2 + r4 * (1 / 479001600)
-    k = shifted.view(torch.int64) - _SHIFT_BITS
-    return ((a + b * r4 + c * (r4 * r4)).view(torch.int64) + (k << 52)).view(torch.float64)
-
-
 def log(x: Tensor) -> Tensor:
     """The natural logarithm, float64; -inf for 0."""
     x = x.contiguous()
@@ -111,10 +110,18 @@ def log(x: Tensor) -> Tensor:
     return torch.where((x > 0) & (x < torch.inf), total, edge)
 
 
-def logistic_wide(x: Tensor) -> Tensor:
-    """1 / (1 + exp(-x)), float64."""
-    t = exp(-x.abs())
-    return torch.where(x >= 0, torch.ones_like(t), t) / (t + 1.0)
+def quick_exp(x: Tensor) -> Tensor:
+    """exp(x) for |x| < 700, float64, to about two units in the last place."""
+    shifted = x * 1.44269504088896340736 + _SHIFT
+    n = shifted - _SHIFT
+    r = x - n * _LN2_HIGH - n * _LN2_LOW
+    r2 = r * r
+    r4 = r2 * r2
+    a = r + 1.0 + (r * (1 / 6) + 0.5) * r2
+    b = r * (1 / 120) + 1 / 24 + (r * (1 / 5040) + 1 / 720) * r2
+    c = r * (1 / 362880) + 1 / 40320 + (r * (1 / 39916800) + 1 / 3628800) * r2 + r4 * (1 / 479001600)
+    bits = (a + b * r4 + c * (r4 * r4)).view(torch.int64)
+    return (bits + (shifted.view(torch.int64) << 52)).view(torch.float64)
 
 
 def softplus_wide(x: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def exact_statistics(
     rbm : RBM
     max_units : int
         The largest smaller layer that is attempted; each further unit doubles the time.
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
         What finds the masses of blocks.
     progress : callable, optional
         Called with the numbers of blocks done and of all blocks.
@@ -151,7 +151,7 @@ def exact_sample(
     seed : int or Key
     max_units : int
         The largest smaller layer that is attempted; each further unit doubles the time.
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
         What finds the masses of blocks.
     progress : callable, optional
         Called with the numbers of blocks of states done and of all blocks. May raise, to stop.

@@ -91,7 +91,7 @@ def conservative_log_likelihood(
     data, temperatures, progress
         As in `log_partition`; more temperatures close the gap.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
 
     Returns
     -------

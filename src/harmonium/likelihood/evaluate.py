@@ -73,7 +73,7 @@ def log_likelihood(
         probabilities: -F(v) - log Z is no log-likelihood then, but extends it smoothly.
     seed : int or Key
         Of the annealing that `marginal_free_energy` does for some rows with missing entries.
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
 
     Returns
     -------

@@ -86,7 +86,7 @@ def marginal_free_energy(
     chains, temperatures : int
         Of annealed importance sampling, for rows that are not exact.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
     progress : callable, optional
         Called as ``progress(done, total)`` with rows, many times. May raise, to stop.
 

@@ -40,7 +40,7 @@ def observed_pseudo_log_likelihood(
     draws, sweeps : int
         Completions of a row that is not exact, and the Gibbs sweeps of each.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
 
     Returns
     -------

@@ -26,7 +26,7 @@ def pseudo_log_likelihood(
     ----------
     rbm : RBM
     X : array-like of 0 and 1, shape (n_samples, n_visible)
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
     progress : callable, optional
         Called as ``progress(done, total)`` with rows, every 2,000. May raise, to stop.
 
@@ -69,7 +69,7 @@ def reconstruction_error(rbm: RBM, X: Any, *, seed: int | Key = 0, engine: str =
     rbm : RBM
     X : array-like of shape (n_samples, n_visible), values in [0, 1]
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
     """
     X = check_matrix(X, n_columns=rbm.n_visible)
     engine_ = make_engine(rbm, engine)

@@ -106,7 +106,7 @@ def impute(
     burn_in, sweeps : int
         Sweeps of each chain before the averages begin, and sweeps that are averaged over.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
     progress : callable, optional
         Called as ``progress(done, total)`` with rows, many times. May raise, to stop.
 
@@ -187,7 +187,7 @@ def complete(
         Gibbs sweeps of each such row's chain; every other one starts from noise with the machine's visible biases, the
         rest from fair coins.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
     progress : callable, optional
         Called as ``progress(done, total)`` with rows, every 500. May raise, to stop.
 

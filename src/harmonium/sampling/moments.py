@@ -87,7 +87,7 @@ def running_moments(
     start : array of 0 and 1, shape (chains, n_visible), optional
         Such as the samples of `sample_tempered`, which need no burn-in.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
     progress : callable, optional
         Called as ``progress(done, total)`` after every sweep. May raise, to stop.
 

@@ -78,7 +78,7 @@ def sample_tempered(
         substitute: it can be far from the means that the hidden units make of it, and so can the means of its own
         chains, which have seen one mode; a base that knows one mode hides the others, and swaps look the better for it.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
     progress : callable, optional
         Called as ``progress(done, total)`` after every sweep. May raise, to stop.
 

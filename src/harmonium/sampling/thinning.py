@@ -86,7 +86,7 @@ def thinned_sample(
     start : array of 0 and 1, shape (chains, n_visible), optional
         As in `sample`.
     seed : int or Key
-    engine : {"native", "numpy"}
+    engine : {"native", "numpy", "torch"}
     progress : callable, optional
         Called as ``progress(done, total)`` after every sweep; the total grows. May raise, to stop.
 
