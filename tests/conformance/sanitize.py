@@ -140,6 +140,13 @@ def one_round(rng):
     other_h = rng.random((others, n)).astype(np.float32)
     centred = rng.random() < 0.5
     mu, lam = (rng.random(k).astype(np.float32) if centred else None for k in (m, n))
+    free = placed(rng, packed(rng.random((rows, m)) < 0.5)) if rng.random() < 0.5 else None
+    machine.sweeps(words_v, key, key, int(rng.integers(0, 3)), beta, offset_h, None, offset_v, free)
+    start = placed(rng, packed(rng.random((others, n)) < 0.5)) if rng.random() < 0.5 else None
+    found = machine.contrast(
+        words_v, weights, start, key, key, key, int(rng.integers(1, 3)), 0.1, 0.5, 0.01, mu, lam, 0.5
+    )
+    assert [x is None for x in found] == [False, False, False, start is None, not centred]
     for _ in range(2):
         machine.ascend(words_v, mean_h, weights, packed(other), other_h, None, 0.1, 0.5, 0.01, mu, lam)
     machine.ascend_along(placed(rng, hv), placed(rng, ev), placed(rng, eh), 0.1, 0.5, 0.01)
@@ -157,6 +164,9 @@ def one_round(rng):
         (machine.sample_h, (wide, key, None, None)),
         (machine.sample_h, (words_v, key, np.ones(rows + 1, np.float32), None)),
         (machine.sample_v, (words_h, key, None, np.ones((1, m + 1), np.float32))),
+        (machine.sweeps, (words_v, key, key, 1, None, None, None, None, wide)),
+        (machine.contrast, (wide, None, None, key, key, key, 1, 0.1, 0.5, 0.01, None, None, 0.0)),
+        (machine.contrast, (words_v, None, None, key, key, key, 0, 0.1, 0.5, 0.01, None, None, 0.0)),
         (_kernels.softplus_sum, (logits_h, np.ones(0, np.float32), None)),
         (machine.dense_logits_h, (np.zeros((rows, m + 1), np.float32),)),
         (machine.moments, (words_v, np.zeros((rows + 1, n), np.float32), None)),

@@ -13,11 +13,13 @@ namespace harmonium {
 template <class Use>
 static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use use) {
     const Form& form = *packed.form;
-    // Rows that are made ready together share one pass over the packed columns, which may have to come from far away.
-    const size_t chunk_rows = size_t(4) * k.max_rows;
-    const int n_chunks = int((states.rows + chunk_rows - 1) / chunk_rows);
-    const int threads = threads_for(double(states.rows) * packed.n_units * packed.n_blocks);
     const int n_blocks = packed.n_blocks;
+    // Rows that are made ready together share one pass over the packed columns, which may have to come from far away. A
+    // small layer's are near, and it has few columns to share among threads: they share its rows.
+    const bool is_near = size_t(packed.n_columns) * n_blocks * form.packed_bytes_per_block <= size_t(1) << 18;
+    const size_t most_parts = is_near ? 1 : 4, chunk_rows = most_parts * k.max_rows;
+    const int n_chunks = int((states.rows + chunk_rows - 1) / chunk_rows);
+    const int threads = threads_for(double(states.rows) * packed.n_units * n_blocks);
     const auto rows_of = [&](int chunk) { return int(std::min(states.rows - chunk * chunk_rows, chunk_rows)); };
     const size_t part_bytes = form.prepared_bytes(int(std::min(states.rows, size_t(k.max_rows))), n_blocks);
     // A part is what one product takes.
@@ -35,7 +37,7 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
 #pragma omp parallel num_threads(threads)
         {
             static thread_local Buffer<char> prepared;
-            prepared.reserve(4 * part_bytes);
+            prepared.reserve(most_parts * part_bytes);
 #pragma omp for schedule(dynamic)
             for (int chunk = 0; chunk < n_chunks; chunk++) {
                 for (int part = 0; part < n_parts(chunk); part++) prepare(chunk, part, 0, n_blocks, prepared.get());
@@ -45,7 +47,7 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
         return;
     }
     static thread_local Buffer<char> shared;
-    char* prepared = shared.reserve(4 * part_bytes);
+    char* prepared = shared.reserve(most_parts * part_bytes);
 #pragma omp parallel num_threads(threads)
     for (int chunk = 0; chunk < n_chunks; chunk++) {
         const int parts = n_parts(chunk);

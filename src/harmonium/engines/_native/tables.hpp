@@ -155,9 +155,10 @@ static inline void add_rows(const T* f, const uint64_t* words, int rows, int32_t
     }
 }
 
-// Adds onto `sums` (rows x 32) those of one block of 64 rows of F; `tables` has room for 16 KiB.
+// Adds onto `sums` (rows x 32) those of one block of 64 rows of F; `tables` has room for 16 KiB. Not inlined: with the
+// callers' variables GCC has too few registers.
 template <class T>
-static inline void add_block(const T* f, const void* prepared, int block, int rows, char* tables, int32_t* sums) {
+__attribute__((noinline)) static void add_block(const T* f, const void* prepared, int block, int rows, char* tables, int32_t* sums) {
     if (rows <= FEW_ROWS) {
         add_rows(f, static_cast<const uint64_t*>(prepared) + size_t(block) * FEW_ROWS, rows, sums);
         return;
