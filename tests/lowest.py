@@ -1,4 +1,4 @@
-"""The dependencies at their lower bounds, as pip takes them, and what tests need beside: ``python tests/lowest.py``."""
+"""The dependencies at their lower bounds, and what the tests need beside: ``python tests/lowest.py``."""
 
 import tomllib
 from pathlib import Path

@@ -554,6 +554,15 @@ def test_a_damaged_file_never_escapes_as_another_error(tmp_path, name):
     assert all(name in message for message in messages)
 
 
+def test_words_that_are_no_text_are_refused(tmp_path):
+    """Parquet itself does not look whether strings are UTF-8."""
+    offsets, letters = np.array([0, 1, 3], np.int32), b"\xff\xfe\xcf"
+    labels = pyarrow.StringArray.from_buffers(2, pyarrow.py_buffer(offsets), pyarrow.py_buffer(letters))
+    pyarrow.parquet.write_table(pyarrow.table({"a": [0.0, 1.0], "label": labels}), tmp_path / "x.parquet")
+    with pytest.raises(UnreadableFile, match="must be a sound Parquet file"):
+        load(tmp_path / "x.parquet", label_column="label")
+
+
 # Writing
 
 

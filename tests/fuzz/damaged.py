@@ -97,7 +97,8 @@ def data_files() -> dict[str, list[bytes]]:
             file.create_dataset("valid", data=BITS, compression="gzip")
 
     idx = bytes([0, 0, 8, 2, 0, 0, 0, 7, 0, 0, 0, 5]) + BITS.tobytes()
-    table = pyarrow.table({name: GREY[:, j] for j, name in enumerate("abcde")})
+    table = pyarrow.table({name: GREY[:, j] for j, name in enumerate("abcde")} | {"words": list("uvwuvwu")})
+    numbers = table.drop_columns(["words"])
     text = tables()
     return {
         ".npy": [saved(np.save, GREY), saved(np.save, np.asfortranarray(BITS)), saved(np.save, BITS[:, :, None] * 255)],
@@ -116,8 +117,8 @@ def data_files() -> dict[str, list[bytes]]:
             saved(scipy.io.savemat, {"X": GREY}, format="4"),
         ],
         ".h5": [saved(hdf5)],
-        ".parquet": [saved(lambda to: pyarrow.parquet.write_table(table, to))],
-        ".feather": [saved(lambda to: pyarrow.feather.write_feather(table, to))],
+        ".parquet": [saved(lambda to, x=x: pyarrow.parquet.write_table(x, to)) for x in (table, numbers)],
+        ".feather": [saved(lambda to, x=x: pyarrow.feather.write_feather(x, to)) for x in (table, numbers)],
     }
 
 

@@ -30,6 +30,7 @@ from harmonium.training import RunDirectory, load_checkpoint
 from harmonium.training.run_directory import _to_toml
 
 THREE_PARTS = re.compile(r"(?s).*must .*\. Got.*\. .*[.?)]$")
+TABLES = (".csv", ".csv.gz", ".parquet", ".feather")
 MEGABYTES = 300  # the most that one input may add to what the process has ever taken
 PLACE = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)  # no disk, if there is one
 FOLDER = Path(PLACE.name)
@@ -86,13 +87,14 @@ def data_inputs():
 
 
 @settings(max_examples=600)
-@given(file=data_inputs(), allow_nan=st.booleans())
-def test_data_files(file, allow_nan):
+@given(file=data_inputs(), allow_nan=st.booleans(), label=st.sampled_from([None, None, "a", -1]))
+def test_data_files(file, allow_nan, label):
     ending, content = file
+    options = {} if label is None or not ending.endswith(TABLES) else {"label_column": label}
     path = FOLDER / f"file{ending}"
     path.write_bytes(content)
     with held():
-        datasets.load(path, allow_nan=allow_nan, max_gigabytes=0.01, max_columns=1000)
+        datasets.load(path, allow_nan=allow_nan, max_gigabytes=0.01, max_columns=1000, **options)
 
 
 @settings(max_examples=300)

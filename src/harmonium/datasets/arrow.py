@@ -38,12 +38,12 @@ def read_arrow(path: Path, reading: Reading, kind: str) -> Columns:
         ) from None
     try:
         table = (_parquet if kind == "parquet" else _feather)(path, reading)
-    except (OSError, pyarrow.ArrowException) as error:
+        names = list(table.column_names)
+    except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
         raise UnreadableFile(
             f"{path} must be a sound {kind.capitalize()} file. Got: {str(error).splitlines()[0].rstrip('.')}. "
             "Copy or write it again."
         ) from error
-    names = list(table.column_names)
     labels = find_column(reading.label_column, names, len(names), path, "label_column")
     index = find_column(reading.index_column, names, len(names), path, "index_column")
     if index is None:  # as pandas keeps it
@@ -72,7 +72,9 @@ def _parquet(path: Path, reading: Reading) -> Any:
 
     with pyarrow.parquet.ParquetFile(path) as file:
         reading.check_size(path, (file.metadata.num_rows, file.metadata.num_columns), 4)
-        return file.read()
+        table = file.read()
+        table.validate(full=True)  # words that are no UTF-8, for one
+        return table
 
 
 def _feather(path: Path, reading: Reading) -> Any:
