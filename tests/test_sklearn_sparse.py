@@ -63,7 +63,7 @@ columns = rng.integers(0, 60_000, 500_000)
 X = scipy.sparse.csr_matrix((rng.random(500_000) / 9, columns, np.arange(0, 500_001, 100)), (5000, 60_000))
 X.sum_duplicates()
 model = BernoulliRBM(n_components=5, n_iter=1, batch_size=100, random_state=0)
-model.fit(X[:100]).transform(X[:2])  # what is imported, and what the machine itself takes, whose weights are of 60,000 columns
+model.fit(X[:100]).transform(X[:2])  # loads what is imported, and the machine itself, with weights of 60,000 columns
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 model.fit(X[:1000]).partial_fit(X[:500]).transform(X)
 model.free_energy(X)
