@@ -111,7 +111,8 @@ def _likelihood_section(outcome: Outcome, plan: Plan) -> Section:
     cd, name = method_of(plan.rbm.config), method_of(likely.config)
     columns = (outcome.thresholded, found.log_likelihood)
     scores = Table(
-        f"{found.n_samples:,} test images. {_convention_said('threshold')}{_doubt(found.log_z)}",
+        f"{found.n_samples:,} test images. {_convention_said('threshold')}"
+        f"{_doubt(outcome.evaluation.log_z, f' of {cd}')}{_doubt(found.log_z, f' of {name}')}",
         ("of the machine", cd, name),
         [
             ("log-likelihood, at least (nats)", *(nats(x.lower) for x in columns)),
@@ -132,8 +133,8 @@ def _convention_said(convention: str) -> str:
     return what[convention]
 
 
-def _doubt(log_z: Estimate) -> str:
-    return "" if log_z.verdict == "ok" else f" The estimate of log Z calls itself {log_z.verdict}: {log_z.reason}."
+def _doubt(log_z: Estimate, of: str = "") -> str:
+    return "" if log_z.verdict == "ok" else f" The estimate of log Z{of} calls itself {log_z.verdict}: {log_z.reason}."
 
 
 def _seeds_said(outcome: Outcome) -> str:
