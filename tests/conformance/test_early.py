@@ -61,7 +61,7 @@ def machines():
         "one large weight": (outlier, biases),
         "leaning": (signs, biases),
         "cancelled by its bias": (cancelling, -300 * 2.5 * np.ones(90)),
-        "biases that offsets take off": (plain / 2**12, 1e5 * biases),
+        "biases that offsets take off": (plain / 4, 1e5 * biases),
         "nothing": (np.zeros((90, 300), np.float32), biases),
     }
 
@@ -87,7 +87,9 @@ def test_decisions_at_the_edge_of_the_bound(layer, name, density, beta):
     states = engine.encode(on)
     x, u = logits(states), KEY.uniform(ROWS, len(W))
     reach = abs(beta) * (bound(W, on.sum(axis=1).max()) + np.abs(bias) / 2**21) + 1e-6
-    factors = np.resize([0, 0.02, -0.02, 0.5, -0.5, 0.9, -0.9, 0.98, -0.98, 1.02, -1.02, 1.5, -1.5], len(W))
+    factors = np.resize(
+        [0, 0.02, -0.02, 0.1, -0.1, 0.15, -0.15, 0.5, -0.5, 0.9, -0.9, 0.98, -0.98, 1.02, -1.02, 1.5, -1.5], len(W)
+    )
     for shift in (0, 1):  # as the even and the odd units may differ
         wanted = logit(u) + np.roll(factors, shift) * reach
         offset = (wanted - np.float64(beta) * x).astype(np.float32)
