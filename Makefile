@@ -13,8 +13,9 @@ test: .venv/built  ## every test
 	$(BIN)/python -m pytest
 
 test-torch: .venv/built  ## the torch engine, on the processor, bit for bit with the native one
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 triton
 	$(BIN)/python -m pytest -k torch tests/conformance
+	$(BIN)/python -m pytest tests/triton
 
 test-keras: .venv/built  ## what needs Keras, on TensorFlow and JAX, with real processes (several minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu jax tensorboard

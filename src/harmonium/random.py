@@ -62,6 +62,41 @@ def philox4x32(counter: npt.NDArray[np.uint32], seed: int) -> npt.NDArray[np.uin
     return np.stack([x0, x1, x2, x3], axis=-1).astype(np.uint32)
 
 
+@dataclass(frozen=True, slots=True)
+class MovingStep:
+    """A step of noise that a recorded program finds anew whenever it runs: ``pace * clock + offset``.
+
+    It stands for the number of a step where an engine records what a step does (`harmonium.engines.Engine.repeat`), and
+    knows just the arithmetic that numbers the steps of keys: whatever else is asked of it is an error, since the answer
+    would be one step's.
+
+    Attributes
+    ----------
+    clock : int64 tensor of no dimension
+        Steps done, on the engine's device.
+    pace, offset : int
+    """
+
+    clock: Any
+    pace: int = 1
+    offset: int = 0
+
+    def __add__(self, other: int) -> MovingStep:
+        return MovingStep(self.clock, self.pace, self.offset + other)
+
+    def __sub__(self, other: int) -> MovingStep:
+        return self + -other
+
+    def __mul__(self, other: int) -> MovingStep:
+        return MovingStep(self.clock, self.pace * other, self.offset * other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def tensor(self) -> Any:
+        """Its value when the program runs, an int64 tensor of no dimension."""
+        return self.clock * self.pace + self.offset
+
+
 @dataclass(frozen=True)
 class Key:
     """The address of a block of noise. Immutable: a new purpose or a new step is a new key.
@@ -92,6 +127,8 @@ class Key:
                 return
         for name, n_bits in (("seed", 64), ("stream", 32), ("step", 32), ("row", 32)):
             value = getattr(self, name)
+            if name == "step" and isinstance(value, MovingStep):
+                continue
             value = check_count(value, name, minimum=0)
             if value >= 2**n_bits:
                 raise InvalidParameter(f"{name} must be below 2**{n_bits}. Got {value}. Use a smaller number.")

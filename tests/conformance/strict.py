@@ -4,11 +4,11 @@ from harmonium.engines import Contrast, Phase
 
 # The verbs by what they return, and those that take states or reals as their first argument.
 OWN = {"encode", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
-OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "contrasts", "table"}
+OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "contrasts", "anneal", "table", "permutation"}
 NUMPY = {"decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
 NUMPY |= {"replace", "ascend", "ascend_along"}
 TAKING_OWN = {"take", "overwrite", "decode", "logits_h", "logits_v", "mean", "bernoulli", "sample_h", "sample_v"}
-TAKING_OWN |= {"sweeps", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
+TAKING_OWN |= {"sweeps", "anneal", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
 
 
 class OnDevice:
@@ -52,7 +52,9 @@ def _outside(name, x):
     if isinstance(x, Contrast):
         side = Phase(OnDevice(x.negative.v), OnDevice(x.negative.mean_h), x.negative.weights)
         return Contrast(side, *(_outside(name, part) for part in x[1:]))
-    return TableOnDevice(x) if name == "table" else OnDevice(x)
+    if name == "anneal":
+        return OnDevice(x[0]), *x[1:]
+    return TableOnDevice(x) if name in ("table", "permutation") else OnDevice(x)
 
 
 def _verb(name):
@@ -72,7 +74,7 @@ def strict(base):
     class Strict:
         name = "native"  # which is what everything asks for
         log_partition_block = staticmethod(base.log_partition_block)
-        term_seconds = base.term_seconds
+        term_seconds, sweeps_at_once = base.term_seconds, 3
 
         def __init__(self, rbm, velocity=None):
             self.below = base(rbm, velocity)

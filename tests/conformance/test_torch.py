@@ -260,8 +260,8 @@ def test_products_that_are_rounded_are_noticed(monkeypatch):
     """Half precision in place of the device's: the engine says so, or takes the wider type."""
     from harmonium.engines import torch as module
 
-    product = torch_arithmetic._product
-    monkeypatch.setattr(torch_arithmetic, "_product", lambda x, y: product(x.to(torch.bfloat16), y.to(torch.bfloat16)))
+    product = torch_arithmetic.product
+    monkeypatch.setattr(torch_arithmetic, "product", lambda x, y: product(x.to(torch.bfloat16), y.to(torch.bfloat16)))
     assert not module._is_exact(torch.device("cpu"), torch.float32)
     with pytest.raises(EngineUnavailable, match=r"must be exact for integers of 11 bits"):
         make_engine(RBM(*random_parameters(3, 4)), "torch:cpu")

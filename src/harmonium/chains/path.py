@@ -140,6 +140,20 @@ class BiasPath:
             gain[moving] += parts[moving, segment, None] * slope
         return gain.ravel()
 
+    def slopes(self, engine: Engine, betas: Float64Array) -> tuple[Float32Array, Float64Array]:
+        """The vectors whose dot products with v `log_ratio` takes on the way along `betas`, and their factors.
+
+        Shapes (temperatures - 1, most, n_visible) and (temperatures - 1, most), zeros where a step passes few segments.
+        """
+        parts = np.diff(self._passed(betas), axis=0)
+        vectors = np.diff(self.betas).astype(np.float32)[:, None] * visible_biases(engine) + np.diff(self.x, axis=0)
+        most = max(1, int((parts != 0).sum(axis=1).max(initial=1)))
+        slopes, factors = np.zeros((len(parts), most, vectors.shape[1]), np.float32), np.zeros((len(parts), most))
+        for k, part in enumerate(parts):
+            moving = np.flatnonzero(part)
+            slopes[k, : len(moving)], factors[k, : len(moving)] = vectors[moving], part[moving]
+        return slopes, factors
+
     def _passed(self, beta: Beta) -> Float64Array:
         """How much of each segment lies before each `beta`, shape (groups, segments)."""
         betas = np.atleast_1d(np.asarray(beta, np.float64))[:, None]

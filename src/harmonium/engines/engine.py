@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -151,6 +152,7 @@ class Engine(Protocol):
     """
 
     name: str
+    sweeps_at_once: int = 1  # that are asked of `anneal`: more where calls take longer than what they do
     # What an exact sum takes for each state and unit of the larger layer, in seconds; on two cores, if on a processor.
     term_seconds: float = 5e-8
     n_visible: int
@@ -239,6 +241,51 @@ class Engine(Protocol):
             new = self.sample_v(h, key_v.at(key_v.step + i), *of_v)
             v = new if free is None else self.overwrite(v, free, new)
         return v
+
+    def anneal(
+        self,
+        v: States,
+        keys: tuple[Key, Key],
+        betas: FloatArray,
+        y: FloatArray | None,
+        x: FloatArray | None,
+        slopes: FloatArray,
+    ) -> tuple[States, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Sweeps v -> h -> v at one temperature after the other, and sums over the units as each finds the chains.
+
+        Parameters
+        ----------
+        v : States of shape (rows, n_visible)
+        keys : two keys
+            Of h and v in the first sweep; their steps go on by 1.
+        betas : float32 array of shape (n + 1,)
+            Sweep k is made at the one numbered k + 1.
+        y, x : float32 arrays of shapes (n + 1, n_hidden) and (n + 1, n_visible), or None
+            Offsets of h and v at the temperatures.
+        slopes : float32 array of shape (n, any, n_visible)
+
+        Returns
+        -------
+        v : States
+            After the last sweep.
+        rises : float64 array of shape (n, rows)
+            `softplus_sum` at temperature k + 1 less that at temperature k.
+        dots : float64 array of shape (n, any, rows)
+            `dot` with the slopes.
+        """
+        rises, dots = [], []
+        places = [(beta, None if y is None else y[k]) for k, beta in enumerate(betas)]
+        for k, (before, after) in enumerate(pairwise(places)):
+            logits = self.logits_h(v)
+            rises.append(self.softplus_sum(logits, *after) - self.softplus_sum(logits, *before))
+            dots.append([self.dot(v, slope) for slope in slopes[k]])
+            h = self.bernoulli(logits, keys[0].at(keys[0].step + k), *after)
+            v = self.sample_v(h, keys[1].at(keys[1].step + k), after[0], None if x is None else x[k + 1])
+        return v, np.array(rises), np.array(dots)
+
+    def permutation(self, key: Key, n: int) -> Any:
+        """``table(key.permutation(n))``."""
+        return self.table(key.permutation(n))
 
     # Sums, which come to NumPy in float64
     def softplus_sum(self, logits: Reals, beta: Beta = 1.0, offset: Offset = None) -> npt.NDArray[np.float64]:

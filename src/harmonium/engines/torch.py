@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from harmonium.engines import torch_arithmetic
 from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
-from harmonium.engines.torch_arithmetic import Machine, Noise, Packed, Side, padded
+from harmonium.engines.torch_arithmetic import Machine, Noise, Side, padded
 from harmonium.errors import EngineUnavailable, OutOfMemory
 from harmonium.random import Key
 from harmonium.rbm import RBM, Statistics
@@ -51,7 +52,7 @@ class TorchEngine(Engine):
     name = "torch"
     term_seconds = 1e-10
     device = torch.device("cpu")
-    do = torch_arithmetic  # the arithmetic, which another module may do faster
+    do: ModuleType = torch_arithmetic  # the arithmetic, which another module may do faster
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
         self.n_visible, self.n_hidden = rbm.n_visible, rbm.n_hidden
@@ -59,16 +60,14 @@ class TorchEngine(Engine):
         dW, db, dc = zeros if velocity is None else velocity
         states = _state_dtype(self.device)
         W, b, c = self._fill_W(rbm.W), self._fill(rbm.b), self._fill(rbm.c)
-        nothing = Packed(W, b)
+        self._equal_weights: dict[int, tuple[Tensor, float]] = {}  # of batches, by their size
         self._machine = Machine(
             self.n_visible,
             self.n_hidden,
             *(W, b, c, self._fill_W(dW), self._fill(db), self._fill(dc)),
             states,
-            nothing,
-            nothing,
+            *(torch_arithmetic.pack(x, states) for x in (W, W.T)),
         )
-        self.do.repack(self._machine)
 
     @property
     def rbm(self) -> RBM:
@@ -88,7 +87,7 @@ class TorchEngine(Engine):
         return Units(self.do.as_states(on, self._machine.states), X.shape[1])
 
     def draw(self, p: npt.NDArray[Any], key: Key) -> Units:
-        return Units(self.do.draw(self._real(p), _noise(key), self._machine.states), p.shape[1])
+        return Units(self.do.draw(self._real(p), as_noise(key), self._machine.states), p.shape[1])
 
     def decode(self, states: Units) -> npt.NDArray[np.uint8]:
         return self._download(states.x[:, : states.n_units].to(torch.uint8))
@@ -101,6 +100,11 @@ class TorchEngine(Engine):
     # Rows
     def table(self, rows: npt.NDArray[np.intp]) -> Tensor:
         return self._upload(np.array(rows, np.int64))
+
+    def permutation(self, key: Key, n: int) -> Tensor:
+        if n == 1 or self.device.type == "mps":
+            return super().permutation(key, n)
+        return torch_arithmetic.permutation(as_noise(key), n, self.device)
 
     def take(self, x: Units | Tensor, rows: npt.NDArray[np.intp] | Tensor) -> Units | Tensor:
         index = rows if isinstance(rows, Tensor) else self.table(rows)
@@ -130,19 +134,19 @@ class TorchEngine(Engine):
 
     def bernoulli(self, logits: Tensor, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Units:
         logits = self._reals(logits)
-        states = self.do.decide(logits, _noise(key), *self._affine(beta, offset), self._machine.states)
+        states = self.do.decide(logits, as_noise(key), *self._affine(beta, offset), self._machine.states)
         return Units(states, logits.shape[1])
 
     def sample_h(self, v: Units | Tensor, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Units:
         if not isinstance(v, Units):
             return self.bernoulli(self.logits_h(v), key, beta, offset)
         m = self._machine
-        arguments = _noise(key), *self._affine(beta, offset), m.states
+        arguments = as_noise(key), *self._affine(beta, offset), m.states
         return Units(self.do.sample(v.x, m.to_hidden, m.c, m.n_hidden, *arguments), m.n_hidden)
 
     def sample_v(self, h: Units, key: Key, beta: Beta = 1.0, offset: Offset = None) -> Units:
         m = self._machine
-        arguments = _noise(key), *self._affine(beta, offset), m.states
+        arguments = as_noise(key), *self._affine(beta, offset), m.states
         return Units(self.do.sample(h.x, m.to_visible, m.b, m.n_visible, *arguments), m.n_visible)
 
     # Sums
@@ -249,14 +253,18 @@ class TorchEngine(Engine):
         return self._real(x) if isinstance(x, np.ndarray) else x
 
     def _affine(self, beta: Beta, offset: Offset) -> tuple[float | Tensor, Tensor | None]:
-        table = None if offset is None else self._real(np.atleast_2d(offset))
-        return (self._real(beta) if np.ndim(beta) else float(beta)), table
+        table = offset if offset is None or isinstance(offset, Tensor) else self._real(np.atleast_2d(offset))
+        factor = beta if isinstance(beta, Tensor) else self._real(beta) if np.ndim(beta) else float(beta)
+        return factor, table
 
     def _weights(self, phase: Phase) -> tuple[Tensor, float]:
         """Of the rows, and the largest of them."""
         if phase.weights is None:
-            weight = float(np.float32(1) / np.float32(len(phase.mean_h)))
-            return torch.full((len(phase.mean_h),), weight, dtype=torch.float32, device=self.device), weight
+            n_rows = len(phase.mean_h)
+            if n_rows not in self._equal_weights:
+                weight = np.float32(1) / np.float32(n_rows)
+                self._equal_weights[n_rows] = self._upload(np.array(weight)).expand(n_rows), float(weight)
+            return self._equal_weights[n_rows]
         weights = phase.normalised_weights()
         return self._upload(weights), float(np.abs(weights).max())
 
@@ -291,11 +299,12 @@ def torch_engine(name: str, device: str = "") -> type[TorchEngine]:
             f"Device {device} must be one that PyTorch {torch.__version__} sees. Got {n_devices or 'no'} {kind} "
             'device(s). Install a PyTorch that is built for the GPU, or choose device="cpu".'
         )
-    of_device = {"name": name, "device": torch.device(device)}
+    base: type[TorchEngine] = TorchEngine
     if kind == "cuda":
-        of_device["term_seconds"] = 3e-13
-    verbs = {name: _explaining(verb) for name, verb in vars(TorchEngine).items() if name in vars(Engine)}
-    return type("TorchEngine", (TorchEngine,), {**verbs, **of_device})
+        from harmonium.engines.torch_recorded import RecordedEngine as base
+    written = {**vars(TorchEngine), **vars(base)}
+    verbs = {name: _explaining(verb) for name, verb in written.items() if name in vars(Engine)}
+    return type("TorchEngine", (base,), {**verbs, "name": name, "device": torch.device(device)})
 
 
 def _explaining(verb: Any) -> Any:
@@ -316,7 +325,8 @@ def _explaining(verb: Any) -> Any:
     return explained
 
 
-def _noise(key: Key) -> Noise:
+def as_noise(key: Key) -> Noise:
+    """The key as the arithmetic takes it."""
     return Noise(key.seed, key.stream, key.step, key.row)
 
 

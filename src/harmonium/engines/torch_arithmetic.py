@@ -27,9 +27,10 @@ from harmonium.engines.torch_functions import exact_decision, exp_negative, logi
 from harmonium.engines.torch_functions import ordered_sum as ordered_sum
 from harmonium.engines.torch_likelihood import log_partition_block as log_partition_block
 from harmonium.engines.torch_likelihood import pseudo_log_likelihood as pseudo_log_likelihood
+from harmonium.random import MovingStep
 
 PADDING = 16
-_TERMS = 8192  # of an exact product
+TERMS = 8192  # of an exact product
 _LARGEST = 8388607.0  # the largest integer of 24 bits with a sign
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS, _WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
@@ -42,12 +43,12 @@ Offset: TypeAlias = "Tensor | None"
 
 
 class Noise(NamedTuple):
-    """A key: numbers, or int64 tensors of no dimension, which a recorded program reads anew each time."""
+    """A key; a recorded program reads its step anew each time."""
 
-    seed: int | Tensor
-    stream: int | Tensor
-    step: int | Tensor
-    row: int | Tensor
+    seed: int
+    stream: int
+    step: int | MovingStep
+    row: int
 
 
 class Packed(NamedTuple):
@@ -99,6 +100,7 @@ class Machine:
     states: torch.dtype
     to_hidden: Packed
     to_visible: Packed
+    largest: Tensor | None = None  # scratch of Triton's kernels
 
 
 def padded(n: int) -> int:
@@ -112,12 +114,12 @@ def padded(n: int) -> int:
 def exact_product(x: Tensor, halves: Tensor, across: Across | None = None) -> Tensor:
     """``x @ (4096 * high + low)``, rounded once to float32; `x` holds 0 and 1, `halves` are [high | low]."""
     n_terms = x.shape[1]
-    if n_terms <= _TERMS and across is None:
-        high, low = _product(x, halves).chunk(2, dim=1)
+    if n_terms <= TERMS and across is None:
+        high, low = product(x, halves).chunk(2, dim=1)
         return high * 4096.0 + low
     total = None
-    for first in range(0, max(1, n_terms), _TERMS):
-        part = wide(_product(x[:, first : first + _TERMS], halves[first : first + _TERMS]))
+    for first in range(0, max(1, n_terms), TERMS):
+        part = wide(product(x[:, first : first + TERMS], halves[first : first + TERMS]))
         total = part if total is None else total + part
     assert total is not None
     if across is not None:
@@ -126,7 +128,8 @@ def exact_product(x: Tensor, halves: Tensor, across: Across | None = None) -> Te
     return (high * 4096.0 + low).to(torch.float32).to(x.device)
 
 
-def _product(x: Tensor, y: Tensor) -> Tensor:
+def product(x: Tensor, y: Tensor) -> Tensor:
+    """``x @ y``, accumulated in float32."""
     if x.dtype == torch.float16:
         return torch.mm(x, y, out_dtype=torch.float32)
     return torch.mm(x, y)
@@ -151,18 +154,32 @@ def real_product(x: Tensor, W: Tensor) -> Tensor:
 def words(noise: Noise, like: Tensor) -> Tensor:
     """The 32-bit words of `harmonium.random.Key.bits`, int64, in the shape and place of a matrix."""
     n_rows, n_columns, device = len(like), like.shape[1], like.device
-    n_blocks = -(-n_columns // 4)
+    columns = torch.arange(-(-n_columns // 4), device=device)
+    rows = (torch.arange(n_rows, device=device) + noise.row) & _LOW
+    step = noise.step.tensor() if isinstance(noise.step, MovingStep) else noise.step
+    return philox(columns, rows[:, None], step, noise.stream, noise.seed)[:, :n_columns]
+
+
+def philox(columns: Tensor, rows: Tensor, step: int | Tensor, stream: int, seed: int) -> Tensor:
+    """Four words for each number of `columns`, int64, for `rows` of shape (rows, 1)."""
     # What goes beyond 32 bits, and beyond 64, is cut off by masks; the sign of the shifted products with it.
-    x0: int | Tensor = torch.arange(n_blocks, device=device)
-    x1: int | Tensor = ((torch.arange(n_rows, device=device) + noise.row) & _LOW)[:, None]
-    x2, x3 = noise.step, noise.stream
-    k0, k1 = noise.seed & _LOW, (noise.seed >> 32) & _LOW
+    x0: int | Tensor = columns
+    x1: int | Tensor = rows
+    x2: int | Tensor = step
+    x3: int | Tensor = stream
+    k0, k1 = seed & _LOW, (seed >> 32) & _LOW
     for _ in range(10):
         p0, p1 = _MULTIPLIERS[0] * x0, _MULTIPLIERS[1] * x2
         x0, x1, x2, x3 = ((p1 >> 32) & _LOW) ^ x1 ^ k0, p1 & _LOW, ((p0 >> 32) & _LOW) ^ x3 ^ k1, p0 & _LOW
         k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
-    quads = torch.stack([x0, x1, x2, x3], -1)
-    return quads.reshape(n_rows, 4 * n_blocks)[:, :n_columns]
+    return torch.stack([x0, x1, x2, x3], -1).reshape(len(rows), 4 * len(columns))
+
+
+def permutation(noise: Noise, n: int, device: torch.device) -> Tensor:
+    """That of `harmonium.random.Key.permutation`."""
+    high, low = words(noise, torch.empty(2, n, device=device))
+    # With the first bit turned, numbers of 64 bits without a sign are in the order of those with one.
+    return torch.argsort(((high << 32) | low) ^ torch.iinfo(torch.int64).min, stable=True)
 
 
 def affine(z: Tensor, beta: Beta, offset: Offset) -> Tensor:
@@ -179,7 +196,11 @@ def affine(z: Tensor, beta: Beta, offset: Offset) -> Tensor:
 def decide(z: Tensor, noise: Noise, beta: Beta, offset: Offset, states: torch.dtype) -> Tensor:
     """States that are on where (bits + 1/2) / 2**32 < logistic(beta * z + offset)."""
     z = affine(z, beta, offset)
-    bits = words(noise, z)
+    return as_states(is_on(z, words(noise, z)), states)
+
+
+def is_on(z: Tensor, bits: Tensor) -> Tensor:
+    """Whether (bits + 1/2) / 2**32 < logistic(z)."""
     # Single precision decides, and where that is too close to call, double precision.
     t = exp_negative(z.abs())
     margin = torch.where(z >= 0, torch.ones_like(t), t) - ((bits >> 8).to(torch.float32) * 2.0**-24) * (t + 1.0)
@@ -188,7 +209,7 @@ def decide(z: Tensor, noise: Noise, beta: Beta, offset: Offset, states: torch.dt
         on = torch.where(close, exact_decision(z, bits), on)
     else:
         on[close] = exact_decision(z[close], bits[close])
-    return as_states(on, states)
+    return on
 
 
 def sample(
@@ -255,9 +276,10 @@ def pack(W: Tensor, states: torch.dtype) -> Packed:
 
 
 def repack(machine: Machine) -> None:
-    """Renew what is derived from W."""
-    machine.to_hidden = pack(machine.W, machine.states)
-    machine.to_visible = pack(machine.W.T, machine.states)
+    """Renew what is derived from W, where it stands: a recorded program knows no other place."""
+    for packed, W in ((machine.to_hidden, machine.W), (machine.to_visible, machine.W.T)):
+        for mine, new in zip(packed, pack(W, machine.states), strict=True):
+            mine.copy_(new)
 
 
 def halves(q: Tensor) -> Tensor:

@@ -114,14 +114,33 @@ class Annealer:
         the chains are kept.
         """
         log_w, lengths, kept = np.zeros(len(v)), np.zeros(len(betas) - 1), []
-        for k, step in enumerate(self.anneal(v, betas, key)):
-            v = step.v
-            log_w += step.log_ratio
-            lengths[k] = step.log_ratio.std()
+        last, k = len(betas) - 2, 0
+        while k <= last:
             if k in keep:
                 kept.append(v)
-            tick()
+            if k == last:
+                log_ratios = next(self.anneal(v, betas[-2:], key)).log_ratio[None]
+            else:  # as many temperatures as the engine makes at a time, and nobody looks at
+                most = min(last - k, self.engine.sweeps_at_once)
+                n = next((i for i in range(1, most) if k + i in keep), most)
+                v, log_ratios = self._go_along(v, betas[k : k + n + 1], key.at(k))
+            lengths[k : k + len(log_ratios)] = log_ratios.std(axis=1)
+            for log_ratio in log_ratios:
+                log_w += log_ratio
+                tick()
+            k += len(log_ratios)
         return Works(v, log_w, lengths, kept)
+
+    def _go_along(self, v: States, betas: Float64Array, key: Key) -> tuple[States, Float64Array]:
+        """The states after a sweep at all `betas` but the first, and the log ratios that each found."""
+        betas = betas.astype(np.float32)
+        points, (slopes, factors) = self.path.at(betas), self.path.slopes(self.engine, betas)
+        keys = key.on(gibbs.HIDDEN), key.on(gibbs.VISIBLE)
+        v, rises, dots = self.engine.anneal(v, keys, np.asarray(points.beta), points.y, points.x, slopes)
+        gains = np.zeros(rises.shape)
+        for segment in range(factors.shape[1]):
+            gains += factors[:, segment, None] * dots[:, segment]
+        return v, gains + rises
 
     def minus_free_energy(self, v: States) -> Float64Array:
         """-F(v) of the machine itself, in nats."""

@@ -65,7 +65,8 @@ class Batch(NamedTuple):
     relative_weight: float = 1.0
 
 
-Epoch = tuple[int, Any, States | None, npt.NDArray[np.intp], Any]
+# The order is where it is needed; the table of it always.
+Epoch = tuple[int, Any, States | None, npt.NDArray[np.intp] | None, Any]
 
 
 class Batches:
@@ -161,7 +162,10 @@ class Batches:
         _, data, missing, order, table = self._epoch_of(engine, step)
         size = self._config.batch_size
         part = slice(number * size, (number + 1) * size)
-        rows, v = order[part], engine.take(data, table[part])
+        v = engine.take(data, table[part])
+        if order is None:
+            return Batch(v)
+        rows = order[part]
         if missing is not None:
             v = self._complete(engine, v, engine.take(missing, table[part]), rows, step)
         if self.sample_weight is None:
@@ -185,8 +189,13 @@ class Batches:
         """The number of the epoch of a step, its data, which entries are missing, their order, and its table."""
         epoch = step // self.n_batches
         if self._epoch is None or self._epoch[0] != epoch:
-            order = self._key.derive("order", epoch).permutation(self.n_samples)
-            self._epoch = (epoch, *self._encoded(engine, epoch), order, engine.table(order))
+            key, order = self._key.derive("order", epoch), None
+            if self._missing is None and self.sample_weight is None:
+                table = engine.permutation(key, self.n_samples)
+            else:
+                order = key.permutation(self.n_samples)
+                table = engine.table(order)
+            self._epoch = (epoch, *self._encoded(engine, epoch), order, table)
         return self._epoch
 
     def _encoded(self, engine: Engine, epoch: int) -> tuple[States | Reals, States | None]:

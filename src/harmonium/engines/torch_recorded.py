@@ -1,0 +1,214 @@
+"""The torch engine on NVIDIA's GPUs: whatever is done many times over is recorded once and played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from harmonium.engines import torch_arithmetic
+from harmonium.engines.engine import Beta, Centring, Contrast, FloatArray, Offset, Phase, Rates, States, Velocity
+from harmonium.engines.torch import TorchEngine, Units, as_noise
+from harmonium.engines.torch_graphs import Done, Recorder, Tensors
+from harmonium.random import Key, MovingStep
+from harmonium.rbm import RBM
+
+try:
+    from harmonium.engines import _triton as _arithmetic
+except ImportError:  # Triton's kernels are faster; the recordings need none
+    from harmonium.engines import torch_arithmetic as _arithmetic  # type: ignore[no-redef]
+
+_FEWEST_SWEEPS = 8  # that are worth the search for a recording
+
+
+class RecordedEngine(TorchEngine):
+    """As `TorchEngine`, but sampling and learning are recorded."""
+
+    do: ModuleType = _arithmetic
+    sweeps_at_once = 256
+    term_seconds = 3e-13
+
+    def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
+        super().__init__(rbm, velocity)
+        if self._machine.states != torch.float16:  # Triton's kernels are for no other
+            self.do = torch_arithmetic
+        self._recorder = Recorder(self.device)
+        self._means: tuple[npt.NDArray[Any], Tensor] | None = None
+
+    def sweeps(
+        self,
+        v: Units | Tensor,
+        key_h: Key,
+        key_v: Key,
+        n: int,
+        of_h: tuple[Beta, Offset] = (1.0, None),
+        of_v: tuple[Beta, Offset] = (1.0, None),
+        free: Units | None = None,
+    ) -> Units | Tensor:
+        if n < _FEWEST_SWEEPS or not isinstance(v, Units) or isinstance(key_h.step, MovingStep):
+            return super().sweeps(v, key_h, key_v, n, of_h, of_v, free)
+        n_units = v.n_units
+        affine = *self._affine(*of_h), *self._affine(*of_v)
+        numbers = tuple(x if isinstance(x, float) else None for x in affine)
+        tensors = tuple(x for x in affine if isinstance(x, Tensor))
+
+        def body(steps: Sequence[MovingStep], carry: Tensors, constants: Tensors, _: Tensors) -> Done:
+            h, v = _at(key_h, steps[0]), _at(key_v, steps[1])
+            there = iter(constants)
+            now: list[Any] = [next(there) if isinstance(x, Tensor) else x for x in affine]
+            moving = None if free is None else Units(next(there), n_units)
+            before = Units(carry[0], n_units)
+            after = TorchEngine.sweeps(self, before, h, v, 1, (now[0], now[1]), (now[2], now[3]), moving)
+            return Done((after.x,))
+
+        done = self._recorder.repeat(
+            ("sweeps", _source(key_h), _source(key_v), numbers, tuple(x is None for x in affine), free is None),
+            body,
+            n,
+            (v.x,),
+            steps=(key_h.step, key_v.step),
+            paces=(1, 1),
+            constants=tensors if free is None else (*tensors, free.x),
+        )
+        return Units(done.carry[0], n_units)
+
+    def anneal(
+        self,
+        v: Units,
+        keys: tuple[Key, Key],
+        betas: FloatArray,
+        y: FloatArray | None,
+        x: FloatArray | None,
+        slopes: FloatArray,
+    ) -> tuple[Units, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        n_units, bent, moved = v.n_units, y is not None, x is not None
+        pairs = [array for offset in (betas, y) if offset is not None for array in (offset[:-1], offset[1:])]
+        tables = [*pairs, slopes, *([] if x is None else [x[1:]])]
+
+        def body(steps: Sequence[MovingStep], carry: Tensors, _: Tensors, now: Tensors) -> Done:
+            beta, beta_after, *rest = now
+            before, after = rest[:2] if bent else (None, None)
+            units = Units(carry[0], n_units)
+            z = self.logits_h(units)
+            of_h = beta_after[None], None if after is None else after[None]
+            rise = self.do.softplus_sum(z, *of_h)
+            rise = rise - self.do.softplus_sum(z, beta[None], None if before is None else before[None])
+            slope = rest[2 if bent else 0]
+            dots = torch.stack([self.do.dot(units.x, part) for part in slope.unbind(0)])
+            h = self.bernoulli(z, _at(keys[0], steps[0]), *of_h)
+            units = self.sample_v(h, _at(keys[1], steps[1]), of_h[0], rest[-1][None] if moved else None)
+            return Done((units.x,), rows=(rise, dots))
+
+        done = self._recorder.repeat(
+            ("anneal", *map(_source, keys), bent, moved),
+            body,
+            len(slopes),
+            (v.x,),
+            steps=tuple(key.step for key in keys),
+            paces=(1, 1),
+            tables=tuple(self._real(table) for table in tables),
+        )
+        rises, dots = (self._download(x) for x in done.rows)
+        return Units(done.carry[0], n_units), rises, dots
+
+    def contrast(
+        self,
+        batch: Phase,
+        h: Units | None,
+        keys: tuple[Key, Key, Key],
+        n_sweeps: int,
+        rates: Rates,
+        centring: Centring | None = None,
+    ) -> Contrast:
+        fits = isinstance(batch.v, Units) and max(self.n_visible, self.n_hidden) <= torch_arithmetic.TERMS
+        if self.do is torch_arithmetic or not fits:
+            return super().contrast(batch, h, keys, n_sweeps, rates, centring)
+        key, key_h, key_v = keys
+        noises_h = [as_noise(key_h.at(key_h.step + i)) for i in range(n_sweeps - 1)]
+        noises_v = [as_noise(key_v.at(key_v.step + i)) for i in range(n_sweeps)]
+        weights = self._weights(batch._replace(mean_h=batch.v))
+        weights_of_chains = weights if h is None else self._weights(Phase(h, h))
+        centre = None
+        if centring is not None:
+            before = None if centring.h is None else self._reals(centring.h)
+            centre = self._data_means(centring.v), before, centring.share
+        chains = None if h is None else h.x
+        noises = as_noise(key), noises_h, noises_v
+        made = self.do.contrast(
+            self._machine, batch.v.x, weights, chains, weights_of_chains, noises, tuple(rates), centre
+        )
+        v = Units(made.negative.v, self.n_visible)
+        after = None if made.h is None else Units(made.h, self.n_hidden)
+        negative = Phase(v, made.negative.mean_h, batch.weights if h is None else None)
+        return Contrast(negative, made.logits, after, made.mean_h)
+
+    def contrasts(
+        self,
+        data: States,
+        rows: Any,
+        h: Units | None,
+        keys: tuple[Key, Key, Key],
+        n_sweeps: int,
+        rates: Sequence[Rates],
+        centring: Centring | None = None,
+    ) -> Contrast:
+        _, momentum, weight_decay = rates[0]
+        same = all(rate[1:] == rates[0][1:] for rate in rates)
+        if not (isinstance(data, Units) and same) or (centring is not None and centring.h is None):
+            return super().contrasts(data, rows, h, keys, n_sweeps, rates, centring)
+        n_units, paces = data.n_units, (1, n_sweeps, n_sweeps)
+
+        def body(steps: Sequence[MovingStep], carry: Tensors, constants: Tensors, values: Tensors) -> Done:
+            now = _at(keys[0], steps[0]), _at(keys[1], steps[1]), _at(keys[2], steps[2])
+            batch = self.take(Units(constants[0], n_units), values[0])
+            start = None if h is None else Units(carry[0], self.n_hidden)
+            centre = None if centring is None else centring._replace(v=constants[1], h=carry[-1])
+            rate = Rates(values[1], momentum, weight_decay)
+            done = self.contrast(Phase(batch, None), start, now, n_sweeps, rate, centre)
+            left = (None if done.h is None else done.h.x), done.mean_h
+            return Done(_without_none(*left), (done.negative.v.x, done.negative.mean_h, done.logits))
+
+        done = self._recorder.repeat(
+            ("contrasts", *map(_source, keys), n_sweeps, momentum, weight_decay, centring and centring.share),
+            body,
+            len(rates),
+            _without_none(None if h is None else h.x, None if centring is None else centring.h),
+            steps=tuple(key.step for key in keys),
+            paces=paces,
+            constants=(data.x,) if centring is None else (data.x, self._data_means(centring.v)),
+            tables=(rows, self._real(np.array([rate.learning_rate for rate in rates]))),
+        )
+        v, mean_h, logits = done.out
+        return Contrast(
+            Phase(Units(v, n_units), mean_h),
+            logits,
+            None if h is None else Units(done.carry[0], self.n_hidden),
+            None if centring is None else done.carry[-1],
+        )
+
+    def _data_means(self, v: npt.NDArray[Any]) -> Tensor:
+        """On the device, and the same tensor for the same array: a recording goes by that."""
+        if isinstance(v, Tensor):
+            return v
+        if self._means is None or self._means[0] is not v:
+            self._means = v, self._real(v)
+        return self._means[1]
+
+
+def _at(key: Key, step: MovingStep) -> Key:
+    """The key at a step that a recording finds anew whenever it is played."""
+    return key.at(step)  # type: ignore[arg-type]
+
+
+def _source(key: Key) -> tuple[int, int, int]:
+    """What of a key stays from step to step."""
+    return key.seed, key.stream, key.row
+
+
+def _without_none(*tensors: Tensor | None) -> Tensors:
+    return tuple(x for x in tensors if x is not None)
