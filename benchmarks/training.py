@@ -29,10 +29,10 @@ mpl.rcParams["svg.hashsalt"] = "harmonium"  # the same results give the same fil
 DOCS = Path(__file__).parent.parent / "docs" / "results"
 
 
-def experiment(name: str, out: Path, *, quick: bool, resume: bool) -> None:
+def experiment(name: str, out: Path, *, quick: bool, resume: bool, engine: str) -> None:
     for each in experiments.ALL if name == "all" else [name]:
         tell(f"== {each}")
-        results = Results(out, each, quick=quick, resume=resume)
+        results = Results(out, each, quick=quick, resume=resume, engine=engine)
         experiments.ALL[each].run(results, quick)
         results.finish()
         tell(f"wrote {results.path}")
@@ -81,13 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command.add_argument("--out", type=Path)
         command.add_argument("--quick", action="store_true")
         command.add_argument("--resume", action="store_true")
+        if name == "mnist500":
+            command.add_argument("--engine", default="native")
     commands.add_parser("tables").add_argument("out", type=Path, nargs="?", default=DOCS)
     options = parser.parse_args(arguments)
     if options.command == "tables":
         tables(options.out)
         return
     out = options.out or (Path(tempfile.mkdtemp()) if options.quick else DOCS)
-    experiment(options.command, out, quick=options.quick, resume=options.resume)
+    experiment(
+        options.command, out, quick=options.quick, resume=options.resume, engine=getattr(options, "engine", "native")
+    )
 
 
 if __name__ == "__main__":

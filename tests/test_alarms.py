@@ -37,16 +37,10 @@ def reports(train, valid=None):
 def watched(X, config, every, valid=None, initial=None):
     """The reports on a run, one each so many epochs, with the alarms of each."""
     run = TrainingRun(X, config, valid=valid, initial=initial)
-    monitor, found = Monitor(X, valid, run.config, Key(7)), []
-    estimate, last = run._estimator.estimate, []
-    run._estimator.estimate = lambda *x: last.append(estimate(*x)) or last[-1]
-    for step in run.steps():
-        negative = last.pop()
-        side = negative.side if isinstance(negative.side, Phase) else None
-        monitor.observe(step, run.engine, side, negative.logits, negative.swaps)
-        if step % (every * run.n_batches) == 0:
-            found.append(monitor.report(run.engine, step, run.epoch))
-    return found
+    monitor = Monitor(X, valid, run.config, Key(7))
+    run._monitor.observe = monitor.observe
+    whole = (step for step in run.steps() if step % (every * run.n_batches) == 0)
+    return [monitor.report(run.engine, step, run.epoch) for step in whole]
 
 
 def heard(found):

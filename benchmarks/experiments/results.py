@@ -26,9 +26,12 @@ class Results:
         Whether the runs are cut short; a quick experiment does not overwrite a full one.
     resume : bool
         Whether runs that the file has already, with the same settings, are kept.
+    engine : str
+        What machines are trained and evaluated on, where the experiment leaves that open.
     """
 
-    def __init__(self, out: Path, experiment: str, *, quick: bool, resume: bool) -> None:
+    def __init__(self, out: Path, experiment: str, *, quick: bool, resume: bool, engine: str = "native") -> None:
+        self.engine = engine
         self.path = path_of(out, experiment)
         old = json.loads(self.path.read_text()) if self.path.exists() else None
         if old is not None and quick and not old["quick"]:

@@ -81,11 +81,11 @@ def test_margins_are_those_of_95_percent(machines, digits, seed):
     each, chains = PAIRS // len(machines), 50
     misses, side_misses = 0, np.zeros(2, int)
     for number, (rbm, exact) in enumerate(machines):
-        path, betas = plan(rbm, 60, digits, Key(seed(1)), "native")
+        annealer, betas = plan(rbm, 60, digits, Key(seed(1)), "native")
         key, n = Key(seed(2)).derive(number), each * chains
-        there = path.log_z_base + path.run(path.start(n, key), betas, key).log_w
-        v = path.engine.encode(exact_sample(rbm, n, seed=key.derive("start"))[0])
-        back = path.log_z_base - path.run(v, betas[::-1], key.derive("reverse")).log_w
+        there = annealer.path.log_z_base + annealer.run(annealer.start(n, key), betas, key).log_w
+        v = annealer.engine.encode(exact_sample(rbm, n, seed=key.derive("start"))[0])
+        back = annealer.path.log_z_base - annealer.run(v, betas[::-1], key.derive("reverse")).log_w
         for forward, reverse in zip(there.reshape(each, chains), back.reshape(each, chains), strict=True):
             found = bracket(forward, reverse)
             misses += not found.lower <= exact <= found.upper
@@ -115,10 +115,12 @@ def test_the_level_road_covers_as_well(machines, digits, monkeypatch, seed):
     """If 2 % miss, more than 9 of 40 do with probability 6e-9; a procedure that covers 50 % is caught with 0.9997."""
     plans = {}
     monkeypatch.setattr(schedule, "_LINEAR_SUFFICES", 0)  # no machine is easy enough for the linear path,
-    monkeypatch.setattr(schedule, "_lost", lambda path, *_: -len(path.bias_path.betas))  # and the other is the better
+    monkeypatch.setattr(
+        schedule, "_lost", lambda annealer, *_: -len(annealer.path.betas)
+    )  # and the other is the better
     for rbm, _ in machines:
         plans[rbm.n_hidden] = plan(rbm, 150, digits, Key(seed(0)), "native")
-        assert len(plans[rbm.n_hidden].path.bias_path.betas) > 2
+        assert len(plans[rbm.n_hidden].annealer.path.betas) > 2
     monkeypatch.setattr("harmonium.likelihood.two_sided.plan", lambda rbm, *_: plans[rbm.n_hidden])
     outside, ok = [], 0
     for number in range(40):

@@ -19,6 +19,9 @@ class _Blind:
     def due(self, _epoch: int) -> bool:
         return False
 
+    def unobserved(self, _step: int) -> int:
+        return 1
+
     def observe(self, *_: Any) -> None:
         pass
 

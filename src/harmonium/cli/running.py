@@ -84,7 +84,7 @@ def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, *, watc
         except KeyboardInterrupt:
             how = f"Go on with: {_how_to_resume(directory)}"
             number = stop.signal or signal.SIGINT
-            raise Stopped(number, f"Stopped at once; the last checkpoint is sound. {how}") from None
+            raise Stopped(number, f"at once; the last checkpoint is sound. {how}") from None
 
 
 def _advance(run: TrainingRun, directory: RunDirectory, shown: TrainingProgress | Watching, stop: StopWish) -> None:
@@ -115,7 +115,7 @@ def _advance(run: TrainingRun, directory: RunDirectory, shown: TrainingProgress 
 
 def _stopped(number: int, run: TrainingRun, directory: RunDirectory) -> Stopped:
     how = f"Go on with: {_how_to_resume(directory)}"
-    return Stopped(number, f"Stopped after step {run.step} of {run.n_steps}; its state is saved. {how}")
+    return Stopped(number, f"after step {run.step} of {run.n_steps}; its state is saved. {how}")
 
 
 def how_to_train(directory: RunDirectory) -> str:

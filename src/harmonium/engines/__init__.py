@@ -55,7 +55,7 @@ def check_engine(name: str) -> str:
     InvalidParameter
         There is no engine, or no kind of device, of that name.
     """
-    family, colon, device = name.partition(":") if isinstance(name, str) else (name, "", "")
+    family, colon, device = name.partition(":") if isinstance(name, str) else ("", "", "")
     if family in ENGINES or not colon:
         return check_choice(name, "engine", (*ENGINES, TORCH))
     check_choice(family, "engine", (TORCH,))
