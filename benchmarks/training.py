@@ -66,7 +66,7 @@ def fill(text: str, name: str, table: str) -> str:
 def _made(content: dict) -> str:
     machine = content["machine"]
     quick = "**A quick run: these numbers mean nothing.** " if content["quick"] else ""
-    processor = f"{machine['processor']}, {machine['instruction_set']}"
+    processor = content.get("device") or f"{machine['processor']}, {machine['instruction_set']}"
     return (
         f"{quick}{content['date']}, {content['threads']} threads, {processor}; "
         f"harmonium {content['harmonium']}, NumPy {machine['numpy']}, Python {machine['python']}."

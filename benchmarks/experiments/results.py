@@ -10,6 +10,7 @@ from typing import Any
 
 import harmonium
 from harmonium.bench.machine import describe_machine, n_threads
+from harmonium.engines import TORCH
 from harmonium.io import atomic_write
 
 Run = dict[str, Any]
@@ -44,6 +45,7 @@ class Results:
             "harmonium": harmonium.__version__,
             "machine": describe_machine(),
             "threads": n_threads(),
+            "device": _device(engine),
             "runs": [],
         }
 
@@ -72,6 +74,15 @@ class Results:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         content = {**self._content, "runs": self._content["runs"] + more}
         atomic_write(self.path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _device(engine: str) -> str | None:
+    """What "torch" runs on, in words; None for an engine of the processor, of which `machine` tells."""
+    if not engine.startswith(TORCH):
+        return None
+    from harmonium.engines.torch import description  # PyTorch is an extra
+
+    return description(engine.partition(":")[2])
 
 
 def tell(text: str) -> None:
