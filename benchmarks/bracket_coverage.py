@@ -76,7 +76,7 @@ def main(runs=50):
             for data in [None] if X is None else [None, X]:
                 begin, verdicts, covered, wrong, widths = time.perf_counter(), Counter(), 0, 0, []
                 for seed in range(runs):
-                    found = log_partition(rbm, "ais", start=start, data=data, seed=seed)
+                    found = log_partition(rbm, "ais", start=start, X=data, seed=seed)
                     covers = found.value is not None and found.lower <= exact <= found.upper
                     verdicts[found.verdict] += 1
                     covered, wrong = covered + covers, wrong + (found.verdict == "ok" and not covers)

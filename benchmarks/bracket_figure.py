@@ -21,7 +21,7 @@ def main(out: Path = OUT) -> None:
     rbm = harmonium.train(X, 20, epochs=500, learning_rate=0.5, method="cd", weight_decay=0, seed=1).rbm
     exact = harmonium.log_partition(rbm).value
     found = [
-        harmonium.log_partition(rbm, "ais", data=X, temperatures=n, chains=100, start="chains", seed=n)
+        harmonium.log_partition(rbm, "ais", X=X, temperatures=n, chains=100, start="chains", seed=n)
         for n in TEMPERATURES
     ]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")

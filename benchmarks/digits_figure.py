@@ -20,7 +20,7 @@ FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "digits.png"
 def main(run):
     rbm = harmonium.RBM.load(Path(run, "model.safetensors"))
     data = harmonium.datasets.load("mnist-5k").train > 0.5
-    samples = harmonium.sample_tempered(rbm, 40, sweeps=2000, data=data, seed=1).samples
+    samples = harmonium.sample_tempered(rbm, 40, sweeps=2000, X=data, seed=1).samples
     grids = (
         plot.filters(rbm, (28, 28), 40, columns=10, ax=plot.bare_axes()),
         plot.samples(samples, (28, 28), columns=10, ax=plot.bare_axes()),

@@ -161,7 +161,7 @@ def test_a_chain_does_not_know_of_the_others(engine):
 
 def test_engines_agree_on_a_whole_bracket():
     rbm, X = RBM(*dyadic_parameters(4, 9)), random_states(30, 9)
-    how = {"data": X, "temperatures": np.linspace(0, 1, 21), "chains": 99, "start": "chains"}
+    how = {"X": X, "temperatures": np.linspace(0, 1, 21), "chains": 99, "start": "chains"}
     found = [harmonium.log_partition(rbm, "ais", engine=name, **how) for name in ("numpy", "native")]
     for name in ("value", "lower", "upper", "ess"):
         assert getattr(found[0], name) == pytest.approx(getattr(found[1], name), rel=1e-4)
@@ -560,9 +560,9 @@ def test_progress_reaches_its_end_and_can_stop(how, monkeypatch):
         ("start", "noise", InvalidParameter),
         ("method", "AIS", InvalidParameter),
         ("seed", -1, InvalidParameter),
-        ("data", np.zeros((3, 5)), InvalidData),
-        ("data", np.full((3, 6), np.inf), InvalidData),
-        ("data", np.zeros((0, 6)), InvalidData),
+        ("X", np.zeros((3, 5)), InvalidData),
+        ("X", np.full((3, 6), np.inf), InvalidData),
+        ("X", np.zeros((0, 6)), InvalidData),
     ],
 )
 def test_bad_arguments(name, value, error):
@@ -572,7 +572,7 @@ def test_bad_arguments(name, value, error):
 
 def test_grey_data_give_the_base_its_biases():
     rbm, X = RBM(*random_parameters(4, 6)), np.random.default_rng(0).random((50, 6))
-    assert harmonium.log_partition(rbm, "ais", data=X, temperatures=50, start="chains").verdict == "ok"
+    assert harmonium.log_partition(rbm, "ais", X=X, temperatures=50, start="chains").verdict == "ok"
 
 
 # Planted failures ----------------------------------------------------------------------------------------------------
@@ -588,8 +588,8 @@ STRONG = RBM(np.tile(0.5 * _PATTERN, (12, 1)), -3.0 * _PATTERN, np.full(12, -0.2
         (STRONG, {"temperatures": 2}),
         (STRONG, {"temperatures": 2, "start": "chains"}),
         (STRONG, {"temperatures": [0, 1], "start": "chains"}),
-        (STRONG, {"data": np.tile(np.arange(40) % 2, (9, 1)), "temperatures": 4}),
-        (STRONG, {"data": np.tile(np.arange(40) % 2, (9, 1)), "temperatures": 4, "start": "chains"}),
+        (STRONG, {"X": np.tile(np.arange(40) % 2, (9, 1)), "temperatures": 4}),
+        (STRONG, {"X": np.tile(np.arange(40) % 2, (9, 1)), "temperatures": 4, "start": "chains"}),
         (STRONG, {"chains": 5, "start": "chains"}),
         (STRONG, {"chains": 5, "start": "exact"}),
         (hole(), {"start": "chains"}),
@@ -617,7 +617,7 @@ def test_a_missed_mode_is_what_the_check_of_the_starts_is_for(monkeypatch):
 
 def test_exact_starts_bracket_a_mode_that_annealing_misses():
     rbm = hole(0.0)
-    found = harmonium.log_partition(rbm, "ais", start="exact", data=np.zeros((9, 40)))
+    found = harmonium.log_partition(rbm, "ais", start="exact", X=np.zeros((9, 40)))
     assert found.lower <= rbm.log_z() <= found.upper
 
 
@@ -651,8 +651,8 @@ def test_an_unreliable_record_is_no_number_unless_told():
 
 def test_likelihoods_know_their_convention_and_their_log_z():
     rbm, X = RBM(*random_parameters(3, 6)), random_states(20, 6)
-    found = harmonium.log_likelihood(rbm, X, convention="threshold")
-    assert (found.convention, found.verdict, found.reason) == ("threshold", "ok", "")
+    found = harmonium.log_likelihood(rbm, X, binarize="threshold")
+    assert (found.binarize, found.verdict, found.reason) == ("threshold", "ok", "")
     np.testing.assert_allclose(found.per_sample, rbm.log_likelihood(X), atol=1e-5)
     assert float(found) == found.value == pytest.approx(found.per_sample.mean())
     doubtful = harmonium.log_likelihood(rbm, X, DOUBTFUL)
@@ -684,7 +684,7 @@ def test_an_evaluation_brackets_what_it_anneals():
     rbm, X = RBM(*(0.1 * x for x in random_parameters(30, 30))), random_states(50, 30)
     found = harmonium.evaluate(rbm, X, log_z="ais", temperatures=100, chains=50)
     key = Key(0).derive("evaluate")
-    assert found.log_z == harmonium.log_partition(rbm, "ais", data=X, temperatures=100, chains=50, seed=key)
+    assert found.log_z == harmonium.log_partition(rbm, "ais", X=X, temperatures=100, chains=50, seed=key)
     assert found.log_likelihood.lower < found.log_likelihood.value < found.log_likelihood.upper
     fields = json.loads(json.dumps(found.as_dict()))["log_z"]
     assert list(fields) == [

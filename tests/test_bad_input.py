@@ -177,7 +177,7 @@ CALLS = {
     "method of log_partition": (lambda x: harmonium.log_partition(MACHINE, x), NOT_CHOICES),
     "max_units": (lambda x: harmonium.log_partition(MACHINE, max_units=x), [x for x in NOT_COUNTS if x is not None]),
     "engine of free_energy": (lambda x: harmonium.free_energy(MACHINE, GOOD, engine=x), NOT_CHOICES),
-    "convention": (lambda x: harmonium.evaluate(MACHINE, GOOD, convention=x), NOT_CHOICES),
+    "binarize": (lambda x: harmonium.evaluate(MACHINE, GOOD, binarize=x), NOT_CHOICES),
     "seed of evaluate": (lambda x: harmonium.evaluate(MACHINE, GOOD, seed=x), NOT_SEEDS),
     "scale": (lambda x: RBM.initialise(GOOD, 2, scale=x), (-1, np.nan, "1", None)),
 }

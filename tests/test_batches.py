@@ -18,7 +18,7 @@ STATES = (GREY > 0.5).astype(np.uint8)
 HOLES = np.where(np.random.default_rng(1).random(GREY.shape) < 0.3, np.float32(NAN), GREY)
 WEIGHTS = np.random.default_rng(2).integers(0, 4, 23).astype(float)
 KEY = Key(5)
-CONVENTIONS = ["threshold", "sample", "none"]
+BINARIZATIONS = ["threshold", "sample", "none"]
 
 
 def config(**options):
@@ -37,18 +37,18 @@ def arrays(batches, engine, steps):
 # Complete data --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("how", BINARIZATIONS)
 @pytest.mark.parametrize("X", [STATES, GREY], ids=["binary", "grey"])
-def test_order_and_noise_are_those_of_the_keys(X, convention, engine):
+def test_order_and_noise_are_those_of_the_keys(X, how, engine):
     """Published runs rest on these very draws."""
-    batches, engine_ = Batches(X, config(binarize=convention), KEY), machine(engine)
+    batches, engine_ = Batches(X, config(binarize=how), KEY), machine(engine)
     assert (batches.n_samples, batches.n_batches, batches.completions) == (23, 4, None)
     for epoch in range(3):
         order = KEY.derive("order", epoch).permutation(23)
         expected = X
-        if convention == "threshold":
+        if how == "threshold":
             expected = X > 0.5
-        elif convention == "sample":
+        elif how == "sample":
             expected = KEY.derive("data", epoch).uniform(23, 6) < X
         for number, got in enumerate(arrays(batches, engine_, range(4 * epoch, 4 * epoch + 4))):
             np.testing.assert_array_equal(got, expected[order[7 * number : 7 * number + 7]].astype(np.float32))
@@ -87,12 +87,12 @@ def test_a_batch_of_all_rows_has_the_very_weights():
     assert batch.relative_weight == 1
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("how", BINARIZATIONS)
 @pytest.mark.parametrize("X", [GREY, HOLES], ids=["complete", "holes"])
-def test_rows_of_no_weight_are_removed(X, convention, engine):
+def test_rows_of_no_weight_are_removed(X, how, engine):
     kept = WEIGHTS > 0
-    one = Batches(X, config(binarize=convention), KEY, WEIGHTS)
-    two = Batches(X[kept], config(binarize=convention), KEY, WEIGHTS[kept])
+    one = Batches(X, config(binarize=how), KEY, WEIGHTS)
+    two = Batches(X[kept], config(binarize=how), KEY, WEIGHTS[kept])
     assert one.n_samples == kept.sum() < 23
     np.testing.assert_array_equal(one.data_means, two.data_means)
     for step in range(5):
@@ -113,12 +113,11 @@ def test_totals_and_means_count_rows_by_their_weights(X):
     repeated = np.repeat(X, WEIGHTS.astype(int), axis=0)
     for got, expected in zip(observed_totals(X, WEIGHTS), observed_totals(repeated), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6)
-    for convention in CONVENTIONS:
+    for how in BINARIZATIONS:
         one, two = (
-            Batches(*x)
-            for x in ((X, config(binarize=convention), KEY, WEIGHTS), (repeated, config(binarize=convention), KEY))
+            Batches(*x) for x in ((X, config(binarize=how), KEY, WEIGHTS), (repeated, config(binarize=how), KEY))
         )
-        states = binarize(repeated, "threshold", allow_nan=True) if convention == "threshold" else repeated
+        states = binarize(repeated, "threshold", allow_nan=True) if how == "threshold" else repeated
         np.testing.assert_allclose(one.data_means, np.nanmean(states, axis=0, dtype=np.float64), rtol=1e-6)
         np.testing.assert_allclose(one.data_means, two.data_means, rtol=1e-6)
 
@@ -134,10 +133,10 @@ def test_bad_weights_are_refused(weights):
 # Missing entries ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
-def test_observed_entries_have_the_noise_of_complete_data(convention, engine):
-    complete = Batches(np.where(np.isnan(HOLES), np.float32(0.4), HOLES), config(binarize=convention), KEY)
-    holes = Batches(HOLES, config(binarize=convention), KEY)
+@pytest.mark.parametrize("how", BINARIZATIONS)
+def test_observed_entries_have_the_noise_of_complete_data(how, engine):
+    complete = Batches(np.where(np.isnan(HOLES), np.float32(0.4), HOLES), config(binarize=how), KEY)
+    holes = Batches(HOLES, config(binarize=how), KEY)
     for step in range(9):
         rows = KEY.derive("order", step // 4).permutation(23)[step % 4 * 7 :][:7]
         a, b = (arrays(x, machine(engine), [step])[0] for x in (complete, holes))
@@ -146,13 +145,13 @@ def test_observed_entries_have_the_noise_of_complete_data(convention, engine):
         assert np.isin(b[~observed], (0, 1)).all()
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
-def test_missing_entries_make_one_clamped_sweep_and_are_kept(convention):
+@pytest.mark.parametrize("how", BINARIZATIONS)
+def test_missing_entries_make_one_clamped_sweep_and_are_kept(how):
     """With logits of plus and minus infinity, in effect, a sweep has one outcome."""
     W = np.array([[80.0, 80, 0, 0, 0, 0], [-80, 0, 0, 0, 0, 80]])
     engine = make_engine(RBM(W, [-40, -40, 40, -40, -40, -40], [-40.0, 40]), "numpy")
     X = np.array([[1, NAN, NAN, 0, NAN, NAN], [0, NAN, 0, 1, 1, NAN]])
-    batches = Batches(X, config(binarize=convention), KEY, completions=np.zeros((2, 1), np.uint8))
+    batches = Batches(X, config(binarize=how), KEY, completions=np.zeros((2, 1), np.uint8))
     (v,) = arrays(batches, engine, [0])
     order = KEY.derive("order", 0).permutation(2)
     expected = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
@@ -161,12 +160,12 @@ def test_missing_entries_make_one_clamped_sweep_and_are_kept(convention):
     np.testing.assert_array_equal(batches.completed(np.arange(2)), expected)
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("how", BINARIZATIONS)
 @pytest.mark.parametrize("step", [1, 4, 6])
-def test_stored_completions_continue_bit_for_bit(convention, step, engine):
-    whole = Batches(HOLES, config(binarize=convention), KEY, WEIGHTS)
+def test_stored_completions_continue_bit_for_bit(how, step, engine):
+    whole = Batches(HOLES, config(binarize=how), KEY, WEIGHTS)
     arrays(whole, machine(engine), range(step))
-    resumed = Batches(HOLES, config(binarize=convention), KEY, WEIGHTS, whole.completions)
+    resumed = Batches(HOLES, config(binarize=how), KEY, WEIGHTS, whole.completions)
     for now in range(step, 9):
         a, b = (x.at(machine(engine), now) for x in (whole, resumed))
         np.testing.assert_array_equal(machine(engine).to_numpy(a.v), machine(engine).to_numpy(b.v))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import harmonium
-from harmonium.datasets import CONVENTIONS, binarize
+from harmonium.datasets import BINARIZATIONS, binarize
 from harmonium.datasets.binarize import describe_blank
 from harmonium.errors import DataWarning, InvalidData, InvalidParameter
 from harmonium.random import Key
@@ -50,10 +50,10 @@ def test_sample_keeps_certain_values():
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
-@pytest.mark.parametrize("convention", ["threshold", "sample"])
-def test_states_stay_states(convention, dtype):
+@pytest.mark.parametrize("how", ["threshold", "sample"])
+def test_states_stay_states(how, dtype):
     X = np.array([[0, 1, 1], [1, 0, 0]], dtype)
-    states = binarize(X, convention, Key(0))
+    states = binarize(X, how, Key(0))
     np.testing.assert_array_equal(states, X)
     assert states.dtype == np.uint8
 
@@ -77,34 +77,34 @@ def test_none_returns_the_very_array():
 
 def test_the_data_are_not_changed():
     X = GREY.copy()
-    for convention in CONVENTIONS:
-        binarize(X, convention, Key(0))
+    for how in BINARIZATIONS:
+        binarize(X, how, Key(0))
     np.testing.assert_array_equal(X, GREY)
 
 
-@pytest.mark.parametrize("convention", ["Threshold", "", None, 0.5])
-def test_unknown_policy(convention):
-    with pytest.raises(InvalidParameter, match="convention must be one of threshold, sample, none"):
-        binarize(GREY, convention, Key(0))
+@pytest.mark.parametrize("how", ["Threshold", "", None, 0.5])
+def test_unknown_names(how):
+    with pytest.raises(InvalidParameter, match="binarize must be one of threshold, sample, none"):
+        binarize(GREY, how, Key(0))
 
 
 def test_sample_needs_a_key():
-    with pytest.raises(InvalidParameter, match="must be given a key"):
+    with pytest.raises(InvalidParameter, match="must come with a key"):
         binarize(GREY, "sample")
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("how", BINARIZATIONS)
 @pytest.mark.parametrize("bad", [[[0.5, 2.0]], [[-0.1]], [[np.nan]], [[np.inf]], [0.5], [[]], [["a"]]])
-def test_bad_values(convention, bad):
+def test_bad_values(how, bad):
     with pytest.raises(InvalidData):
-        binarize(bad, convention, Key(0))
+        binarize(bad, how, Key(0))
 
 
 SHADES = np.random.default_rng(5).random((20, 4))
 
 
 @pytest.mark.parametrize(
-    ("X", "convention", "word"),
+    ("X", "how", "word"),
     [
         (SHADES / 255, "threshold", "divided by 255 twice"),
         (SHADES / 255, "sample", "divided by 255 twice"),
@@ -122,8 +122,8 @@ SHADES = np.random.default_rng(5).random((20, 4))
         (np.array([[0, 1], [1, 1]], np.uint8), "threshold", None),
     ],
 )
-def test_blank_data_are_noticed(X, convention, word):
-    found = describe_blank(X, convention)
+def test_blank_data_are_noticed(X, how, word):
+    found = describe_blank(X, how)
     assert found is None if word is None else word in found
 
 

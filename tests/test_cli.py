@@ -163,19 +163,19 @@ def test_evaluate_prints_the_library_s_evaluation(run, capsys, of, splits):
     model = run if of == "run" else run / "model.safetensors"
     found = result_of(capsys, "evaluate", model, splits, "--binarize", "sample", "--seed", 3)
     rbm, X = RBM.load(run / "model.safetensors"), datasets.load(splits).test
-    assert found == json.loads(json.dumps(harmonium.evaluate(rbm, X, convention="sample", seed=3).as_dict()))
+    assert found == json.loads(json.dumps(harmonium.evaluate(rbm, X, binarize="sample", seed=3).as_dict()))
     assert list(found) == [
         "n_visible",
         "n_hidden",
         "n_samples",
-        "convention",
+        "binarize",
         "log_z",
         "log_likelihood",
         "pseudo_log_likelihood",
         "reconstruction_error",
     ]
     assert list(found["log_z"]) == ["quantity", "value", "lower", "upper", "method", "verdict", "reason"]
-    assert list(found["log_likelihood"]) == [*found["log_z"], "convention", "n_missing"]
+    assert list(found["log_likelihood"]) == [*found["log_z"], "binarize", "n_missing"]
 
 
 def test_evaluate_scores_what_is_observed(run, tmp_path, capsys, splits):
@@ -241,7 +241,7 @@ def test_tempered_samples_are_those_of_the_library(run, capsys, tmp_path, temper
     for data in (None, DATA):
         result = result_of(capsys, *arguments, *([] if data is None else ["--data", data]))
         X = None if data is None else datasets.load(DATA).train
-        expected = sampling.sample_tempered(rbm, 5, sweeps=80, seed=3, data=X, **options)
+        expected = sampling.sample_tempered(rbm, 5, sweeps=80, seed=3, X=X, **options)
         np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), expected.samples)
         assert list(result)[:5] == ["out", "n", "n_visible", "sweeps", "seed"]
         assert result["n"] == 5

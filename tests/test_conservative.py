@@ -44,7 +44,7 @@ def test_weights_are_unbiased_for_the_annealed_model_and_their_logarithms_bound_
     for row in rows:
         X = np.repeat(EXACT.v[row][None], 2000, axis=0)
         found = conservative_log_likelihood(
-            MACHINE, X, n_samples=2000, data=data, temperatures=betas, seed=seed(3), engine=engine
+            MACHINE, X, n_samples=2000, X_train=data, temperatures=betas, seed=seed(3), engine=engine
         )
         w = np.exp(found.per_sample) / q[row]
         if w.std() < 1e-6:  # two temperatures: no sweep, no noise
@@ -89,6 +89,6 @@ def test_what_are_no_states_has_no_bound():
     with pytest.raises(InvalidData):
         conservative_log_likelihood(MACHINE, np.full((3, 5), 0.5))
     with pytest.raises(InvalidData, match="conservative=True"):
-        harmonium.evaluate(MACHINE, np.full((3, 5), 0.5), convention="none", conservative=True)
+        harmonium.evaluate(MACHINE, np.full((3, 5), 0.5), binarize="none", conservative=True)
     with pytest.raises(InvalidParameter):
         conservative_log_likelihood(MACHINE, np.ones((3, 5)), n_samples=1)

@@ -34,7 +34,7 @@ NOT_LISTED = {
     "datasets",
     "errors",
     "theory",
-    "CONVENTIONS",
+    "BINARIZATIONS",
     "ENGINES",
     "NAMES",
     "TORCH",

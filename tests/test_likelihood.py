@@ -141,15 +141,15 @@ def test_bounds_of_log_z_become_bounds_of_the_likelihood():
     assert (unknown.value, unknown.lower, unknown.upper) == (None, None, None)
 
 
-@pytest.mark.parametrize("convention", [None, "threshold", "sample"])
-def test_grey_levels_are_scored_under_no_name_of_another_convention(convention):
+@pytest.mark.parametrize("binarize", [None, "threshold", "sample"])
+def test_grey_levels_are_scored_under_no_name_of_another_convention(binarize):
     """They were: as if they were states, under whatever name the caller gave them."""
     rbm, X = RBM(*random_parameters(2, 3)), np.random.default_rng(0).random((5, 3))
     with pytest.raises(InvalidData, match=r"must hold only 0 and 1 .*Got grey levels\. Make them states with"):
-        harmonium.log_likelihood(rbm, X, convention=convention)
-    with pytest.raises(InvalidParameter, match="convention must be one of threshold, sample, none"):
-        harmonium.log_likelihood(rbm, X, convention="thresholded")
-    assert harmonium.log_likelihood(rbm, X, convention="none").value == pytest.approx(rbm.log_likelihood(X).mean())
+        harmonium.log_likelihood(rbm, X, binarize=binarize)
+    with pytest.raises(InvalidParameter, match="binarize must be one of threshold, sample, none"):
+        harmonium.log_likelihood(rbm, X, binarize="thresholded")
+    assert harmonium.log_likelihood(rbm, X, binarize="none").value == pytest.approx(rbm.log_likelihood(X).mean())
 
 
 @pytest.mark.parametrize("size", [1e38, 1e39, 1e300])
@@ -262,7 +262,7 @@ def test_the_reconstruction_error_by_hand(engine, grey):
 def test_an_evaluation_is_the_sum_of_its_parts(engine):
     rbm, X = RBM(*dyadic_parameters(3, 5)), random_states(40, 5)
     got = harmonium.evaluate(rbm, X, seed=2, engine=engine)
-    assert (got.n_visible, got.n_hidden, got.n_samples, got.convention) == (5, 3, 40, "threshold")
+    assert (got.n_visible, got.n_hidden, got.n_samples, got.binarize) == (5, 3, 40, "threshold")
     assert got.log_z == harmonium.log_partition(rbm, engine=engine)
     assert got.log_likelihood == harmonium.log_likelihood(rbm, X, engine=engine)
     assert got.pseudo_log_likelihood == harmonium.pseudo_log_likelihood(rbm, X, engine=engine).mean()
@@ -275,15 +275,15 @@ def test_an_evaluation_is_the_sum_of_its_parts(engine):
 def test_conventions_are_applied_and_named(engine):
     rbm, X = RBM(*dyadic_parameters(3, 5)), np.random.default_rng(0).random((40, 5))
     threshold, sampled, again, none = (
-        harmonium.evaluate(rbm, X, convention=convention, seed=1, engine=engine)
-        for convention in ("threshold", "sample", "sample", "none")
+        harmonium.evaluate(rbm, X, binarize=binarize, seed=1, engine=engine)
+        for binarize in ("threshold", "sample", "sample", "none")
     )
     assert threshold.log_likelihood == harmonium.log_likelihood(rbm, X > 0.5, engine=engine)
     assert sampled == again
     assert sampled.log_likelihood != threshold.log_likelihood
     assert none.pseudo_log_likelihood is None
-    assert none.log_likelihood == harmonium.log_likelihood(rbm, X, convention="none", engine=engine)
-    assert [x.convention for x in (threshold, sampled, none)] == ["threshold", "sample", "none"]
+    assert none.log_likelihood == harmonium.log_likelihood(rbm, X, binarize="none", engine=engine)
+    assert [x.binarize for x in (threshold, sampled, none)] == ["threshold", "sample", "none"]
 
 
 def test_an_evaluation_out_of_reach_says_so_instead_of_a_number():

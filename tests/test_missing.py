@@ -126,8 +126,7 @@ def test_training_with_holes_is_better_than_filling_them_with_means():
     complete = exact_score(harmonium.train(X, 12, **options).rbm)
     score = exact_score(harmonium.train(holes, 12, **options).rbm)
     best_filled = max(
-        exact_score(harmonium.train(filled, 12, binarize=convention, **options).rbm)
-        for convention in ("sample", "threshold")
+        exact_score(harmonium.train(filled, 12, binarize=how, **options).rbm) for how in ("sample", "threshold")
     )
     assert score > best_filled + 0.5
     assert score == pytest.approx(complete, abs=0.2)
@@ -254,9 +253,9 @@ def test_nan_passes_only_where_it_is_asked_for():
 def test_binarisation_leaves_missing_entries_and_the_noise_of_the_others():
     X = np.random.default_rng(0).random((30, 4))
     holes = np.where(X < 0.2, NAN, X)
-    for convention in ("threshold", "sample", "none"):
-        expected = np.where(np.isnan(holes), NAN, binarize(X, convention, Key(1)))
-        np.testing.assert_array_equal(binarize(holes, convention, Key(1), allow_nan=True), expected)
+    for how in ("threshold", "sample", "none"):
+        expected = np.where(np.isnan(holes), NAN, binarize(X, how, Key(1)))
+        np.testing.assert_array_equal(binarize(holes, how, Key(1), allow_nan=True), expected)
     assert binarize(X, "threshold", allow_nan=True).dtype == np.uint8
 
 

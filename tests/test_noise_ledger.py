@@ -105,7 +105,7 @@ DRAWING = {
     ],
     "evaluate": [
         lambda seed, engine: harmonium.evaluate(
-            MACHINE, GREY, convention="sample", log_z="ais", conservative=True, seed=seed, engine=engine, **QUICK
+            MACHINE, GREY, binarize="sample", log_z="ais", conservative=True, seed=seed, engine=engine, **QUICK
         )
     ],
     "exact_sample": [lambda seed, engine: harmonium.exact_sample(MACHINE, 4500, seed=seed, engine=engine)],
@@ -121,7 +121,7 @@ DRAWING = {
         lambda seed, engine, how=how: harmonium.log_partition(MACHINE, "ais", seed=seed, engine=engine, **how)
         for how in (
             {"start": "exact", **QUICK},
-            {"start": "chains", "data": GREY, **QUICK},
+            {"start": "chains", "X": GREY, **QUICK},
             {"start": "chains", "chains": 4, "temperatures": "adaptive"},
         )
     ],

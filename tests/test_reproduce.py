@@ -210,7 +210,7 @@ def test_the_numbers_are_complete_and_in_the_file(small):
         assert own["seconds"] > 0
         assert sum(own["samples"]["classes_of_nearest_images"]) == N_SAMPLES
         assert own["samples"]["r_hat"] > 0.9
-    assert found["from_scratch"]["test_log_likelihood_thresholded"]["convention"] == "threshold"
+    assert found["from_scratch"]["test_log_likelihood_thresholded"]["binarize"] == "threshold"
     assert found["made_by"] == "made <so>"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
     assert found["data_sha256"] == {
@@ -244,7 +244,7 @@ def test_the_machine_that_is_written_has_the_likelihood_that_is_reported(small):
     out, said = small
     rbm = harmonium.RBM.load(out / "model.safetensors")
     key = harmonium.Key(7).derive("evaluation")
-    again = harmonium.evaluate(rbm, harmonium.datasets.load("digits").test, convention="sample", seed=key)
+    again = harmonium.evaluate(rbm, harmonium.datasets.load("digits").test, binarize="sample", seed=key)
     own = said["found"]["from_scratch"]
     assert again.log_likelihood.value == pytest.approx(own["test_log_likelihood"]["value"])
     assert again.pseudo_log_likelihood == pytest.approx(own["test_pseudo_log_likelihood"])

@@ -312,7 +312,7 @@ def test_the_sampler_is_its_steps():
         for _ in range(30):
             state, info = step(engine, state, key, ladder)
             seen.append(info.acceptance)
-        found = sample_tempered(rbm, 5, sweeps=30, temperatures=4, data=X, seed=4)
+        found = sample_tempered(rbm, 5, sweeps=30, temperatures=4, X=X, seed=4)
         np.testing.assert_array_equal(found.samples, engine.decode(engine.take(state.v, cold_rows(state))))
         np.testing.assert_allclose(found.acceptance, np.nanmean(seen, axis=0))
         assert found.round_trips == state.round_trips.sum()
@@ -335,7 +335,7 @@ def test_data_shorten_the_ladder():
     X = datasets.load("digits").train
     p = (X.mean(axis=0) + 0.01) / 1.02
     rbm = RBM(random_parameters(4, 64, scale=0.1)[0], np.log(p / (1 - p)), np.zeros(4))
-    without, with_data = (sample_tempered(rbm, 20, sweeps=200, temperatures=4, data=data) for data in (None, X))
+    without, with_data = (sample_tempered(rbm, 20, sweeps=200, temperatures=4, X=data) for data in (None, X))
     assert with_data.acceptance.mean() > without.acceptance.mean() + 0.2
 
 
@@ -356,8 +356,8 @@ def test_progress_counts_the_sweeps():
         (InvalidParameter, {"temperatures": "many"}),
         (InvalidParameter, {"seed": -1}),
         (InvalidParameter, {"engine": "none"}),
-        (InvalidData, {"data": np.zeros((3, 5))}),
-        (InvalidData, {"data": np.full((3, 4), 2)}),
+        (InvalidData, {"X": np.zeros((3, 5))}),
+        (InvalidData, {"X": np.full((3, 4), 2)}),
     ],
 )
 def test_bad_input_is_refused(error, options):

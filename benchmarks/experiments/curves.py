@@ -31,7 +31,7 @@ def run(results: Results, quick: bool) -> None:
             config = Config(n_hidden, centered=centered, **choices)
             # The number of epochs follows from the clock, and so is no setting: it is noted in what is found.
             settings = settings_of(
-                config=config.for_data(*X.shape), data=data.name, seconds=seconds, convention="threshold"
+                config=config.for_data(*X.shape), data=data.name, seconds=seconds, binarize="threshold"
             )
             settings["config"].pop("epochs")
             label = f"{name}, {'centred' if centered else 'plain'}"
@@ -58,7 +58,7 @@ def _train(X, valid, config: Config, seconds: float) -> Run:
 def _look(rbm, valid, X) -> Run:
     """A quick bracket: wider than the default one, which takes minutes."""
     start = time.perf_counter()
-    log_z = harmonium.log_partition(rbm, "ais", data=X, chains=100, temperatures=3000)
+    log_z = harmonium.log_partition(rbm, "ais", X=X, chains=100, temperatures=3000)
     return {
         **scores(harmonium.evaluate(rbm, valid, log_z=log_z)),
         "evaluation_seconds": time.perf_counter() - start,

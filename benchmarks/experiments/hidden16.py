@@ -48,7 +48,7 @@ def run(results: Results, quick: bool) -> None:
                 epochs = 1 if quick else config.epochs
                 chosen = dataclasses.replace(config, seed=seed, epochs=epochs).for_data(*X.shape)
                 name = data.name + (", flipped" if flipped else "")
-                settings = settings_of(config=chosen, data=name, n_samples=len(X), convention="threshold")
+                settings = settings_of(config=chosen, data=name, n_samples=len(X), binarize="threshold")
                 results.add(
                     f"{variant}, {name}, seed {seed}",
                     settings,

@@ -25,7 +25,7 @@ def run(results: Results, quick: bool) -> None:
             config = config.for_data(*X.shape)
             results.add(
                 f"{name}, {n_hidden} hidden, seed {seed}",
-                settings_of(config=config, data=name, n_samples=len(X), convention="threshold"),
+                settings_of(config=config, data=name, n_samples=len(X), binarize="threshold"),
                 lambda x=X, v=valid, t=test, c=config: _one(x, v, t, c),
             )
 
@@ -34,7 +34,7 @@ def _one(X, valid, test, config: Config) -> Run:
     rbm, trained = train(X, config, valid)
     # Machines put their modes near what they have learnt, so that is what the annealing is shown.
     start = time.perf_counter()
-    log_z = harmonium.log_partition(rbm, "auto", data=X, engine=config.engine)
+    log_z = harmonium.log_partition(rbm, "auto", X=X, engine=config.engine)
     found = {"test": scores(harmonium.evaluate(rbm, test, log_z=log_z, engine=config.engine))}
     found["test"]["evaluation_seconds"] = time.perf_counter() - start
     return {**trained, **found, "train": scores(harmonium.evaluate(rbm, X, log_z=log_z, engine=config.engine))}

@@ -64,9 +64,9 @@ def philox4x32(counter: npt.NDArray[np.uint32], seed: int) -> npt.NDArray[np.uin
 
 @dataclass(frozen=True, slots=True)
 class MovingStep:
-    """A step of noise that a recorded program finds anew whenever it runs: ``pace * clock + offset``.
+    """A step of noise that a recorded program finds anew whenever it runs: ``stride * clock + offset``.
 
-    It stands for the number of a step where an engine records what a step does (`harmonium.engines.Engine.repeat`), and
+    It stands for the number of a step where an engine records what a step does (`harmonium.engines.torch_graphs`), and
     knows just the arithmetic that numbers the steps of keys: whatever else is asked of it is an error, since the answer
     would be one step's.
 
@@ -74,27 +74,27 @@ class MovingStep:
     ----------
     clock : int64 tensor of no dimension
         Steps done, on the engine's device.
-    pace, offset : int
+    stride, offset : int
     """
 
     clock: Any
-    pace: int = 1
+    stride: int = 1
     offset: int = 0
 
     def __add__(self, other: int) -> MovingStep:
-        return MovingStep(self.clock, self.pace, self.offset + other)
+        return MovingStep(self.clock, self.stride, self.offset + other)
 
     def __sub__(self, other: int) -> MovingStep:
         return self + -other
 
     def __mul__(self, other: int) -> MovingStep:
-        return MovingStep(self.clock, self.pace * other, self.offset * other)
+        return MovingStep(self.clock, self.stride * other, self.offset * other)
 
     __radd__, __rmul__ = __add__, __mul__
 
     def tensor(self) -> Any:
         """Its value when the program runs, an int64 tensor of no dimension."""
-        return self.clock * self.pace + self.offset
+        return self.clock * self.stride + self.offset
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ def end_of_scale(weights: FloatArray) -> float:
 def signed_colours(values: FloatArray, end: float) -> npt.NDArray[np.uint8]:
     """Blue for -`end`, grey for 0, red for `end`, white for NaN; shape (..., 3)."""
     stops = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in SIGNED], float)
-    places = np.linspace(-end, end, len(SIGNED))
-    rgb = np.stack([np.interp(np.nan_to_num(values), places, channel) for channel in stops.T], axis=-1)
+    levels = np.linspace(-end, end, len(SIGNED))
+    rgb = np.stack([np.interp(np.nan_to_num(values), levels, channel) for channel in stops.T], axis=-1)
     rgb[np.isnan(values)] = 255
     return np.rint(rgb).astype(np.uint8)
 

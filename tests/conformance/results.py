@@ -103,7 +103,7 @@ CALLS = {
     "impute:few missing": lambda: harmonium.impute(WIDE, np.where(np.arange(130) < 5, np.nan, X), method="exact"),
     "log_likelihood": lambda: harmonium.log_likelihood(SMALL, XS, harmonium.log_partition(SMALL)),
     "log_partition": lambda: harmonium.log_partition(machine(13, 70)),
-    "log_partition:ais": lambda: harmonium.log_partition(WIDE, "ais", data=X, chains=30, temperatures=4),
+    "log_partition:ais": lambda: harmonium.log_partition(WIDE, "ais", X=X, chains=30, temperatures=4),
     "log_partition:adaptive": lambda: harmonium.log_partition(machine(20, 30), "ais", chains=20),
     "log_partition:chains": lambda: harmonium.log_partition(
         machine(20, 30, 1.0), "ais", chains=20, temperatures=4, start="chains"
@@ -120,7 +120,7 @@ CALLS = {
     "sample:clamped": lambda: harmonium.sample(WIDE, sweeps=5, start=START, seed=1, clamp=CLAMP, beta=0.7),
     "sample_tempered": lambda: harmonium.sample_tempered(WIDE, 30, sweeps=8, seed=1),
     "sample_tempered:adaptive": lambda: harmonium.sample_tempered(
-        WIDE, 20, sweeps=34, temperatures="adaptive", data=X, seed=1
+        WIDE, 20, sweeps=34, temperatures="adaptive", X=X, seed=1
     ),
     "thinned_sample:exact": lambda: harmonium.thinned_sample(SMALL, 20, seed=1),
     "thinned_sample": lambda: harmonium.thinned_sample(WIDE, 20, seed=1, max_sweeps=2000),

@@ -1,9 +1,12 @@
-"""Write the golden files of this version, once, when it is released: ``python tests/golden/make.py``.
+"""Write the golden files of this version and its results, once: when it is released, and when `RESULTS` goes up.
+
+``python tests/golden/make.py``
 
 They hold numbers that any machine writes alike, and runs that were stopped after their first record.
 """
 
 import hashlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ import harmonium
 from harmonium import RBM, Config, TrainingRun, datasets
 from harmonium.deep import Stack
 from harmonium.training import RunDirectory
+from harmonium.training.checkpoint import RESULTS
 
 METHODS = {
     "pcd": {"chains": 4},
@@ -28,17 +32,21 @@ def machine(n_hidden, n_visible):
 
 
 def main():
-    folder = Path(__file__).parent / harmonium.__version__
+    folder = Path(__file__).parent / f"{harmonium.__version__}-results-{RESULTS}"
     folder.mkdir()
     machine(3, 5).save(folder / "model.safetensors", data="golden", number=12)
     Stack((machine(3, 5), machine(2, 3))).save(folder / "stack.safetensors")
     X = datasets.load("bars-and-stripes-3x3").train
-    for method, options in METHODS.items():
-        config = Config(2, method, epochs=3, batch_size=16, patience=5, seed=7, **options)
+    for (method, options), patience in itertools.product(METHODS.items(), (5, 0)):
+        config = Config(2, method, epochs=3, batch_size=16, patience=patience, seed=7, **options)
         run = TrainingRun(X, config, valid=X[:6])
         record = next(run.epochs())
         made = RunDirectory.create(
-            folder / f"run-{method}", run.config, data="bars-and-stripes-3x3", X=X, state=run.state
+            folder / f"run-{method}{'' if patience else '-unsteered'}",
+            run.config,
+            data="bars-and-stripes-3x3",
+            X=X,
+            state=run.state,
         )
         made.append(record)
     files = sorted(path for path in folder.rglob("*.*") if path.is_file())

@@ -697,7 +697,7 @@ def test_overshoot_of_a_few_units_in_the_last_place_is_taken_as_one(machine):
 
 
 def test_blank_images_are_warned_of():
-    """In the words of `harmonium.train`, under every convention."""
+    """In the words of `harmonium.train`, however they are binarised."""
     model, grey = hk.RBM(4), hk.RBM(4, binarize="sample")
     model.compile(optimizer="sgd")
     for use in (model.adapt, lambda X: model.fit(X, verbose=0)):

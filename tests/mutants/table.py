@@ -151,7 +151,7 @@ PYTHON = [
     ),
     *of(
         "engines/engine.py",
-        ("hidden means jump", "before + np.float32(share) * (now - before)", "now", TRAINING),
+        ("hidden means jump", "before + np.float32(sliding_factor) * (now - before)", "now", TRAINING),
         ("hidden means without weights", "phase.normalised_weights()[:, None] * ", "", VERBS),
         ("one sweep too few", "n_sweeps - 1)", "n_sweeps - 2)", STEPS),
         ("one sweep too many", "n_sweeps - 1)", "n_sweeps)", STEPS),

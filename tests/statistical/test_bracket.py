@@ -55,7 +55,7 @@ def brackets(machines, digits, runs, temperatures, seed, **options):
     placed = [plan(rbm, temperatures, digits, Key(seed(0)), "native").betas for rbm, _ in machines]
     for number in range(runs):
         rbm, exact = machines[number % len(machines)]
-        how = {"data": digits, "temperatures": placed[number % len(machines)]} if number % 4 else {}
+        how = {"X": digits, "temperatures": placed[number % len(machines)]} if number % 4 else {}
         how = {"temperatures": temperatures, "seed": seed(number), "chains": 100, **how, **options}
         yield exact, harmonium.log_partition(rbm, "ais", **how)
 
@@ -126,7 +126,7 @@ def test_the_level_road_covers_as_well(machines, digits, monkeypatch, seed):
     for number in range(40):
         rbm, exact = machines[number % len(machines)]
         start = ("exact", "chains")[number // len(machines) % 2]
-        found = harmonium.log_partition(rbm, "ais", data=digits, start=start, chains=100, seed=seed(number))
+        found = harmonium.log_partition(rbm, "ais", X=digits, start=start, chains=100, seed=seed(number))
         outside.append(max(found.lower - exact, exact - found.upper))
         ok += found.verdict == "ok"
     assert (np.array(outside) > 0).sum() <= 9
@@ -153,9 +153,7 @@ def test_a_base_of_other_data_is_never_a_wrong_ok(machines, digits, start):
     inverted = ~digits
     for number in range(8):
         rbm, exact = machines[number % len(machines)]
-        found = harmonium.log_partition(
-            rbm, "ais", data=inverted, temperatures=20, chains=100, start=start, seed=number
-        )
+        found = harmonium.log_partition(rbm, "ais", X=inverted, temperatures=20, chains=100, start=start, seed=number)
         assert found.verdict != "ok" or found.lower - 0.2 <= exact <= found.upper + 0.2
 
 

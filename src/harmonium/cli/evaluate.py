@@ -38,7 +38,7 @@ Examples:
   harmonium evaluate model.safetensors data.npy --split train --json
   harmonium evaluate runs/mnist mnist --log-z ais --temperatures salakhutdinov
 
-A likelihood under one convention of --binarize cannot be compared with one under another; the result names it.
+A likelihood under one choice of --binarize cannot be compared with one under another; the result names it.
 log Z is exact where that takes seconds, else a bracket of annealed importance sampling with a verdict: "ok", "wide"
 (more than 1 nat) or "unreliable". Where log Z is out of reach there is no likelihood, and the verdict says why.
 Rows with missing entries (NaN) are scored by the likelihood of what is observed in them.
@@ -79,11 +79,11 @@ def command(
     rbm = load_model(model)
     dataset, split, X = load_split(data, split, reading)
     names = {name: "--" + name.replace("_", "-") for name in ("log_z", "chains", "temperatures", "seed", "engine")}
-    with options_named(convention="--binarize", **names), WorkProgress("log Z") as progress:
+    with options_named(binarize="--binarize", **names), WorkProgress("log Z") as progress:
         found = evaluate(
             rbm,
             X,
-            convention=binarize,
+            binarize=binarize,
             log_z=log_z,
             chains=chains,
             temperatures=int(temperatures) if temperatures.lstrip("+-").isdecimal() else temperatures,
@@ -98,7 +98,7 @@ def command(
     rows = [
         ("machine", f"{found.n_visible} visible, {found.n_hidden} hidden units"),
         ("data", f"{dataset.name}, {split}, {found.n_samples} samples"),
-        ("convention", found.convention),
+        ("binarize", found.binarize),
         ("log Z (nats)", _bracket(z.value, z.lower, z.upper)),
         ("log Z method", z.method if z.ess is None else f"{z.method}, ESS {z.ess:.0f}/{z.n_chains}, from {z.start}"),
         ("log Z verdict", f"{z.verdict}: {z.reason}" if z.reason else z.verdict),

@@ -76,7 +76,7 @@ def command(
     rbm = load_model(model)
     dataset, split, X = load_split(data, split, reading)
     names = {name: "--" + name.replace("_", "-") for name in _SETTINGS}
-    with options_named(convention="--binarize", **names):
+    with options_named(binarize="--binarize", **names):
         X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
         X = datasets.binarize(X, binarize, Key(seed).derive("binarize"), allow_nan=True)
         found = impute(rbm, X, method=method, chains=chains, burn_in=burn_in, sweeps=sweeps, seed=seed, engine=engine)
@@ -94,6 +94,6 @@ def command(
         "largest_standard_error": float(found.standard_error.max()),
         "data": dataset.name,
         "split": split,
-        "convention": binarize,
+        "binarize": binarize,
     }
     emit(result, result.items(), as_json=as_json)

@@ -66,7 +66,7 @@ def _parse_number(text: Any) -> float:
 Binarize = Annotated[
     str,
     typer.Option(
-        metavar="|".join(datasets.CONVENTIONS),
+        metavar="|".join(datasets.BINARIZATIONS),
         help="What grey levels become: on above 0.5, drawn with that probability, or left as they are.",
     ),
 ]

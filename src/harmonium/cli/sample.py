@@ -185,7 +185,7 @@ def _sample_tempered(
             _CHAINS if n is None else n,
             sweeps=sweeps,
             temperatures=int(text) if text.lstrip("+-").isdecimal() else text,
-            data=X,
+            X=X,
             seed=seed,
             engine=engine,
             progress=progress,

@@ -64,7 +64,7 @@ def command(
     check_output(out, OUTPUTS, model, data)
     rbm = load_model(model)
     dataset, split, X = load_split(data, split, reading)
-    with options_named(convention="--binarize", seed="--seed", engine="--engine"):
+    with options_named(binarize="--binarize", seed="--seed", engine="--engine"):
         X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
         X = datasets.binarize(X, binarize, Key(seed).derive("binarize"), allow_nan=True)
         if missing_entries(X) is None:
@@ -78,7 +78,7 @@ def command(
         "n_hidden": rbm.n_hidden,
         "data": dataset.name,
         "split": split,
-        "convention": binarize,
+        "binarize": binarize,
     }
     emit(result, result.items(), as_json=as_json)
 

@@ -11,7 +11,7 @@ from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
 from harmonium.random import Key, as_key
 
-CONVENTIONS = ("threshold", "sample", "none")
+BINARIZATIONS = ("threshold", "sample", "none")
 
 _BLANK = 1.01 / 255
 
@@ -19,23 +19,23 @@ _BLANK = 1.01 / 255
 _BLOCK = 2**18
 
 
-def binarize(X: Any, convention: str, key: Key | int | None = None, *, allow_nan: bool = False) -> npt.NDArray[Any]:
+def binarize(X: Any, binarize: str, key: Key | int | None = None, *, allow_nan: bool = False) -> npt.NDArray[Any]:
     """Turn values in [0, 1] into states in {0, 1}.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_columns)
         Values in [0, 1].
-    convention : {"threshold", "sample", "none"}
+    binarize : {"threshold", "sample", "none"}
         ``threshold``: on where X > 0.5, so a value of exactly 0.5 is off.
         ``sample``: on with probability X, independently; exact zeros and ones stay. For a new draw each epoch,
         pass another key each epoch.
         ``none``: `X` as it is, its grey levels standing for probabilities.
     key : Key or int, optional
-        The noise of ``sample`` (an int is a seed), which needs it; the other conventions ignore it.
+        The noise of ``sample`` (an int is a seed), which needs it; the others ignore it.
         A block of rows drawn with ``key.rows_from(first_row)`` is the same rows of the whole.
     allow_nan : bool
-        Whether `X` may hold NaN, which is missing under every convention.
+        Whether `X` may hold NaN, which stays missing in any case.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def binarize(X: Any, convention: str, key: Key | int | None = None, *, allow_nan
     Raises
     ------
     InvalidParameter
-        Unknown convention, or ``sample`` without a key.
+        Unknown `binarize`, or ``sample`` without a key.
     InvalidData
         `X` breaks the input contract.
 
@@ -55,34 +55,34 @@ def binarize(X: Any, convention: str, key: Key | int | None = None, *, allow_nan
     >>> binarize([[0.0, 0.4, 0.5, 0.6, 1.0]], "threshold")
     array([[0, 0, 0, 1, 1]], dtype=uint8)
     """
-    check_choice(convention, "convention", CONVENTIONS)
-    return states_of(check_matrix(X, allow_nan=allow_nan), convention, key)
+    check_choice(binarize, "binarize", BINARIZATIONS)
+    return states_of(check_matrix(X, allow_nan=allow_nan), binarize, key)
 
 
-def states_of(X: npt.NDArray[Any], convention: str, key: Key | int | None = None) -> npt.NDArray[Any]:
+def states_of(X: npt.NDArray[Any], binarize: str, key: Key | int | None = None) -> npt.NDArray[Any]:
     """`binarize` of an array that `check_matrix` has returned, which may hold NaN."""
-    if convention == "none":
+    if binarize == "none":
         return X
     missing = missing_entries(X)
     if missing is not None:
-        return np.where(missing, np.float32(np.nan), states_of(np.where(missing, 0, X), convention, key))
-    if convention == "threshold":
+        return np.where(missing, np.float32(np.nan), states_of(np.where(missing, 0, X), binarize, key))
+    if binarize == "threshold":
         return (X > 0.5).astype(np.uint8)
     if key is None:
         raise InvalidParameter(
-            'convention "sample" must be given a key. Got None. Pass a Key or an integer seed as `key`.'
+            'binarize="sample" must come with a key. Got None. Pass a Key or an integer seed as `key`.'
         )
     return _sample(X, as_key(key).derive_for_rows("binarize"))
 
 
-def describe_blank(X: npt.NDArray[Any], convention: str) -> str | None:
+def describe_blank(X: npt.NDArray[Any], binarize: str) -> str | None:
     """Why nothing can be learnt from the rows of `X`; None where something can.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_columns)
         Values in [0, 1], NaN where missing.
-    convention : str
+    binarize : str
         As in `binarize`.
 
     Returns
@@ -92,20 +92,20 @@ def describe_blank(X: npt.NDArray[Any], convention: str) -> str | None:
         empties, and one whose columns all have one value.
     """
     low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)  # which pass over NaN
-    if (faint := describe_faint(float(np.fmax.reduce(high)), convention)) is not None:
+    if (faint := describe_faint(float(np.fmax.reduce(high)), binarize)) is not None:
         return faint
-    constant = (low > 0.5) == (high > 0.5) if convention == "threshold" else (low == high) & ((low == 0) | (low == 1))
+    constant = (low > 0.5) == (high > 0.5) if binarize == "threshold" else (low == high) & ((low == 0) | (low == 1))
     if len(X) > 1 and (constant | np.isnan(low)).all():
         return "Every column has one value only: there is nothing to learn. Check how the data were made."
     return None
 
 
-def describe_faint(highest: float, convention: str) -> str | None:
+def describe_faint(highest: float, binarize: str) -> str | None:
     """What is wrong with data whose largest value is `highest`, in [0, 1] or NaN, as `describe_blank` says it."""
     if 0 < highest <= _BLANK:
         twice = "as if bytes were divided by 255 twice"
         return f"The largest value is {highest:.3g}, {twice}. Scale the data to [0, 1], once."
-    if convention == "threshold" and 0 < highest <= 0.5:
+    if binarize == "threshold" and 0 < highest <= 0.5:
         return (
             f"Every row is empty once it is thresholded at 0.5: the largest value is {highest:.3g}. "
             'Scale the data to [0, 1], or pass binarize="sample" or "none".'

@@ -113,13 +113,13 @@ class Centring(NamedTuple):
         Means of the data.
     h : Reals of shape (n_hidden,), or None
         The running mean of the hidden units before the step, if there is one yet.
-    share : float
-        How far it slides in a step, as in `Engine.slide`.
+    sliding_factor : float
+        How far that mean moves in a step, as in `Engine.slide`.
     """
 
     v: FloatArray
     h: Reals | None
-    share: float
+    sliding_factor: float
 
 
 class Contrast(NamedTuple):
@@ -274,8 +274,8 @@ class Engine(Protocol):
             `dot` with the slopes.
         """
         rises, dots = [], []
-        places = [(beta, None if y is None else y[k]) for k, beta in enumerate(betas)]
-        for k, (before, after) in enumerate(pairwise(places)):
+        of_h = [(beta, None if y is None else y[k]) for k, beta in enumerate(betas)]
+        for k, (before, after) in enumerate(pairwise(of_h)):
             logits = self.logits_h(v)
             rises.append(self.softplus_sum(logits, *after) - self.softplus_sum(logits, *before))
             dots.append([self.dot(v, slope) for slope in slopes[k]])
@@ -310,15 +310,15 @@ class Engine(Protocol):
     def moments(self, phase: Phase) -> Statistics:
         """Weighted averages of h v', v and h over the rows, NumPy, float32."""
 
-    def slide(self, mean: Reals | None, phase: Phase, share: float) -> Reals:
-        """The running mean of h, shape (n_hidden,): `mean` moved by `share` of the way to the average of ``mean_h``.
+    def slide(self, mean: Reals | None, phase: Phase, sliding_factor: float) -> Reals:
+        """The running mean of h, shape (n_hidden,): (1 - factor) `mean` + factor times the average of ``mean_h``.
 
         That average itself where there is no `mean` yet. Sums are taken row after row.
         """
         # Not a product of matrices, whose order of summation, and so whose last bits, are the BLAS library's to choose.
         now: FloatArray = (phase.normalised_weights()[:, None] * self.to_numpy(phase.mean_h)).sum(axis=0)
         before = None if mean is None else self.to_numpy(mean)
-        return self.encode(now if before is None else before + np.float32(share) * (now - before), real=True)
+        return self.encode(now if before is None else before + np.float32(sliding_factor) * (now - before), real=True)
 
     def replace(self, rbm: RBM) -> None:
         """Take over other parameters, of a machine of the same size; the momentum stays."""
@@ -364,7 +364,7 @@ class Engine(Protocol):
         key, key_h, key_v = keys
         logits = self.logits_h(batch.v)
         positive = batch._replace(mean_h=self.mean(logits))
-        mean_h = None if centring is None else self.slide(centring.h, positive, centring.share)
+        mean_h = None if centring is None else self.slide(centring.h, positive, centring.sliding_factor)
         offsets = None if centring is None else Offsets(centring.v, mean_h)
         start = self.bernoulli(logits, key) if h is None else h
         v = self.sweeps(self.sample_v(start, key_v), key_h, key_v.at(key_v.step + 1), n_sweeps - 1)
@@ -376,7 +376,7 @@ class Engine(Protocol):
 
     def contrasts(
         self,
-        data: States | Reals,
+        v: States | Reals,
         rows: Any,
         h: States | None,
         keys: tuple[Key, Key, Key],
@@ -388,9 +388,10 @@ class Engine(Protocol):
 
         Parameters
         ----------
-        data : States or Reals of shape (any, n_visible)
+        v : States or Reals of shape (any, n_visible)
+            The data.
         rows : int array of shape (steps, rows), or its `table`
-            The rows of `data` that are the batch of each step.
+            The rows of `v` that are the batch of each step.
         h, n_sweeps, centring
             As in `contrast`, before the first step.
         keys : three keys
@@ -401,7 +402,7 @@ class Engine(Protocol):
         for i, rate in enumerate(rates):
             key, key_h, key_v = keys
             now = key.at(key.step + i), key_h.at(key_h.step + i * n_sweeps), key_v.at(key_v.step + i * n_sweeps)
-            done = self.contrast(Phase(self.take(data, rows[i]), None), h, now, n_sweeps, rate, centring)
+            done = self.contrast(Phase(self.take(v, rows[i]), None), h, now, n_sweeps, rate, centring)
             h = done.h
             centring = None if centring is None else centring._replace(h=done.mean_h)
         return done

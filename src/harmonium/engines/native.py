@@ -222,7 +222,7 @@ class NativeEngine(Engine):
             return super().contrast(batch, h, keys, n_sweeps, rates, centring)
         start = None if h is None else h.words
         weights = None if batch.weights is None else batch.normalised_weights()
-        centre = (None, None, 0.0) if centring is None else (_contiguous(centring.v), centring.h, centring.share)
+        centre = (None, None, 0.0) if centring is None else centring._replace(v=_contiguous(centring.v))
         v, mean, logits, last, mean_h = self._machine.contrast(
             batch.v.words, weights, start, *map(_words, keys), n_sweeps, *rates, *centre
         )

@@ -185,11 +185,11 @@ class TorchEngine(Engine):
         hv, v = (self._download(x) for x in sums)
         return Statistics(hv.T, v, self._download(self.do.ordered_sum(weighted_h, 0)))
 
-    def slide(self, mean: Tensor | None, phase: Phase, share: float) -> Tensor:
+    def slide(self, mean: Tensor | None, phase: Phase, sliding_factor: float) -> Tensor:
         if self.n_hidden == 1:
-            return super().slide(mean, phase, share)
+            return super().slide(mean, phase, sliding_factor)
         before = None if mean is None else self._reals(mean)
-        return self.do.slide(before, self._reals(phase.mean_h), self._weights(phase)[0], share)
+        return self.do.slide(before, self._reals(phase.mean_h), self._weights(phase)[0], sliding_factor)
 
     def replace(self, rbm: RBM) -> None:
         m = self._machine

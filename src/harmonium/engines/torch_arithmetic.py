@@ -257,10 +257,10 @@ def column_sums(x: Tensor) -> Tensor:
     return ordered_sum(wide(x), 0)
 
 
-def slide(before: Tensor | None, mean_h: Tensor, weights: Tensor, share: float) -> Tensor:
+def slide(before: Tensor | None, mean_h: Tensor, weights: Tensor, sliding_factor: float) -> Tensor:
     """The running mean of the hidden units, moved."""
     now = ordered_sum(weights[:, None] * mean_h, 0)
-    return now if before is None else before + share * (now - before)
+    return now if before is None else before + sliding_factor * (now - before)
 
 
 # Learning ------------------------------------------------------------------------------------------------------------

@@ -138,8 +138,8 @@ class DistributedEngine(Engine):
         m, n = self.n_visible, self.n_hidden
         return Statistics(*(x.cpu().numpy() for x in (hv[:m, :n].T, v[:m], h[:n])))
 
-    def slide(self, mean: Tensor | None, phase: Phase, share: float) -> Tensor:
-        return self._mine.slide(mean, self._whole_phase(phase._replace(v=None)), share)
+    def slide(self, mean: Tensor | None, phase: Phase, sliding_factor: float) -> Tensor:
+        return self._mine.slide(mean, self._whole_phase(phase._replace(v=None)), sliding_factor)
 
     def replace(self, rbm: RBM) -> None:
         self._mine.replace(rbm)

@@ -62,7 +62,7 @@ class Recorder:
         carry: Tensors,
         *,
         steps: Sequence[int] = (),
-        paces: Sequence[int] = (),
+        strides: Sequence[int] = (),
         constants: Tensors = (),
         tables: Tensors = (),
     ) -> Done:
@@ -75,7 +75,7 @@ class Recorder:
         body : callable
         n : int
         carry : tensors
-        steps, paces : sequences of int
+        steps, strides : sequences of int
             The first step of each key, and by how much it goes on.
         constants : tensors
             What `body` reads and does not change; they may be others in the next call.
@@ -86,7 +86,7 @@ class Recorder:
         recording = self._recordings.pop(key, None)
         if recording is None:
             room = [max(_FEWEST_ROWS, len(x)) for x in tables]
-            recording = _Recording(self._device, body, carry, constants, tables, tuple(paces), max(room, default=0))
+            recording = _Recording(self._device, body, carry, constants, tables, tuple(strides), max(room, default=0))
         self._recordings[key] = recording
         if len(self._recordings) > _KEPT:
             self._recordings.popitem(last=False)
@@ -111,18 +111,18 @@ class _Recording:
         carry: Tensors,
         constants: Tensors,
         tables: Tensors,
-        paces: tuple[int, ...],
+        strides: tuple[int, ...],
         room: int,
     ) -> None:
-        self._body, self._paces, self._room = body, paces, room
+        self._body, self._strides, self._room = body, strides, room
         self._carry = tuple(torch.empty_like(x) for x in carry)
         self._constants = constants  # as they are, until there are others
         self._own = False
         self._tables = tuple(torch.empty((room, *x.shape[1:]), dtype=x.dtype, device=device) for x in tables)
         # The rows of the tables of the next few steps, and the steps of the keys.
-        self._clocks = torch.zeros(_AT_ONCE + len(paces), dtype=torch.int64, device=device)
+        self._clocks = torch.zeros(_AT_ONCE + len(strides), dtype=torch.int64, device=device)
         self._rates = {
-            n: torch.tensor([n] * _AT_ONCE + [n * pace for pace in paces], device=device) for n in (1, _AT_ONCE)
+            n: torch.tensor([n] * _AT_ONCE + [n * stride for stride in strides], device=device) for n in (1, _AT_ONCE)
         }
         self._rows: Tensors = ()
         self._programs: dict[int, tuple[Callable[[], None], Tensors]] = {}
@@ -138,7 +138,7 @@ class _Recording:
             count = min(n - first, self._room or n)
             for room, table in zip(self._tables, tables, strict=True):
                 room[:count].copy_(table[first : first + count], non_blocking=True)
-            now = [step + first * pace for step, pace in zip(steps, self._paces, strict=True)]
+            now = [step + first * stride for step, stride in zip(steps, self._strides, strict=True)]
             self._clocks.copy_(torch.tensor([*range(_AT_ONCE), *now]), non_blocking=True)
             out = self._run(count) or out
             rows.append([x[:count].clone() for x in self._rows])
@@ -176,7 +176,9 @@ class _Recording:
     def _steps(self, length: int) -> Tensors:
         done = Done(self._carry)
         for k in range(length):
-            steps = [MovingStep(self._clocks[_AT_ONCE + i], offset=k * pace) for i, pace in enumerate(self._paces)]
+            steps = [
+                MovingStep(self._clocks[_AT_ONCE + i], offset=k * stride) for i, stride in enumerate(self._strides)
+            ]
             rows = tuple(table.index_select(0, self._clocks[k : k + 1])[0] for table in self._tables)
             done = self._body(steps, done.carry, self._constants, rows)
             if len(self._rows) < len(done.rows):

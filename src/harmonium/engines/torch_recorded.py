@@ -72,7 +72,7 @@ class RecordedEngine(TorchEngine):
             n,
             (v.x,),
             steps=(key_h.step, key_v.step),
-            paces=(1, 1),
+            strides=(1, 1),
             constants=tensors if free is None else (*tensors, free.x),
         )
         return Units(done.carry[0], n_units)
@@ -110,7 +110,7 @@ class RecordedEngine(TorchEngine):
             len(slopes),
             (v.x,),
             steps=tuple(key.step for key in keys),
-            paces=(1, 1),
+            strides=(1, 1),
             tables=tuple(self._real(table) for table in tables),
         )
         rises, dots = (self._download(x) for x in done.rows)
@@ -136,7 +136,7 @@ class RecordedEngine(TorchEngine):
         centre = None
         if centring is not None:
             before = None if centring.h is None else self._reals(centring.h)
-            centre = self._data_means(centring.v), before, centring.share
+            centre = self._data_means(centring.v), before, centring.sliding_factor
         chains = None if h is None else h.x
         noises = as_noise(key), noises_h, noises_v
         made = self.do.contrast(
@@ -149,7 +149,7 @@ class RecordedEngine(TorchEngine):
 
     def contrasts(
         self,
-        data: States,
+        v: States,
         rows: Any,
         h: Units | None,
         keys: tuple[Key, Key, Key],
@@ -159,9 +159,9 @@ class RecordedEngine(TorchEngine):
     ) -> Contrast:
         _, momentum, weight_decay = rates[0]
         same = all(rate[1:] == rates[0][1:] for rate in rates)
-        if not (isinstance(data, Units) and same) or (centring is not None and centring.h is None):
-            return super().contrasts(data, rows, h, keys, n_sweeps, rates, centring)
-        n_units, paces = data.n_units, (1, n_sweeps, n_sweeps)
+        if not (isinstance(v, Units) and same) or (centring is not None and centring.h is None):
+            return super().contrasts(v, rows, h, keys, n_sweeps, rates, centring)
+        n_units, strides = v.n_units, (1, n_sweeps, n_sweeps)
 
         def body(steps: Sequence[MovingStep], carry: Tensors, constants: Tensors, values: Tensors) -> Done:
             now = _at(keys[0], steps[0]), _at(keys[1], steps[1]), _at(keys[2], steps[2])
@@ -174,18 +174,18 @@ class RecordedEngine(TorchEngine):
             return Done(_without_none(*left), (done.negative.v.x, done.negative.mean_h, done.logits))
 
         done = self._recorder.repeat(
-            ("contrasts", *map(_source, keys), n_sweeps, momentum, weight_decay, centring and centring.share),
+            ("contrasts", *map(_source, keys), n_sweeps, momentum, weight_decay, centring and centring.sliding_factor),
             body,
             len(rates),
             _without_none(None if h is None else h.x, None if centring is None else centring.h),
             steps=tuple(key.step for key in keys),
-            paces=paces,
-            constants=(data.x,) if centring is None else (data.x, self._data_means(centring.v)),
+            strides=strides,
+            constants=(v.x,) if centring is None else (v.x, self._data_means(centring.v)),
             tables=(rows, self._real(np.array([rate.learning_rate for rate in rates]))),
         )
-        v, mean_h, logits = done.out
+        last_v, mean_h, logits = done.out
         return Contrast(
-            Phase(Units(v, n_units), mean_h),
+            Phase(Units(last_v, n_units), mean_h),
             logits,
             None if h is None else Units(done.carry[0], self.n_hidden),
             None if centring is None else done.carry[-1],

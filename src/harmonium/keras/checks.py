@@ -103,9 +103,9 @@ def check_sample_weight(sample_weight: Any) -> None:
         )
 
 
-def warn_if_blank(highest: float, convention: str) -> None:
+def warn_if_blank(highest: float, binarize: str) -> None:
     """Warn where nothing can be learnt from data whose largest value is `highest`."""
-    if (blank := describe_faint(highest, convention)) is not None:
+    if (blank := describe_faint(highest, binarize)) is not None:
         warnings.warn(blank, DataWarning, stacklevel=4)
 
 

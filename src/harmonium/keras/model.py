@@ -10,7 +10,7 @@ from keras import ops
 from scipy.special import expit
 
 import harmonium
-from harmonium.datasets import CONVENTIONS
+from harmonium.datasets import BINARIZATIONS
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_matrix, check_number
 from harmonium.keras import checks, equations, replicas
@@ -117,7 +117,7 @@ class RBM(CheckedModel):
         self.chains = None if chains is None else check_count(chains, "chains")
         self.last_statistic = check_choice(last_statistic, "last_statistic", ("sampled", "mean_field"))
         self.weight_decay = None if weight_decay is None else check_number(weight_decay, "weight_decay", low=0)
-        self.binarize = check_choice(binarize, "binarize", CONVENTIONS)
+        self.binarize = check_choice(binarize, "binarize", BINARIZATIONS)
         self.centered, self.monitors = bool(centered), bool(monitors)
         self.seed = Key(seed).seed
         self.noise = Noise(self.seed)

@@ -74,7 +74,7 @@ def conservative_log_likelihood(
     X: Any,
     *,
     n_samples: int = 500,
-    data: Any = None,
+    X_train: Any = None,
     temperatures: Temperatures = ADAPTIVE,
     seed: int | Key = 0,
     engine: str = "native",
@@ -88,7 +88,9 @@ def conservative_log_likelihood(
     X : array-like of 0 and 1, shape (n_rows, n_visible)
     n_samples : int
         At most so many rows, drawn without replacement; at least 2.
-    data, temperatures, progress
+    X_train : array-like of shape (any, n_visible), values in [0, 1], NaN where missing, optional
+        Samples of what the machine has learnt: `X` of `log_partition`.
+    temperatures, progress
         As in `log_partition`; more temperatures close the gap.
     seed : int or Key
     engine : {"native", "numpy", "torch"}
@@ -106,11 +108,12 @@ def conservative_log_likelihood(
     See `harmonium.likelihood.conservative`.
     """
     X = check_matrix(X, n_columns=rbm.n_visible, binary=True)
-    data = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
+    if X_train is not None:
+        X_train = check_matrix(X_train, n_columns=rbm.n_visible, name="X_train", allow_nan=True)
     n_samples, temperatures = check_count(n_samples, "n_samples", minimum=2), check_temperatures(temperatures)
     key, counter = as_key(seed).derive("conservative"), Counter(progress)
     rows = np.sort(key.derive("rows").permutation(len(X))[:n_samples])
-    annealer, betas = plan(rbm, temperatures, data, key.derive("plan"), engine, counter)
+    annealer, betas = plan(rbm, temperatures, X_train, key.derive("plan"), engine, counter)
     v = annealer.engine.encode(X[rows].astype(np.uint8))
     counter.expect(len(betas) - 1)
     works = annealer.run(v, betas[::-1], key.derive("reverse"), counter.tick)

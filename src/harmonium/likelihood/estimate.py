@@ -37,7 +37,7 @@ class Estimate:
         Chains a direction: the largest that `ess` could be.
     start : str, optional
         Where the reverse chains started: "exact samples" or "tempered chains" (whose equilibrium was checked).
-    convention : str, optional
+    binarize : str, optional
         How grey levels had become states, of a log-likelihood where that is known.
     n_missing : int, optional
         How many entries of the data were missing and so summed out, of a log-likelihood.
@@ -55,7 +55,7 @@ class Estimate:
     ess: float | None = None
     n_chains: int | None = None
     start: str | None = None
-    convention: str | None = field(default=None, compare=False)
+    binarize: str | None = field(default=None, compare=False)
     n_missing: int | None = None
     per_sample: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
@@ -82,7 +82,7 @@ class Estimate:
         if self.verdict == "unreliable" and not accept_unreliable:
             raise Unreliable(
                 f"The {self.quantity} must be reliable to be used as a number. Got {self.value:.2f}, but "
-                f"{self.reason}. Take more temperatures or chains, pass data, or call number(accept_unreliable=True)."
+                f"{self.reason}. Take more temperatures or chains, pass X, or call number(accept_unreliable=True)."
             )
         return self.value
 

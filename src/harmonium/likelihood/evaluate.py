@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets import CONVENTIONS
+from harmonium.datasets import BINARIZATIONS
 from harmonium.datasets.binarize import states_of
 from harmonium.engines import on_device
 from harmonium.engines.arithmetic import log_sum_exp
@@ -34,7 +34,7 @@ class Evaluation:
     n_visible: int
     n_hidden: int
     n_samples: int
-    convention: str
+    binarize: str
     log_z: Estimate
     log_likelihood: Estimate
     pseudo_log_likelihood: float | None
@@ -55,7 +55,7 @@ def log_likelihood(
     X: Any,
     log_z: Estimate | None = None,
     *,
-    convention: str | None = None,
+    binarize: str | None = None,
     seed: int | Key = 0,
     engine: str = "native",
 ) -> Estimate:
@@ -68,7 +68,7 @@ def log_likelihood(
         NaN where an entry is missing.
     log_z : Estimate, optional
         Computed exactly if left out.
-    convention : {"threshold", "sample", "none"}, optional
+    binarize : {"threshold", "sample", "none"}, optional
         How `X` was made binary, to be noted in the record. Under "none" `X` may hold grey levels, which stand for
         probabilities: -F(v) - log Z is no log-likelihood then, but extends it smoothly.
     seed : int or Key
@@ -86,7 +86,7 @@ def log_likelihood(
     Raises
     ------
     InvalidData
-        `X` holds grey levels, and the convention is not "none".
+        `X` holds grey levels, and `binarize` is not "none".
     OutOfReach
         `log_z` is left out and too expensive to enumerate: pass ``log_partition(rbm, "ais")``.
 
@@ -95,15 +95,15 @@ def log_likelihood(
     The probabilities of distinct binary samples sum to at most 1, so log Z is at least the log of the sum of exp(-F)
     over them.
     """
-    if convention is not None:
-        check_choice(convention, "convention", CONVENTIONS)
+    if binarize is not None:
+        check_choice(binarize, "binarize", BINARIZATIONS)
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     missing = missing_entries(X)
     n_missing, grey = (0, not is_binary(X)) if missing is None else (int(missing.sum()), not is_binary(X[~missing]))
-    if grey and convention != "none":
+    if grey and binarize != "none":
         raise InvalidData(
             "X must hold only 0 and 1 for a likelihood of states. Got grey levels. Make them states with "
-            'datasets.binarize, or pass convention="none" to keep them as probabilities.'
+            'datasets.binarize, or pass binarize="none" to keep them as probabilities.'
         )
     log_z = log_partition(rbm, "exact", engine=engine) if log_z is None else log_z
     if log_z.quantity != "log Z":
@@ -113,7 +113,7 @@ def log_likelihood(
     quantity = _LOG_LIKELIHOOD[n_missing > 0]
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
         unknown = Estimate.unknown(quantity, log_z.reason, log_z.method)
-        return replace(unknown, convention=convention, n_missing=n_missing)
+        return replace(unknown, binarize=binarize, n_missing=n_missing)
     found = marginals(rbm, X, seed=as_key(seed).derive("log_likelihood"), engine=engine)
     minus_f = -found.free_energy
     complete = slice(None) if missing is None else ~missing.any(axis=1)
@@ -128,7 +128,7 @@ def log_likelihood(
         "ais" if error else log_z.method,
         "unreliable" if excess else log_z.verdict,
         "; ".join([*reasons, excess] if excess else reasons),
-        convention=convention,
+        binarize=binarize,
         n_missing=n_missing,
         per_sample=minus_f - log_z.value,
     )
@@ -149,7 +149,7 @@ def evaluate(
     rbm: RBM,
     X: Any,
     *,
-    convention: str = "threshold",
+    binarize: str = "threshold",
     log_z: str | Estimate = "auto",
     chains: int = 500,
     temperatures: Temperatures = ADAPTIVE,
@@ -165,10 +165,10 @@ def evaluate(
     ----------
     rbm : RBM
     X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
-    convention : {"threshold", "sample", "none"}
-        How grey levels become states; likelihoods under different conventions cannot be compared.
+    binarize : {"threshold", "sample", "none"}
+        How grey levels become states; likelihoods under different choices cannot be compared.
     log_z : {"auto", "exact", "ais"} or Estimate
-        How log Z is to be found, or what it is known to be. An annealed estimate uses `X` as its data.
+        How log Z is to be found, or what it is known to be. An annealed estimate starts from the means of `X`.
     chains, temperatures, progress
         As in `log_partition`.
     conservative : bool
@@ -188,21 +188,21 @@ def evaluate(
     """
     key, engine = as_key(seed).derive("evaluate"), on_device(engine, device)
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
-    X = states_of(X, check_choice(convention, "convention", CONVENTIONS), key.derive("binarize"))
+    X = states_of(X, check_choice(binarize, "binarize", BINARIZATIONS), key.derive("binarize"))
     if not isinstance(log_z, Estimate):
         log_z = _log_z(rbm, log_z, X, chains, temperatures, key, engine, progress)
     complete = missing_entries(X) is None
     bound = None
     if conservative:
-        how: dict[str, Any] = {"n_samples": chains, "data": X, "temperatures": temperatures, "progress": progress}
+        how: dict[str, Any] = {"n_samples": chains, "X_train": X, "temperatures": temperatures, "progress": progress}
         bound = conservative_log_likelihood(rbm, _complete_states(X), seed=key, engine=engine, **how)
     return Evaluation(
         n_visible=rbm.n_visible,
         n_hidden=rbm.n_hidden,
         n_samples=len(X),
-        convention=convention,
+        binarize=binarize,
         log_z=log_z,
-        log_likelihood=log_likelihood(rbm, X, log_z, convention=convention, seed=key, engine=engine),
+        log_likelihood=log_likelihood(rbm, X, log_z, binarize=binarize, seed=key, engine=engine),
         pseudo_log_likelihood=float(pseudo_log_likelihood(rbm, X, engine=engine).mean())
         if complete and is_binary(X)
         else None,
@@ -217,7 +217,7 @@ def _complete_states(X: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if len(rows) == 0 or not is_binary(rows):
         raise InvalidData(
             "X must hold complete rows of 0 and 1 for conservative=True. Got none. Leave it out, or make states "
-            "of grey levels by another convention."
+            "of grey levels (binarize)."
         )
     return rows
 
@@ -234,7 +234,7 @@ def _log_z(
 ) -> Estimate:
     """`log_partition`, with what is out of reach put in words instead of raised."""
     check_choice(method, "log_z", ("auto", "exact", "ais"))
-    how: dict[str, Any] = {"data": X, "chains": chains, "temperatures": temperatures, "start": "auto", "seed": key}
+    how: dict[str, Any] = {"X": X, "chains": chains, "temperatures": temperatures, "start": "auto", "seed": key}
     try:
         return log_partition(rbm, method, **how, engine=engine, progress=progress)
     except OutOfReach as error:

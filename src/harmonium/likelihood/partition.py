@@ -34,7 +34,7 @@ def log_partition(
     rbm: RBM,
     method: str = "auto",
     *,
-    data: Any = None,
+    X: Any = None,
     chains: int = 500,
     temperatures: Temperatures = ADAPTIVE,
     start: str = "auto",
@@ -53,7 +53,7 @@ def log_partition(
         "exact" sums over all states of the smaller layer, in blocks of bounded memory. "ais" brackets log Z between
         annealed importance sampling from independent units to the machine and from the machine back. "auto" is exact
         where that takes at most 20 seconds, by the time that a short block of the sum takes here, else "ais".
-    data : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
+    X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
         Samples of what the machine has learnt: the annealing starts from their means, and states near them are not
         missed. Used by "ais".
     chains : int
@@ -101,7 +101,7 @@ def log_partition(
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_temperatures(temperatures)
     key = as_key(seed)
-    data = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
+    X = None if X is None else check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     n_units = min(rbm.n_visible, rbm.n_hidden)
     seconds = _predicted_seconds(rbm, engine)
     if method == "exact":
@@ -115,7 +115,7 @@ def log_partition(
     quick = n_units <= min(max_units, _EXACT_STARTS[0]) and seconds <= _EXACT_STARTS[1]
     exact = start == "exact" or (start == "auto" and quick)
     settings = Settings(temperatures, chains, exact, max_units, engine)
-    return anneal_both_ways(rbm, data, settings, key.derive("ais"), progress)
+    return anneal_both_ways(rbm, X, settings, key.derive("ais"), progress)
 
 
 def _sum_exactly(rbm: RBM, engine: str, seconds: float, progress: Progress | None) -> float:

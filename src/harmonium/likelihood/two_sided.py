@@ -34,7 +34,7 @@ from harmonium.rbm import RBM
 
 EXACT, CHAINS = "exact samples", "tempered chains"
 _SWEEPS = 100, 150, 225, 350  # of the ladders, from one check to the next
-_N_KEPT = 64  # places on the path where forward chains leave a state for the ladders
+_N_KEPT = 64  # temperatures where forward chains leave a state for the ladders
 _BASE_SAMPLES = 500  # exact samples whose means become the base
 _FLOOR_ROWS = 5000  # rows of data that are added up to a lower bound
 
@@ -118,11 +118,11 @@ class _Runs:
     def forward(self) -> _Forward:
         """From the base to the machine."""
         key, last = self.key.derive("forward", 0), len(self.betas) - 2
-        places = np.unique(np.linspace(0, last, _N_KEPT).astype(int))
+        kept = np.unique(np.linspace(0, last, _N_KEPT).astype(int))
         self.counter.expect(last + 1)
         start = self.annealer.start(self.chains, key)
-        works = self.annealer.run(start, self.betas, key, self.counter.tick, set(places.tolist()))
-        return _Forward(self.annealer.path.log_z_base + works.log_w, works.lengths, self.betas[places], works.kept)
+        works = self.annealer.run(start, self.betas, key, self.counter.tick, set(kept.tolist()))
+        return _Forward(self.annealer.path.log_z_base + works.log_w, works.lengths, self.betas[kept], works.kept)
 
     def reverse(self, v: npt.NDArray[np.uint8], number: int) -> Float64Array:
         """log Z as each chain from `v` down to the base sees it."""

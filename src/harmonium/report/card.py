@@ -79,8 +79,8 @@ def model_card(
         "harmonium.sample(rbm, 16, sweeps=1000)",
         "```",
         "",
-        f"Inputs are {rbm.n_visible} columns of 0 and 1; where data were grey, they were made so by the convention "
-        f"`{config.binarize}`.",
+        f"Inputs are {rbm.n_visible} columns of 0 and 1; where data were grey, they were made so by "
+        f"binarize `{config.binarize}`.",
         "",
         "## Training",
         "",
@@ -98,7 +98,7 @@ def model_card(
         f"At its end the run raised alarms: {' '.join(alarms)}" if alarms else "The run ended without alarms.",
         "",
         "What it holds of people or things is what was in the data, imbalances included. A log-likelihood under one "
-        "convention cannot be compared with one under another.",
+        "choice of `binarize` cannot be compared with one under another.",
     ]
     return "\n".join(lines) + "\n"
 

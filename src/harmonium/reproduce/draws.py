@@ -81,7 +81,7 @@ def draw(
     progress : callable
     """
     found = sample_tempered(
-        rbm, n, sweeps=sweeps, temperatures="adaptive", data=X, seed=seed, engine=engine, progress=progress
+        rbm, n, sweeps=sweeps, temperatures="adaptive", X=X, seed=seed, engine=engine, progress=progress
     )
     v = found.samples
     after = running_moments(

@@ -80,7 +80,7 @@ def _cd_section(outcome: Outcome, plan: Plan) -> Section:
         "Every setting of every machine, as named in harmonium.Config; those of the stack are for the last section."
     )
     scores = Table(
-        f"{found.n_samples:,} test images. {_convention_said(found.convention)} log Z by the method "
+        f"{found.n_samples:,} test images. {_what_pixels_were(found.binarize)} log Z by the method "
         f"{found.log_z.method}.{_doubt(found.log_z)}",
         ("of the machine", "value"),
         [
@@ -111,7 +111,7 @@ def _likelihood_section(outcome: Outcome, plan: Plan) -> Section:
     cd, name = method_of(plan.rbm.config), method_of(likely.config)
     columns = (outcome.thresholded, found.log_likelihood)
     scores = Table(
-        f"{found.n_samples:,} test images. {_convention_said('threshold')}"
+        f"{found.n_samples:,} test images. {_what_pixels_were('threshold')}"
         f"{_doubt(outcome.evaluation.log_z, f' of {cd}')}{_doubt(found.log_z, f' of {name}')}",
         ("of the machine", cd, name),
         [
@@ -124,13 +124,13 @@ def _likelihood_section(outcome: Outcome, plan: Plan) -> Section:
     return Section("Trained for likelihood", methods, settings, [scores], pictures_of_samples(outcome, plan))
 
 
-def _convention_said(convention: str) -> str:
+def _what_pixels_were(binarize: str) -> str:
     what = {
         "threshold": "Pixels above one half are on.",
         "sample": "Pixels are drawn, with their grey levels as probabilities.",
         "none": "Grey levels stand for probabilities.",
     }
-    return what[convention]
+    return what[binarize]
 
 
 def _doubt(log_z: Estimate, of: str = "") -> str:

@@ -82,7 +82,7 @@ def evaluate_machine(trained: Trained, digits: Digits, on_work: Progress) -> Eva
     return evaluate(
         trained.result.rbm,
         digits.X_test,
-        convention=config.binarize,
+        binarize=config.binarize,
         seed=Key(config.seed).derive("evaluation"),
         engine=config.engine,
         progress=on_work,
@@ -92,4 +92,4 @@ def evaluate_machine(trained: Trained, digits: Digits, on_work: Progress) -> Eva
 def thresholded_likelihood(rbm: RBM, log_z: Estimate, digits: Digits) -> Estimate:
     """The mean log-likelihood of the thresholded test images, by which any two machines can be compared."""
     states = binarize(digits.X_test, "threshold", Key(0))
-    return log_likelihood(rbm, states, log_z, convention="threshold")
+    return log_likelihood(rbm, states, log_z, binarize="threshold")

@@ -53,7 +53,7 @@ def sample_tempered(
     *,
     sweeps: int = 1000,
     temperatures: int | str = _TEMPERATURES,
-    data: Any = None,
+    X: Any = None,
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,
@@ -72,7 +72,7 @@ def sample_tempered(
         At every temperature; at least 2, as pairs take turns.
     temperatures : int or "adaptive"
         How many in a ladder, or as many as swap half of the time (at most 200).
-    data : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
+    X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
         Samples of what the machine has learnt, whose means become those of the units at beta = 0; this brings the two
         ends of the ladder closer. Without, all states are equally likely there. The machine's bias b would be no
         substitute: it can be far from the means that the hidden units make of it, and so can the means of its own
@@ -101,9 +101,9 @@ def sample_tempered(
         count = _TEMPERATURES
     else:
         count = check_count(temperatures, "temperatures", minimum=2)
-    data = None if data is None else check_matrix(data, n_columns=rbm.n_visible, name="data", allow_nan=True)
+    X = None if X is None else check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     key = as_key(seed).derive("sample_tempered")
-    base = np.zeros(rbm.n_visible) if data is None else bias_of_means(*observed_totals(data))
+    base = np.zeros(rbm.n_visible) if X is None else bias_of_means(*observed_totals(X))
     engine_, ladder = make_engine(rbm, engine), Ladder(linear_path(base, rbm.n_hidden), np.linspace(0, 1, count))
     counter = Counter(progress, sweeps)
     state = init(engine_, ladder, n, key)

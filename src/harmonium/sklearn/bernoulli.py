@@ -17,7 +17,7 @@ import scipy.sparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from harmonium.datasets import CONVENTIONS
+from harmonium.datasets import BINARIZATIONS
 from harmonium.engines import NAMES, Engine, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import FloatArray, missing_entries
@@ -143,7 +143,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         "sweeps": [Interval(Integral, 1, None, closed="left")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "binarize": [StrOptions(set(CONVENTIONS))],
+        "binarize": [StrOptions(set(BINARIZATIONS))],
         "centered": ["boolean"],
         "missing_sweeps": [Interval(Integral, 2, None, closed="left")],
         "engine": [StrOptions(set(NAMES))],

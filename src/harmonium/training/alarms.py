@@ -24,20 +24,22 @@ import numpy as np
 from harmonium.training.reports import Report, read_reports
 from harmonium.training.scores import Scores
 
-_FALLS = 3  # evaluations in a row
-# What counts as a fall, in standard deviations of the series' noise: of three steps downwards in a row, and of three
-# evaluations below where the series was; to either comes a share of what was gained, and of the score itself.
-_STEPS, _BELOW, _FRACTION_OF_GAIN, _FRACTION_OF_SCORE = 4.0, 2.5, 0.05, 0.002
-_GAP = 0.25  # standard deviations of the free energy by which the gap must have sunk
-_WORSE, _MUCH_WORSE = 0.01, 0.1  # shares by which a machine may score below independent units for two reports, for one
-_IDLE_UNITS = 0.1  # share of the hidden units
-_UPDATE = 0.05  # of the norm of W, in one step; healthy runs reach it in their first epochs, while scores rise
-# Chains are stuck that remember more sweeps than were watched, if those were as many as this; or with such an R-hat. In
-# healthy runs on images tau comes to half of a long window, and late in training to all of a short one.
-_LONG, _FROZEN = 300, 10.0
-_APART = 4.0  # standard deviations of the free energy; healthy chains are within 1.5 of the data
-_DISTINCT = 0.25  # share of the different states that as many rows of data hold
-_SWAPS = 0.1
+_IN_A_ROW = 3  # evaluations that make a trend
+# A fall of a score, in standard deviations (SD) of the series' noise: of three steps downwards in a row, and of three
+# evaluations below the level where the series was. To either comes a fraction of what was gained, and of the score.
+_STEPS_DOWN_SD, _BELOW_LEVEL_SD = 4.0, 2.5
+_FRACTION_OF_GAIN, _FRACTION_OF_SCORE = 0.05, 0.002
+_GAP_SD = 0.25  # by how much the free-energy gap must have sunk, in standard deviations of the free energy
+# By what fraction of its score a machine may be worse than independent units: in two reports, and in a single one.
+_WORSE_TWICE, _WORSE_ONCE = 0.01, 0.1
+_IDLE_FRACTION = 0.1  # of the hidden units
+_UPDATE_RATIO = 0.05  # norm of one step over that of W; healthy runs reach it in first epochs, while scores rise
+# Chains are stuck whose autocorrelation time exceeds the sweeps watched, if these were so many; or with such an R-hat.
+# In healthy runs on images tau comes to half of a long window, and late in training to all of a short one.
+_STUCK_SWEEPS, _STUCK_R_HAT = 300, 10.0
+_APART_SD = 4.0  # standard deviations of the free energy from chains to data; healthy chains are within 1.5
+_DISTINCT_FRACTION = 0.25  # of the number of different states in as many rows of data
+_SWAP_ACCEPTANCE = 0.1
 
 
 def alarms(history: Iterable[Any], independent: float | None = None, *, heeded: bool = False) -> tuple[str, ...]:
@@ -89,13 +91,13 @@ def _falling(reports: Sequence[Report], heeded: bool) -> str | None:
     held_out_name, valid = _series([report.valid for report in reports])
     if _falls(train, _uncertainty(reports[-1].train)):
         return (
-            f"the {name} has fallen for {_FALLS} evaluations, from {max(train):.2f} at best to {train[-1]:.2f} nats: "
-            "raise sweeps or lower the learning rate"
+            f"the {name} has fallen for {_IN_A_ROW} evaluations, from {max(train):.2f} at best to {train[-1]:.2f} "
+            "nats: raise sweeps or lower the learning rate"
         )
     if not heeded and _falls(valid, _uncertainty(reports[-1].valid)):
         return (
-            f"the {held_out_name} of held-out data has fallen for {_FALLS} evaluations, from {max(valid):.2f} at best "
-            f"to {valid[-1]:.2f} nats, that of training data has not: stop with patience, or raise weight_decay"
+            f"the {held_out_name} of held-out data has fallen for {_IN_A_ROW} evaluations, from {max(valid):.2f} at "
+            f"best to {valid[-1]:.2f} nats, that of training data has not: stop with patience, or raise weight_decay"
         )
     return None
 
@@ -104,10 +106,10 @@ def _overfitting(reports: Sequence[Report]) -> str | None:
     """The free-energy gap sinks while the held-out score does not rise."""
     gaps = [report.free_energy_gap for report in reports if report.free_energy_gap is not None]
     valid, last = _series([report.valid for report in reports])[1], reports[-1].valid
-    if len(gaps) <= _FALLS or last is None or not last.free_energy_spread or _rises(valid):
+    if len(gaps) <= _IN_A_ROW or last is None or not last.free_energy_spread or _rises(valid):
         return None
-    sunk = max(gaps[:-_FALLS]) - max(gaps[-_FALLS:])
-    if sunk <= _GAP * last.free_energy_spread:
+    sunk = max(gaps[:-_IN_A_ROW]) - max(gaps[-_IN_A_ROW:])
+    if sunk <= _GAP_SD * last.free_energy_spread:
         return None
     return (
         f"the free energy of held-out data has risen by {sunk:.1f} nats against that of training data, and no score of "
@@ -119,7 +121,7 @@ def _worse_than_independent(reports: Sequence[Report], independent: float | None
     if independent is None:
         return None
     # One report far below is enough, or two somewhat below.
-    for fraction, n in ((_MUCH_WORSE, 1), (_WORSE, 2)):
+    for fraction, n in ((_WORSE_ONCE, 1), (_WORSE_TWICE, 2)):
         last = [_both_scores(report.train) for report in reports[-n:]]
         worst = [min(scores, default=math.inf) for scores in last]
         if len(worst) == n and max(worst) < independent - fraction * abs(independent):
@@ -157,21 +159,21 @@ def _falls(values: Sequence[float], uncertainty: float) -> bool:
     White noise of a fiftieth of the rise, about a curve that rises to a plateau, is called a fall in fewer than one
     evaluation in a thousand.
     """
-    if len(values) <= _FALLS:
+    if len(values) <= _IN_A_ROW:
         return False
     least = _FRACTION_OF_GAIN * (max(values) - values[0]) + _FRACTION_OF_SCORE * abs(values[0]) + uncertainty
-    jitter, before, last = _jitter(values), values[:-_FALLS], values[-_FALLS:]
+    jitter, before, last = _jitter(values), values[:-_IN_A_ROW], values[-_IN_A_ROW:]
     stairs = (before[-1], *last)
-    if all(a > b for a, b in pairwise(stairs)) and before[-1] - last[-1] > _STEPS * jitter + least:
+    if all(a > b for a, b in pairwise(stairs)) and before[-1] - last[-1] > _STEPS_DOWN_SD * jitter + least:
         return True
     # A single best evaluation is a lucky one: what the last are held against is the best median of three in a row.
     level = max((float(np.median(before[i : i + 3])) for i in range(len(before) - 2)), default=-math.inf)
-    return len(before) > _FALLS and level - max(last) > _BELOW * jitter + least
+    return len(before) > _IN_A_ROW and level - max(last) > _BELOW_LEVEL_SD * jitter + least
 
 
 def _rises(values: Sequence[float]) -> bool:
     """Whether one of the last evaluations is the best."""
-    return len(values) > _FALLS and max(values[-_FALLS:]) > max(values[:-_FALLS])
+    return len(values) > _IN_A_ROW and max(values[-_IN_A_ROW:]) > max(values[:-_IN_A_ROW])
 
 
 def _jitter(values: Sequence[float]) -> float:
@@ -189,18 +191,18 @@ def _jitter(values: Sequence[float]) -> float:
 def _idle_units(report: Report, name: str, state: str, cure: str) -> str | None:
     weights = report.weights
     count = None if weights is None else getattr(weights, name)
-    if weights is None or count is None or count <= _IDLE_UNITS * weights.n_hidden:
+    if weights is None or count is None or count <= _IDLE_FRACTION * weights.n_hidden:
         return None
     return f"{count} of {weights.n_hidden} hidden units are {state} for every sample: {cure}"
 
 
 def _large_updates(reports: Sequence[Report]) -> str | None:
     """Steps are large next to the weights, and lead nowhere."""
-    ratios = [report.weights.update_ratio for report in reports[-_FALLS:] if report.weights]
+    ratios = [report.weights.update_ratio for report in reports[-_IN_A_ROW:] if report.weights]
     _, scores = _series([report.train for report in reports])
-    if len(ratios) < _FALLS or any(ratio is None or ratio <= _UPDATE for ratio in ratios):
+    if len(ratios) < _IN_A_ROW or any(ratio is None or ratio <= _UPDATE_RATIO for ratio in ratios):
         return None
-    if len(scores) <= _FALLS or _rises(scores):
+    if len(scores) <= _IN_A_ROW or _rises(scores):
         return None
     return (
         f"each step changes the weights by {ratios[-1]:.2g} of their size, and scores do not rise; 0.001 is usual: "
@@ -215,7 +217,7 @@ def _collapsed(report: Report) -> str | None:
     chains = report.chains
     if chains is None or chains.n_distinct is None or chains.n_distinct_data is None or chains.n_distinct_data < 2:
         return None
-    if chains.n_distinct > max(1.0, _DISTINCT * chains.n_distinct_data):
+    if chains.n_distinct > max(1.0, _DISTINCT_FRACTION * chains.n_distinct_data):
         return None
     return (
         f"{chains.n_chains} chains are in only {chains.n_distinct} different states, as many rows of data in "
@@ -227,8 +229,8 @@ def _stuck(report: Report) -> str | None:
     chains = report.chains
     if chains is None or chains.r_hat is None or chains.autocorrelation_time is None:
         return None
-    slow = chains.sweeps >= _LONG and chains.autocorrelation_time > chains.sweeps
-    if not slow and chains.r_hat <= _FROZEN:
+    slow = chains.sweeps >= _STUCK_SWEEPS and chains.autocorrelation_time > chains.sweeps
+    if not slow and chains.r_hat <= _STUCK_R_HAT:
         return None
     return (
         f"the chains hardly move, their autocorrelation time is about {chains.autocorrelation_time:.0f} of "
@@ -245,7 +247,7 @@ def _apart(reports: Sequence[Report]) -> str | None:
             return None
         spread = max(train.free_energy_spread, chains.free_energy_spread, 1.0)
         distances.append((chains.free_energy - train.free_energy) / spread)
-    if len(distances) < 2 or min(map(abs, distances)) <= _APART:
+    if len(distances) < 2 or min(map(abs, distances)) <= _APART_SD:
         return None
     gap = reports[-1].chains.free_energy - reports[-1].train.free_energy  # type: ignore[union-attr]
     where = "above" if gap > 0 else "below"
@@ -257,6 +259,6 @@ def _apart(reports: Sequence[Report]) -> str | None:
 
 def _few_swaps(report: Report) -> str | None:
     chains = report.chains
-    if chains is None or chains.swap_acceptance_min is None or chains.swap_acceptance_min >= _SWAPS:
+    if chains is None or chains.swap_acceptance_min is None or chains.swap_acceptance_min >= _SWAP_ACCEPTANCE:
         return None
     return f"only {chains.swap_acceptance_min:.0%} of the swaps between two temperatures succeed: raise temperatures"

@@ -15,12 +15,14 @@ from harmonium.inputs import check_count
 from harmonium.io import read_tensors, write_tensors
 from harmonium.rbm import RBM
 from harmonium.training.config import Config
-from harmonium.training.contents import check_contents
+from harmonium.training.contents import check_contents, present_names
 from harmonium.training.estimators import PERSISTENT
 from harmonium.training.trainer import TrainingState
 
-# Goes up whenever the same choices and data come to give other bits: a run cannot change over on the way.
-RESULTS = 2
+# Goes up whenever the same choices and data come to give other bits: a run cannot change over on the way. In version 3
+# moments of all states are summed in another order, and a run that held-out data steer may end with independent units;
+# of other runs only the scores in records have other last digits.
+RESULTS = 3
 
 
 def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, config: Config, **attributes: Any) -> None:
@@ -51,14 +53,12 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
     """
     tensors, attributes = read_tensors(path, "checkpoint")
     results = attributes.pop("results", 1)
-    if results != RESULTS:
-        raise UnreadableFile(
-            f"{path} must come from a Harmonium whose runs give the same bits as this one's (version {RESULTS} of "
-            f"results). Got version {results}. Go on with the Harmonium that began the run, or start a new one; its "
-            "model file can still be read."
-        )
+    if results not in (2, RESULTS):
+        raise _of_other_results(path, results)
     try:
         config = Config(**attributes.pop("config"))
+        if results == 2 and (config.method == "exact" or config.patience):
+            raise _of_other_results(path, f'{results}, with method "exact" or patience')
         rbm = RBM(tensors["W"], tensors["b"], tensors["c"])
         velocity = Velocity(*(tensors[f"velocity.{name}"] for name in Velocity._fields))
         if [x.shape for x in velocity] != [rbm.W.shape, rbm.b.shape, rbm.c.shape]:
@@ -72,8 +72,19 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
         if not fits or rbm.n_hidden != config.n_hidden:
             raise ValueError("the machine or its chains do not fit the configuration")
         extras = {name.removeprefix("extras."): x for name, x in tensors.items() if name.startswith("extras.")}
+        extras = present_names(extras)
         check_contents(extras, config, rbm)
         state = TrainingState(rbm, velocity, chains, check_count(attributes.pop("step"), "step", minimum=0), extras)
+    except UnreadableFile:
+        raise
     except (KeyError, TypeError, ValueError, InvalidParameter) as error:
         raise UnreadableFile(f"{path} must hold the state of a training run. Got: {error!r}. Use a copy.") from None
     return state, config, attributes
+
+
+def _of_other_results(path: str | os.PathLike[str], got: Any) -> UnreadableFile:
+    return UnreadableFile(
+        f"{path} must come from a Harmonium whose runs give the same bits as this one's (version {RESULTS} of "
+        f"results). Got version {got}. Go on with the Harmonium that began the run, or start a new one; its model file "
+        "can still be read."
+    )

@@ -6,23 +6,23 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from harmonium.datasets import CONVENTIONS
+from harmonium.datasets import BINARIZATIONS
 from harmonium.engines import check_engine
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_number
 from harmonium.random import as_seed
 
-# How long a run is where nobody says: what made machines good on sets of all sizes, and the fewest and most passes.
-_STEPS, _EPOCHS, _MOST_EPOCHS = 20_000, 5, 2000
-_DECAYS = 1e-4, 0.1
-# What steers a run where nobody says: in sets of fewer rows; a share of these, and the most rows, set aside.
-_STEERED, _SHARE, _SET_ASIDE = 10_000, 10, 500
-_PATIENCE, _MOST_DECAY = 2, 0.3
-_RATE, _TEMPERED_RATE = 0.1, 0.2
-_SMALL, _CHAINS, _TEMPERED_CHAINS = 65_536, 500, 100
-# What an option is that is left out and of use, where that does not depend on the data.
+# Defaults that depend on the data (`Config.for_data`). Epochs: as many as make so many steps, between two limits.
+_DEFAULT_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 20_000, 5, 2000
+_LEAST_DECAY, _MOST_DECAY = 1e-4, 0.1
+# Sets of fewer rows are steered by held-out data: one row in ten, and at most so many.
+_STEERED_BELOW, _ROWS_PER_HELD_OUT_ROW, _MOST_HELD_OUT = 10_000, 10, 500
+_PATIENCE, _MOST_RAISED_DECAY = 2, 0.3
+_LEARNING_RATE, _TEMPERED_LEARNING_RATE = 0.1, 0.2
+_TEMPERED_WEIGHTS, _CHAINS, _TEMPERED_CHAINS = 65_536, 500, 100  # up to so many weights a run is tempered
+# Defaults that do not.
 SWEEPS, STATISTIC = 1, "sampled"
-_RESTARTS, _TEMPERATURES, _MOMENTUM, _TARGET = 0.0, 10, 0.5, 0.1
+_RESTARTS, _TEMPERATURES, _MOMENTUM, _SPARSITY_TARGET = 0.0, 10, 0.5, 0.1
 
 Choice = TypeVar("Choice", int, float, str)
 
@@ -197,7 +197,7 @@ class Config:
         if self.last_statistic is not None:
             check_choice(self.last_statistic, "last_statistic", ("sampled", "mean_field"))
         check_choice(self.schedule, "schedule", ("constant", "linear", "cosine"))
-        check_choice(self.binarize, "binarize", CONVENTIONS)
+        check_choice(self.binarize, "binarize", BINARIZATIONS)
         check_engine(self.engine)
         self._refuse_void()
 
@@ -263,19 +263,18 @@ class Config:
         patience, held_out = self._steering(n_samples, valid)
         n_trained = max(1, n_samples - held_out)
         if method is None:
-            method = "pt" if n_weights <= _SMALL else "pcd"
+            method = "pt" if n_weights <= _TEMPERED_WEIGHTS else "pcd"
         if chains is None and method in _OF_METHODS["chains"][0]:
             chains = _TEMPERED_CHAINS if method == "pt" else _CHAINS
         if rate is None:
-            rate = _TEMPERED_RATE if method == "pt" else _RATE
+            rate = _TEMPERED_LEARNING_RATE if method == "pt" else _LEARNING_RATE
         if epochs is None:
             n_batches = -(-n_trained // self.batch_size)
-            epochs = max(_EPOCHS, min(_MOST_EPOCHS, -(-_STEPS // n_batches)))
+            epochs = max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, -(-_DEFAULT_STEPS // n_batches)))
         if decay is None:
-            low, high = _DECAYS
-            decay = float(f"{min(max(low * n_weights / n_trained, low), high):.2g}")
+            decay = float(f"{min(max(_LEAST_DECAY * n_weights / n_trained, _LEAST_DECAY), _MOST_DECAY):.2g}")
         if most is None:
-            most = max(decay, _MOST_DECAY) if self.weight_decay is None and patience else decay
+            most = max(decay, _MOST_RAISED_DECAY) if self.weight_decay is None and patience else decay
         rest: dict[str, Any] = {
             name: default
             for name, (methods, default) in _OF_METHODS.items()
@@ -301,10 +300,10 @@ class Config:
     def _steering(self, n_samples: int, valid: bool) -> tuple[int, int]:
         """Patience, and how many rows to set aside."""
         patience, held_out = self.patience, self.held_out
-        wanted = self.epochs is None and n_samples < _STEERED if patience is None else patience > 0
+        wanted = self.epochs is None and n_samples < _STEERED_BELOW if patience is None else patience > 0
         if held_out is None:
-            # One row cannot be divided.
-            held_out = min(_SET_ASIDE, -(-n_samples // _SHARE)) if wanted and not valid and n_samples > 1 else 0
+            set_aside = wanted and not valid and n_samples > 1  # one row cannot be divided
+            held_out = min(_MOST_HELD_OUT, -(-n_samples // _ROWS_PER_HELD_OUT_ROW)) if set_aside else 0
         if patience is None:
             patience = _PATIENCE if wanted and (valid or held_out) else 0
         return patience, held_out
@@ -337,7 +336,7 @@ class Config:
     @property
     def target(self) -> float:
         """The mean activation that `sparsity_cost` draws units to, given or not."""
-        return _TARGET if self.sparsity_target is None else self.sparsity_target
+        return _SPARSITY_TARGET if self.sparsity_target is None else self.sparsity_target
 
     @property
     def n_epochs(self) -> int:

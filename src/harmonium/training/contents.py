@@ -14,6 +14,12 @@ Shape = tuple[int | None, ...]  # None is any length
 
 _TEMPERED, _STEERING = "tempered.", "steering."
 _NEEDED = (_TEMPERED, _STEERING)
+_NEW_NAMES = {"tempered.heading": "tempered.direction"}  # of arrays that older versions called otherwise
+
+
+def present_names(extras: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a checkpoint under the names that they have today."""
+    return {_NEW_NAMES.get(name, name): array for name, array in extras.items()}
 
 
 def check_contents(extras: Mapping[str, npt.NDArray[Any]], config: Config, rbm: RBM) -> None:
@@ -61,7 +67,7 @@ def _expected(config: Config, rbm: RBM) -> Iterator[tuple[str, tuple[str, Shape]
         yield f"{_TEMPERED}v", ("u", (temperatures * chains, packed))
         yield f"{_TEMPERED}sweep", ("i", (1,))
         yield f"{_TEMPERED}replica", ("i", ladders)
-        yield f"{_TEMPERED}heading", ("i", ladders)
+        yield f"{_TEMPERED}direction", ("i", ladders)
         yield f"{_TEMPERED}round_trips", ("i", (chains,))
         yield f"{_TEMPERED}ladder", ("f", (temperatures,))
         yield f"{_TEMPERED}swaps", ("f", (2, temperatures - 1))

@@ -225,7 +225,7 @@ class Monitor:
         return log_partition(
             rbm,
             "ais",
-            data=self._train.X,
+            X=self._train.X,
             chains=BRACKET_CHAINS,
             temperatures=BRACKET_TEMPERATURES,
             seed=key,

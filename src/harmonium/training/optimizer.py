@@ -25,7 +25,7 @@ from harmonium.rbm import RBM, Statistics
 from harmonium.training.config import Config
 from harmonium.training.negative import Arrays, Positive
 
-_MEANS_RATE = 0.01  # of the moving averages of the hidden units' means (Melchior, Fischer, Wiskott 2016)
+_SLIDING_FACTOR = 0.01  # of the moving averages of the hidden units' means (Melchior, Fischer, Wiskott 2016)
 _ACTIVITY_DECAY = 0.95  # of the moving average of activations that the sparsity target is held against
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
@@ -72,7 +72,7 @@ class Optimizer:
     @property
     def centring(self) -> Centring | None:
         """What centres the next step, if anything does."""
-        return Centring(self._data_means, self._hidden_means, _MEANS_RATE) if self._config.centered else None
+        return Centring(self._data_means, self._hidden_means, _SLIDING_FACTOR) if self._config.centered else None
 
     def plain_rates(self, learning_rate: float, relative_weight: float) -> Rates | None:
         """The rates of a step if it goes along the gradient as it is, None if something changes that."""
@@ -88,7 +88,7 @@ class Optimizer:
         """What centring takes off in the step of a batch, if anything; to be asked for once a step."""
         if not self._config.centered:
             return None
-        self._hidden_means = engine.slide(self._hidden_means, positive, _MEANS_RATE)
+        self._hidden_means = engine.slide(self._hidden_means, positive, _SLIDING_FACTOR)
         return Offsets(self._data_means, self._hidden_means)
 
     def ascend(

@@ -78,7 +78,7 @@ class Scores:
 
 
 class Subset:
-    """A fixed subset of a set, as states (or grey levels, where the convention is to keep them).
+    """A fixed subset of a set, as states (or grey levels, where `binarize` is "none").
 
     Complete rows, where at least half of all are; else fewer rows, with their holes.
 
@@ -86,7 +86,7 @@ class Subset:
     ----------
     X : array of shape (n_samples, n_visible), values in [0, 1], or NaN where missing
         At least one entry must be observed.
-    convention : {"threshold", "sample", "none"}
+    binarize : {"threshold", "sample", "none"}
     rows, noise : Key
         Which rows are taken, and the noise of states that are drawn from grey levels.
     sample_weight : float array of shape (n_samples,), optional
@@ -103,7 +103,7 @@ class Subset:
     def __init__(
         self,
         X: npt.NDArray[Any],
-        convention: str,
+        binarize: str,
         rows: Key,
         noise: Key,
         sample_weight: Weights = None,
@@ -117,7 +117,7 @@ class Subset:
             usable &= sample_weight > 0
         chosen = np.flatnonzero(usable)
         chosen = chosen[np.sort(rows.permutation(len(chosen))[: ROWS if self.is_complete else OBSERVED_ROWS])]
-        self.X = states_of(X[chosen], convention, noise)
+        self.X = states_of(X[chosen], binarize, noise)
         self.sample_weight = None if sample_weight is None else sample_weight[chosen]
         self.is_binary = is_binary(self.X if self.is_complete else self.X[~np.isnan(self.X)])
         self.states = self.X

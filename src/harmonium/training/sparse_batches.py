@@ -65,7 +65,7 @@ class SparseBatches:
         self.n_batches = -(-self.n_samples // config.batch_size)
         self.sample_weight = check_weights(sample_weight, self.n_samples)
         self._config, self._key = config, key
-        self._columns, self._starts = X.indices, X.indptr
+        self._columns, self._row_starts = X.indices, X.indptr
         missing = np.isnan(X.data) if X.dtype.kind == "f" else np.zeros(X.nnz, bool)
         self._missing = missing if missing.any() else None
         values = np.where(missing, 0, X.data) if self._missing is not None else X.data
@@ -94,12 +94,12 @@ class SparseBatches:
                 self._draw(self._key.derive("data", epoch))
         size = self._config.batch_size
         rows = self._order[number * size : (number + 1) * size]
-        entries, places = self._entries(rows)
+        entries, cells = self._entries(rows)
         X = np.zeros((len(rows), self.n_visible), self._values.dtype)
-        X[places] = self._values[entries]
+        X[cells] = self._values[entries]
         v = engine.encode(X, real=X.dtype != np.uint8)
         if self._missing is not None and (holes := self._missing[entries]).any():
-            v = self._complete(engine, v, entries[holes], (places[0][holes], places[1][holes]), step)
+            v = self._complete(engine, v, entries[holes], (cells[0][holes], cells[1][holes]), step)
         if self.sample_weight is None:
             return Batch(v)
         weights = self.sample_weight[rows]
@@ -107,18 +107,19 @@ class SparseBatches:
 
     def _entries(self, rows: IntArray) -> tuple[IntArray, tuple[IntArray, IntArray]]:
         """The numbers of the stored entries of some rows, and where they are in an array of those rows."""
-        first, count = self._starts[rows], self._starts[rows + 1] - self._starts[rows]
+        first = self._row_starts[rows]
+        count = self._row_starts[rows + 1] - first
         row = np.repeat(np.arange(len(rows)), count)
         entries = np.arange(len(row)) + np.repeat(first - (np.cumsum(count) - count), count)
         return entries, (row, self._columns[entries])
 
-    def _complete(self, engine: Engine, v: Any, entries: IntArray, places: tuple[IntArray, IntArray], step: int) -> Any:
+    def _complete(self, engine: Engine, v: Any, entries: IntArray, cells: tuple[IntArray, IntArray], step: int) -> Any:
         """The batch `v` with its missing entries one sweep further, which is kept."""
         where = np.zeros((len(v), self.n_visible), np.uint8)
-        where[places] = 1
+        where[cells] = 1
         free, key = engine.encode(where), self._key.derive("missing")
         v = gibbs.run(engine, GibbsState(v, step * SWEEPS), key, SWEEPS, free=free).v
-        self._values[entries] = engine.to_numpy(v)[places]
+        self._values[entries] = engine.to_numpy(v)[cells]
         return v
 
     def _draw(self, key: Key) -> None:
@@ -133,14 +134,14 @@ class SparseBatches:
 
     def _uniform(self, key: Key, which: Any = slice(None)) -> npt.NDArray[np.float64]:
         """Noise at the places of stored entries."""
-        rows = np.repeat(np.arange(self.n_samples), np.diff(self._starts))
+        rows = np.repeat(np.arange(self.n_samples), np.diff(self._row_starts))
         return key.uniform_at(rows[which], self._columns[which])
 
     def _totals(self, values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Sums and numbers of the observed entries of each column, weighted."""
         weights = np.ones(self.n_samples) if self.sample_weight is None else self.sample_weight
         weights = weights * max(1.0, len(weights) / weights.sum())
-        each = np.repeat(weights, np.diff(self._starts))
+        each = np.repeat(weights, np.diff(self._row_starts))
         total: npt.NDArray[Any] = np.bincount(self._columns, each * values, self.n_visible)
         count = np.full(self.n_visible, float(weights.sum()))
         if self._missing is not None:

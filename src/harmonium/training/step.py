@@ -44,9 +44,9 @@ def advance(
     return negative
 
 
-def advance_far(
+def advance_several(
     engine: Engine,
-    data: States | Reals,
+    v: States | Reals,
     rows: Any,
     estimator: Estimator,
     optimizer: Optimizer,
@@ -59,12 +59,12 @@ def advance_far(
 
     Parameters
     ----------
-    data, rows
-        The rows of each batch, as `harmonium.engines.Engine.contrasts` takes them.
+    v, rows
+        The data, and the rows of each batch, as `harmonium.engines.Engine.contrasts` takes them.
     """
     rates, plain = [optimizer.plain_rates(x, 1.0) for x in learning_rates], estimator.plain(step)
     if plain is None or rates[0] is None:
         return None
-    done = engine.contrasts(data, rows, *plain, [x for x in rates if x is not None], optimizer.centring)
+    done = engine.contrasts(v, rows, *plain, [x for x in rates if x is not None], optimizer.centring)
     optimizer.keep(done.mean_h)
     return estimator.keep(done)

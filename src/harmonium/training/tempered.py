@@ -59,7 +59,7 @@ class Tempered(Estimator):
             return
         self._ladder, self._swaps = Ladder(path, arrays["tempered.ladder"]), arrays["tempered.swaps"].copy()
         v = engine.encode(np.unpackbits(arrays["tempered.v"], axis=1)[:, : len(data_means)])
-        replica, direction, trips = (arrays[f"tempered.{name}"] for name in ("replica", "heading", "round_trips"))
+        replica, direction, trips = (arrays[f"tempered.{name}"] for name in ("replica", "direction", "round_trips"))
         self._state = TemperedState(v, int(arrays["tempered.sweep"][0]), replica, direction, trips)
 
     def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
@@ -85,7 +85,7 @@ class Tempered(Estimator):
             "v": np.packbits(engine.decode(state.v), axis=1),
             "sweep": np.array([state.sweep]),
             "replica": state.replica,
-            "heading": state.direction,
+            "direction": state.direction,
             "round_trips": state.round_trips,
             "ladder": np.asarray(self._ladder.betas),
             "swaps": self._swaps.copy(),

@@ -24,7 +24,7 @@ from harmonium.training.monitors import Monitor, Report
 from harmonium.training.optimizer import Optimizer
 from harmonium.training.scores import Weights
 from harmonium.training.steering import Steering
-from harmonium.training.step import advance, advance_far
+from harmonium.training.step import advance, advance_several
 
 _NOT_TOLD = (
     "held-out rows are likelier by {} nats under the best machine than under independent units, which may be chance: "
@@ -342,7 +342,7 @@ class TrainingRun:
         if several is not None:
             n = len(several[1])
             learning_rates = [self._learning_rate(step + i) for i in range(n)]
-            negative = advance_far(engine, *several, self._estimator, self._optimizer, learning_rates, step)
+            negative = advance_several(engine, *several, self._estimator, self._optimizer, learning_rates, step)
         if negative is None:
             batch, n = self._batches.at(engine, step), 1
             negative = advance(engine, batch, self._estimator, self._optimizer, self._learning_rate(step), step)

@@ -66,19 +66,19 @@ def _swaps(rbm: RBM, engine: str) -> Iterator[Check]:
     betas, base = np.array([0.25, 1.0]), np.full(len(b), 0.5, np.float32)
     levels = [Counted(beta * W, beta * b + (1 - beta) * base, beta * c).p_v for beta in betas]
     v = Counted(W, b, c).v
-    cold, hot = np.repeat(np.arange(len(v)), len(v)), np.tile(np.arange(len(v)), len(v))
+    first, second = np.repeat(np.arange(len(v)), len(v)), np.tile(np.arange(len(v)), len(v))
     machine_ = make_engine(rbm, engine)
-    states = machine_.encode(np.concatenate([v[hot], v[cold]]).astype(np.uint8))
+    states = machine_.encode(np.concatenate([v[second], v[first]]).astype(np.uint8))
     ladder, logits = Ladder(linear_path(base, len(c)), betas), machine_.logits_h(states)
     found = np.exp(swap_log_probability(machine_, states, logits, ladder, np.array([0])))[0]
     low, high = levels
-    here, there = low[hot] * high[cold], low[cold] * high[hot]
-    metropolis = np.minimum(1, there / here)
+    before, after = low[second] * high[first], low[first] * high[second]
+    metropolis = np.minimum(1, after / before)
     name = "chains.tempered.swap_log_probability"
     for equation in ("(26)", "(27)"):
         yield compare(equation, name, found, metropolis, engine=engine, tolerance=SINGLE)
     back = found.reshape(len(v), len(v)).T.ravel()  # the same pair, exchanged
-    yield compare("(27)", f"{name}, reversible", here * found, there * back, engine=engine, tolerance=SINGLE)
+    yield compare("(27)", f"{name}, reversible", before * found, after * back, engine=engine, tolerance=SINGLE)
 
 
 def _autocorrelation() -> Check:

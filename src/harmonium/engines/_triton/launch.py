@@ -90,7 +90,7 @@ def units(
     if rows == 0:
         return
     seed, stream, step, row = (0, 0, 0, 0) if noise is None else noise
-    place, pace, clock = (step.offset, step.pace, step.clock) if isinstance(step, MovingStep) else (step, 0, None)
+    first, stride, clock = (step.offset, step.stride, step.clock) if isinstance(step, MovingStep) else (step, 0, None)
     kind, number, groups, beta_group = _beta(beta, rows)
     width = n if states is None else states.shape[1]
     sampling.units[triton.cdiv(rows, _ROWS), triton.cdiv(width, 4 * _QUADS)](
@@ -98,7 +98,7 @@ def units(
         None if states is None else states.view(torch.int64),
         rows, n, x.stride(0), half, beta_group, 1 if offset is None else rows // len(offset),
         0 if states is None else states.stride(0) // 4,
-        _signed(seed & 0xFFFFFFFF), _signed(seed >> 32), _signed(stream), _signed(place), pace, _signed(row), number,
+        _signed(seed & 0xFFFFFFFF), _signed(seed >> 32), _signed(stream), _signed(first), stride, _signed(row), number,
         PRODUCT=packed is not None, BETA=kind, OFFSET=offset is not None, MOVING=clock is not None,
         LOGITS=logits is not None, MEAN=mean is not None, STATES=states is not None, DRAW=draw,
         ROWS=_ROWS, QUADS=_QUADS, num_warps=4, **_EXACT,
@@ -161,11 +161,11 @@ def real_product(x: Tensor, W: Tensor) -> Tensor:
     return out
 
 
-def slide(before: Tensor | None, mean_h: Tensor, weights: Tensor, share: float | Tensor) -> Tensor:
+def slide(before: Tensor | None, mean_h: Tensor, weights: Tensor, sliding_factor: float | Tensor) -> Tensor:
     rows, n = mean_h.shape
     out = torch.empty(n, dtype=torch.float32, device=mean_h.device)
     learning.slide[(triton.cdiv(n, _SUM_UNITS),)](
-        mean_h.contiguous(), weights, before, _scalar(share, mean_h), out,
+        mean_h.contiguous(), weights, before, _scalar(sliding_factor, mean_h), out,
         N=n, ROWS=rows, EQUAL=weights.stride(0) == 0, MOVING=before is not None, UNITS=_SUM_UNITS, num_warps=1,
         **_EXACT,
     )  # fmt: skip

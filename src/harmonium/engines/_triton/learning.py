@@ -57,7 +57,7 @@ def real_product(
 
 @triton.jit
 def slide(
-    x_ptr, weights_ptr, before_ptr, share_ptr, out_ptr,
+    x_ptr, weights_ptr, before_ptr, factor_ptr, out_ptr,
     N: tl.constexpr, ROWS: tl.constexpr, EQUAL: tl.constexpr, MOVING: tl.constexpr, UNITS: tl.constexpr,
 ):  # fmt: skip
     """The weighted average of the rows, or what was before it moved by a share of the way there."""
@@ -67,7 +67,7 @@ def slide(
     now = ordered_sum(zero, x_ptr, weights_ptr, 1.0, near, zero, N, ROWS, EQUAL)
     if MOVING:
         before = tl.load(before_ptr + near)
-        now = before + tl.load(share_ptr) * (now - before)
+        now = before + tl.load(factor_ptr) * (now - before)
     tl.store(out_ptr + cols, now, mask=cols < N)
 
 

@@ -10,13 +10,13 @@ from harmonium.engines._triton.functions import decide, logistic, noise, split4,
 
 @triton.jit(
     do_not_specialize=[
-        "rows", "beta_group", "offset_group", "seed_low", "seed_high", "stream", "step", "pace", "row", "beta"
+        "rows", "beta_group", "offset_group", "seed_low", "seed_high", "stream", "step", "step_stride", "row", "beta"
     ]
 )  # fmt: skip
 def units(
     x_ptr, scale_ptr, bias_ptr, beta_ptr, offset_ptr, clock_ptr, logits_ptr, mean_ptr, states_ptr,
     rows, n, x_stride, half, beta_group, offset_group, states_stride,
-    seed_low, seed_high, stream, step, pace, row, beta,
+    seed_low, seed_high, stream, step, step_stride, row, beta,
     PRODUCT: tl.constexpr, BETA: tl.constexpr, OFFSET: tl.constexpr, MOVING: tl.constexpr,
     LOGITS: tl.constexpr, MEAN: tl.constexpr, STATES: tl.constexpr, DRAW: tl.constexpr,
     ROWS: tl.constexpr, QUADS: tl.constexpr,
@@ -26,8 +26,8 @@ def units(
     `x` holds two exact products side by side (`half` columns apart), the high and the low halves of the weights with
     the states, or logits. `BETA` and `OFFSET` are the affine argument: a number or one for each `beta_group` rows, and
     a row of the table for each `offset_group` rows. Logits are stored as they are without it. States are halves, four
-    to a word, zero beyond the last unit; `MOVING` ones draw the noise of step ``pace * clock + step``, and with `DRAW`
-    `x` holds probabilities.
+    to a word, zero beyond the last unit; `MOVING` ones draw the noise of step ``step_stride * clock + step``, and with
+    `DRAW` `x` holds probabilities.
     """
     r = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     quads = tl.program_id(1) * QUADS + tl.arange(0, QUADS)
@@ -54,7 +54,7 @@ def units(
     if STATES:
         now = step.to(tl.uint32)
         if MOVING:
-            now = (tl.load(clock_ptr) * pace + step).to(tl.uint32)
+            now = (tl.load(clock_ptr) * step_stride + step).to(tl.uint32)
         w0, w1, w2, w3 = noise(
             seed_low.to(tl.uint32), seed_high.to(tl.uint32), stream.to(tl.uint32), now,
             r.to(tl.uint32) + row.to(tl.uint32), quads.to(tl.uint32),

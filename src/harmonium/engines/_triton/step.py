@@ -33,7 +33,7 @@ def contrast(
 ) -> Made:
     """`harmonium.engines.Engine.contrast`; the noises of h and v are those of its sweeps, v's one more.
 
-    What centres the step is of shape (n_visible,), of shape (n_hidden,) or None at first, and a share.
+    What centres the step is of shape (n_visible,), of shape (n_hidden,) or None at first, and the sliding factor.
     """
     M, n = machine, machine.n_hidden
     noise, noises_h, noises_v = noises
@@ -48,8 +48,8 @@ def contrast(
     # Sums over the rows in their order take one warp a long time, and are not needed before the end.
     with aside(v.device) as join:
         if centre is not None:
-            offset_v, before, share = centre
-            running = slide(before, mean_h, weights[0], share)
+            offset_v, before, sliding_factor = centre
+            running = slide(before, mean_h, weights[0], sliding_factor)
             begun = centred_sum(positive, running, None)
     x = sample(start, M.to_visible, M.b, M.n_visible, noises_v[0], 1.0, None, M.states)
     for noise_h, noise_v in zip(noises_h, noises_v[1:], strict=True):
