@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-torch test-keras test-ecosystem test-sets faults fuzz mutants seeds sanitize neon wheel test-lowest \
+.PHONY: demo test test-torch test-keras test-ecosystem test-sets faults fuzz mutants seeds randomness sanitize neon wheel test-lowest \
   sbom lint docs bench clean
 
 demo: .venv/built  ## the experiments on 5,000 real digits, on the native engine and TensorFlow; a page in demo/
@@ -36,6 +36,15 @@ fuzz: .venv/built  ## damaged files, configurations and command lines, ten minut
 
 seeds: .venv/built  ## the statistical tests under 20 other base seeds (half an hour)
 	for base in $$(seq 1 20); do $(BIN)/python -m pytest -m false_alarm --base-seed $$base || exit 1; done
+
+# Debian's libtestu01-0-dev, of its non-free part.
+randomness: .venv/built  ## TestU01's SmallCrush on the noise in every order of use, and Rabbit on all that the library draws
+	mkdir -p build
+	$(CC) -O2 tests/testu01.c -ltestu01 -ltestu01probdist -ltestu01mylib -lgmp -lm -o build/testu01
+	for order in library training columns rows steps seeds derived; do \
+	  echo $$order; $(BIN)/python tests/randomness.py $$order | build/testu01 SmallCrush || exit 1; \
+	done
+	$(BIN)/python tests/randomness.py library | build/testu01 Rabbit
 
 mutants: .venv/built  ## plant the bugs of tests/mutants, in Python and in the kernels (half an hour)
 	$(BIN)/python tests/mutants/run.py

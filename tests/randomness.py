@@ -1,17 +1,70 @@
 """The noise as a stream of bytes for a battery of tests, in an order in which the library uses it.
 
-``python tests/randomness.py columns | dieharder -g 200 -a``; the orders are those of `ORDERS`. PractRand takes the same
-(``| RNG_test stdin32``).
+``python tests/randomness.py library | dieharder -g 200 -a``; the orders are those of `ORDERS`. TestU01's batteries read
+the same by way of ``testu01.c`` (``make randomness``), and PractRand as ``| RNG_test stdin32``.
 """
 
 import itertools
 import os
 import sys
+import warnings
 
-from harmonium import Key
+import numpy as np
+
+import harmonium
+from harmonium import RBM, Key
+
+GREY = np.random.default_rng(0).random((400, 784)).astype(np.float32)
+HOLES = np.where(np.random.default_rng(1).random((60, 784)) < 0.2, np.nan, GREY[:60] > 0.5)
+MACHINE = RBM(0.05 * np.random.default_rng(2).standard_normal((12, 784)), np.zeros(784), np.zeros(12))
+
+
+def use(seed):
+    """The library's ways to draw, one after the other, by the engine whose draws all pass through `Key`."""
+    common = {"seed": seed, "engine": "numpy", "epochs": 2, "batch_size": 50}
+    for method in ("cd", "pcd", "fpcd", "pt"):
+        chains = {} if method == "cd" else {"chains": 60}
+        ladder = {"temperatures": 5} if method == "pt" else {}
+        restarts = {"restarts": 0.1} if method == "pcd" else {}
+        harmonium.train(GREY, 12, method=method, binarize="sample", **chains, **ladder, **restarts, **common)
+        harmonium.train(HOLES, 12, method=method, **chains, **ladder, **common)
+    plain = {"seed": seed, "engine": "numpy"}
+    harmonium.sample(MACHINE, 100, sweeps=5, **plain)
+    harmonium.sample_tempered(MACHINE, 100, sweeps=5, temperatures=5, **plain)
+    harmonium.exact_sample(MACHINE, 1000, **plain)
+    harmonium.impute(MACHINE, HOLES, method="gibbs", chains=5, sweeps=5, burn_in=1, **plain)
+    harmonium.log_partition(MACHINE, "ais", chains=50, temperatures=20, **plain)
+    harmonium.reconstruction_error(MACHINE, GREY > 0.5, **plain)
+
+
+def library():
+    """Every word that `use` draws, in the order in which it draws them; what is drawn once more on purpose, once."""
+    drawn, seen = [], set()
+    bits, uniform_at = Key.bits, Key.uniform_at
+
+    def noted_bits(key, n_rows, n_columns):
+        words = bits(key, n_rows, n_columns)
+        if (address := (key, n_rows, n_columns)) not in seen:
+            seen.add(address)
+            drawn.append(words)
+        return words
+
+    def noted_uniform_at(key, rows, columns):
+        u = uniform_at(key, rows, columns)
+        drawn.append((u * 2.0**32 - 0.5).astype(np.uint32))
+        return u
+
+    Key.bits, Key.uniform_at = noted_bits, noted_uniform_at
+    for seed in itertools.count():
+        use(seed)
+        yield from drawn
+        drawn.clear()
+        seen.clear()
+
 
 # Each yields blocks whose numbers are written row after row.
 ORDERS = {
+    "library": library,
     # A batch of 100 rows of 784 units, step after step, both layers by turns: what a training run draws.
     "training": lambda: (Key(1).at(i // 2).on(i % 2).bits(100, (784, 500)[i % 2]) for i in itertools.count()),
     # One long row; and one column of many rows, as for chains of a single unit.
@@ -25,6 +78,7 @@ ORDERS = {
 
 
 def main(order: str) -> None:
+    warnings.simplefilter("ignore")  # runs too short to be good ones say so
     out = sys.stdout.buffer
     try:
         for block in ORDERS[order]():

@@ -346,7 +346,7 @@ def in_terminal(columns, *arguments):
             break
         written += part
     os.close(parent)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=600) == 0
     return written.decode()
 
 
@@ -363,7 +363,7 @@ def test_a_reader_that_leaves_early_is_no_accident(run):
     process = subprocess.Popen([*COMMAND, "inspect", str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert b"Traceback" not in process.stderr.read()
-    process.wait(timeout=60)
+    process.wait(timeout=600)
     process.stderr.close()
 
 

@@ -236,7 +236,7 @@ def test_ctrl_c_leaves_one_bar_and_says_how_to_go_on(tmp_path):
         while part := os.read(parent, 65536):
             written += part
     os.close(parent)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=600) == 130
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.decode())
     assert "error" not in text
     assert re.search(r"stopped: after step \d+ of \d+; its state is saved", " ".join(text.split()))

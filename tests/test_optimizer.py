@@ -11,7 +11,7 @@ from harmonium.errors import InvalidParameter
 from harmonium.rbm import Statistics
 from harmonium.training.config import METHODS
 from harmonium.training.negative import Positive
-from harmonium.training.optimizer import Optimizer
+from harmonium.training.optimizer import Optimizer, _clipped, _limit_norms
 
 N_HIDDEN, N_VISIBLE = 4, 7
 MEANS = np.linspace(0.1, 0.9, N_VISIBLE).astype(np.float32)
@@ -111,6 +111,19 @@ def test_max_norm_scales_the_weights_of_a_unit_and_keeps_directions(engine):
     assert (norms > 0.5).any()
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), np.minimum(norms, 0.5), rtol=1e-5)
     np.testing.assert_allclose(got * (norms / np.minimum(norms, 0.5))[:, None], wanted, atol=1e-5)
+
+
+def test_norms_whose_squares_overflow_are_norms(engine):
+    """Numbers from 1e19 on have no square in float32: an infinite norm would leave nothing of them."""
+    W = np.outer([1e30, 1e36, 2.0], np.linspace(-1, 1, N_VISIBLE)).astype(np.float32)
+    machine = make_engine(RBM(W, np.zeros(N_VISIBLE), np.zeros(3)), engine)
+    _limit_norms(machine, 10.0, None)
+    norms = np.linalg.norm(W.astype(np.float64), axis=1)
+    np.testing.assert_allclose(machine.rbm.W, np.minimum(1, 10 / norms)[:, None] * W, rtol=1e-6)
+    gradient = Statistics(W, np.zeros(N_VISIBLE, np.float32), np.full(3, 1e35, np.float32))
+    norm = np.sqrt((norms**2).sum() + 3e70)
+    for got, whole in zip(_clipped(gradient, 5.0), gradient, strict=True):
+        np.testing.assert_allclose(got, 5 / norm * whole, rtol=1e-6, atol=1e-44)
 
 
 def test_adam_is_that_of_its_authors(engine):

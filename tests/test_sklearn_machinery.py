@@ -146,7 +146,7 @@ if __name__ == "__main__":
         found = search.fit(X).cv_results_["mean_test_score"]
     print(*found)
 """
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert found.returncode == 0, found.stderr
     assert np.isfinite([float(x) for x in found.stdout.split()]).all()
 

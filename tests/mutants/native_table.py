@@ -140,6 +140,12 @@ NATIVE = [
             "weights.push_back(weight);",
             CONFORMANCE,
         ),
+        (
+            "a lock that no fork waits for",
+            "packing_(next_packing())",
+            "packing_(*new std::mutex)",
+            PROCESSES,
+        ),
         ("16 bits that were outgrown", "!(changed || repack_early[hidden][column])", "!changed", EARLY),
     ),
     *of(

@@ -143,18 +143,18 @@ def _moving_average(kept: float, average: Statistics, latest: Statistics) -> Sta
 
 
 def _clipped(gradient: Statistics, clip: float) -> Statistics:
-    norm = float(np.sqrt(sum(np.square(x).sum(dtype=np.float64) for x in gradient)))
+    norm = float(np.sqrt(sum(np.square(x, dtype=np.float64).sum() for x in gradient)))
     return gradient if norm <= clip else Statistics(*(np.float32(clip / norm) * x for x in gradient))
 
 
 def _limit_norms(engine: Engine, max_norm: float, offsets: Offsets | None) -> None:
     rbm = engine.rbm
     W, b, c = rbm.W, rbm.b, rbm.c
-    norms = np.linalg.norm(W, axis=1)
+    norms = np.sqrt(np.square(W, dtype=np.float64).sum(axis=1))
     if norms.max() <= max_norm:
         return
-    change = np.minimum(1, max_norm / np.maximum(norms, np.finfo(np.float32).tiny))[:, None].astype(np.float32) * W - W
+    limited = (max_norm / np.maximum(norms, max_norm)).astype(np.float32)[:, None] * W
     if offsets is not None:  # what is scaled are the weights of the centred machine
-        offsets = offsets.in_numpy(engine)
+        change, offsets = limited - W, offsets.in_numpy(engine)
         b, c = b - (offsets.h[:, None] * change).sum(axis=0), c - (change * offsets.v).sum(axis=1)
-    engine.replace(RBM(W + change, b, c))
+    engine.replace(RBM(limited, b, c))

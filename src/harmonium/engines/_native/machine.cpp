@@ -8,6 +8,7 @@
 #endif
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -45,6 +46,19 @@ int threads_for(double work) {
     if (forked) return 1;
     // Waking a thread costs a few microseconds; below that much work for each, one thread is faster.
     return std::max(1, std::min(omp_get_max_threads(), int(work / 2e4)));
+}
+
+// Few enough to take all of them, and more than there are threads that work at a time.
+static std::mutex packing[64];
+static std::mutex& next_packing() {
+    static std::atomic<size_t> taken{0};
+    return packing[taken++ % std::size(packing)];
+}
+void lock_packing() {
+    for (std::mutex& mutex : packing) mutex.lock();
+}
+void unlock_packing() {
+    for (std::mutex& mutex : packing) mutex.unlock();
 }
 
 void Packed::shape(const Form& of, size_t n_sums, size_t units) {
@@ -88,7 +102,7 @@ void Tiles::write(float* array) const {
 }
 
 Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c)
-    : kernels_(kernels), m_(n_visible), n_(n_hidden), W_(m_, n_), dW_(m_, n_) {
+    : kernels_(kernels), m_(n_visible), n_(n_hidden), W_(m_, n_), dW_(m_, n_), packing_(next_packing()) {
     for (Buffer<float>* x : {&b_, &db_}) x->reserve(round_up(m_, 64));
     for (Buffer<float>* x : {&c_, &dc_}) x->reserve(round_up(n_, 64));
     hidden_.exact.shape(kernels_.exact, m_, n_);

@@ -187,7 +187,7 @@ class Machine {
     Buffer<float> rows_h_;
     bool rows_h_current_ = false;
     mutable std::atomic<size_t> n_open_h_{0};  // hidden units that early decisions left open since the weights changed
-    mutable std::mutex packing_;
+    std::mutex& packing_;  // held while copies are made; one of a few that all machines share
 };
 
 // Elementwise verbs over rows of logits.
@@ -224,5 +224,9 @@ const Kernels* find_kernels(const char* name);
 int threads_for(double work);
 // From now on that is always one: for a process that was forked.
 void stay_on_one_thread();
+// Wait until no thread makes copies of weights, and let none begin: for a fork, after which a lock that another thread held
+// would be held for ever.
+void lock_packing();
+void unlock_packing();
 
 }  // namespace harmonium

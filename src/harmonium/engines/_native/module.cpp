@@ -273,9 +273,9 @@ static Side side(const Machine& machine, const Words& v, const Floats& mean_h, c
 
 NB_MODULE(_kernels, m) {
 #if defined(__unix__) || defined(__APPLE__)
-    pthread_atfork([] { pool().lock(); }, [] { pool().unlock(); },
+    pthread_atfork([] { pool().lock(), lock_packing(); }, [] { unlock_packing(), pool().unlock(); },
                    [] {
-                       pool().unlock();
+                       unlock_packing(), pool().unlock();
                        stay_on_one_thread();
                    });
 #endif
