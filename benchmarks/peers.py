@@ -3,17 +3,19 @@
     python benchmarks/peers.py docs/results/peers.json
 
 Scikit-learn's 8 x 8 digits, thresholded; 16 hidden units, so that log Z of every machine is exact, whoever trained it.
-All defaults, three seeds. What is not installed is left out: TensorFlow for the machine from scratch in Keras, rbms
-(which needs PyTorch) for its own.
+All defaults but where a row says otherwise, three seeds. All of it needs keras, tensorflow-cpu, rbms and torch; what is
+not installed has a row that says so. It takes some minutes, most of them rbms'.
 """
 
 import contextlib
 import io
 import json
 import sys
+import tempfile
 import time
 import warnings
 from datetime import date
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import numpy as np
@@ -102,12 +104,40 @@ def by_keras(X, seed):
     return model.W.numpy(), model.b.numpy(), model.c.numpy()
 
 
-CONTENDERS = {
-    "Harmonium": by_harmonium,
-    "scikit-learn": by_sklearn,
-    "scikit-learn, as many steps as Harmonium": by_sklearn_long,
-    "from scratch in NumPy": by_numpy,
-}
+def by_rbms(X, seed):
+    """What ``rbms train`` does with 10,000 updates, its default; 100 rows, 1 sweep of 100 chains in each.
+
+    By default it takes 2,000 rows and 100 sweeps of 2,000 chains, which is meant for a GPU and takes hours here.
+    """
+    import h5py
+    import torch
+    from rbms.scripts.train_rbm import create_parser, match_args_dtype, train_rbm
+
+    torch.set_num_threads(n_threads())
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002, its generator
+    with tempfile.TemporaryDirectory() as folder:
+        data, model = f"{folder}/data.h5", f"{folder}/model.h5"
+        with h5py.File(data, "w") as file:
+            file["samples"] = X
+        words = f"--num_hiddens {N_HIDDEN} --gibbs_steps 1 --num_chains 100 --batch_size 100 --seed {seed} --device cpu"
+        given = ["-d", data, "--test_dataset", data, "--filename", model, *words.split()]  # else it sets rows aside
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            train_rbm(match_args_dtype(vars(create_parser().parse_args(given))))
+        with h5py.File(model) as file:
+            found = file["update_10000/params"]
+            return found["weight_matrix"][()].T, found["vbias"][()], found["hbias"][()]
+
+
+# What it is called, how it trains, and the packages that it needs.
+CONTENDERS = (
+    ("Harmonium", by_harmonium, ()),
+    ("scikit-learn", by_sklearn, ("sklearn",)),
+    ("scikit-learn, as many steps as Harmonium", by_sklearn_long, ("sklearn",)),
+    ("rbms, 1 sweep of 100 chains a step", by_rbms, ("rbms", "torch")),
+    ("from scratch in NumPy", by_numpy, ()),
+    ("from scratch in Keras", by_keras, ("keras", "tensorflow")),
+)
 
 
 def measure(fit, X, X_test):
@@ -119,7 +149,7 @@ def measure(fit, X, X_test):
             warnings.simplefilter("always")
             found = fit(X, seed)
         seconds.append(time.perf_counter() - start)
-        alarms += len(heard)
+        alarms += sum(not issubclass(x.category, DeprecationWarning | FutureWarning) for x in heard)
         rbm = found if isinstance(found, harmonium.RBM) else harmonium.RBM(*found)
         scores.append(harmonium.log_likelihood(rbm, X_test).value)
     holes = X.astype(float)
@@ -145,16 +175,17 @@ def what_happens(fit, X):
 def main(file):
     data = harmonium.datasets.load("digits")
     X, X_test = ((x > 0.5).astype(np.uint8) for x in (np.concatenate([data.train, data.valid]), data.test))
-    contenders = dict(CONTENDERS)
-    if installed("tensorflow") and installed("keras"):
-        contenders["from scratch in Keras"] = by_keras
     found, others = {}, Others()
-    for name, fit in contenders.items():
-        found[name] = measure(fit, X, X_test)
+    for name, fit, packages in CONTENDERS:
+        if missing := [package for package in packages if not installed(package)]:
+            found[name] = {"absent": f"{' and '.join(missing)} not installed"}
+        else:
+            versions = {package: version(packages_distributions()[package][0]) for package in packages}
+            found[name] = {"versions": versions, **measure(fit, X, X_test)}
         print(name, found[name], file=sys.stderr)
     busy = others.cores()
     if busy is not None and busy > BUSY:  # what was taken beside other programs is no result
-        found = {name: {**x, "seconds": None} for name, x in found.items()}
+        found = {name: x if "absent" in x else {**x, "seconds": None} for name, x in found.items()}
     content = {
         "data": "digits, thresholded", "n_hidden": N_HIDDEN, "seeds": SEEDS, "date": date.today().isoformat(),
         "commit": commit(), "machine": describe_machine(), "threads": n_threads(), "found": found,

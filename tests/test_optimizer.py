@@ -8,7 +8,7 @@ import harmonium
 from harmonium import RBM, Config, TrainingRun
 from harmonium.engines import ENGINES, NumpyEngine, Phase, Rates, make_engine
 from harmonium.errors import InvalidParameter
-from harmonium.rbm import Statistics
+from harmonium.statistics import Statistics
 from harmonium.training.config import METHODS
 from harmonium.training.negative import Positive
 from harmonium.training.optimizer import Optimizer, _clipped, _limit_norms

@@ -18,7 +18,7 @@ import numpy as np
 
 from harmonium import RBM
 from harmonium.engines import ENGINES, NAMES, arithmetic, make_engine
-from harmonium.rbm import softplus
+from harmonium.special import softplus
 
 Array = np.ndarray[Any, Any]
 PLAIN = RBM(np.zeros((1, 1)), [0.0], [0.0])

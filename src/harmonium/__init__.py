@@ -21,7 +21,7 @@ from harmonium.likelihood import (
     reconstruction_error,
 )
 from harmonium.random import Key
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
 from harmonium.sampling import (
     Clamp,
     Imputation,
@@ -36,6 +36,7 @@ from harmonium.sampling import (
     sample_tempered,
     thinned_sample,
 )
+from harmonium.statistics import Statistics
 from harmonium.training import Config, TrainingResult, TrainingRun, train
 
 # Modules that load scikit-learn, Keras or Matplotlib do so when they are first asked for.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,60 +20,16 @@ import numpy.typing as npt
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, UnreadableFile
 from harmonium.inputs import check_count, check_matrix, check_number, check_weights, observed_totals
 from harmonium.io import read_tensors, write_tensors
+from harmonium.ising import Ising
 from harmonium.random import Key, as_key
-from harmonium.reprs import short_repr
-from harmonium.special import expit, log_expit, logsumexp
+from harmonium.special import expit, log_expit, logsumexp, softplus
+from harmonium.statistics import Statistics
 from harmonium.tiles import filters_html
 
 Array = npt.NDArray[np.floating[Any]]
 
 # The plain enumeration below keeps all states of the smaller layer in memory at once.
 ENUMERABLE_UNITS = 16
-
-
-class Statistics(NamedTuple):
-    """Expectations of the three sufficient statistics, which are also the three parts of a gradient.
-
-    Attributes
-    ----------
-    hv : ndarray of shape (n_hidden, n_visible)
-        E[h v'], the part that belongs to W.
-    v : ndarray of shape (n_visible,)
-        E[v], the part that belongs to b.
-    h : ndarray of shape (n_hidden,)
-        E[h], the part that belongs to c.
-    """
-
-    hv: Array
-    v: Array
-    h: Array
-
-    def __repr__(self) -> str:
-        return short_repr(self)
-
-    def __sub__(self, other: Statistics) -> Statistics:
-        """The difference of two phases: a gradient."""
-        return Statistics(self.hv - other.hv, self.v - other.v, self.h - other.h)
-
-
-class Ising(NamedTuple):
-    """The parameters of E(s, t) = -(t'Js + field_v's + field_h't) over spins s and t of -1 and +1.
-
-    Attributes
-    ----------
-    J : ndarray of shape (n_hidden, n_visible)
-    field_v : ndarray of shape (n_visible,)
-    field_h : ndarray of shape (n_hidden,)
-    """
-
-    J: Array
-    field_v: Array
-    field_h: Array
-
-
-def softplus(x: Array) -> Array:
-    """log(1 + exp(x)), finite for every finite x."""
-    return np.logaddexp(x, np.zeros((), x.dtype))
 
 
 def all_states(n_units: int, dtype: npt.DTypeLike = np.float64) -> Array:
@@ -348,9 +304,7 @@ class RBM:
         shift : float
             log Z of this machine minus log Z of the Ising model.
         """
-        J = self.W / 4
-        ising = Ising(J, self.b / 2 + J.sum(axis=0), self.c / 2 + J.sum(axis=1))
-        return ising, float(J.sum() + self.b.sum() / 2 + self.c.sum() / 2)
+        return Ising.of_binary(self.W, self.b, self.c)
 
     @classmethod
     def from_ising(cls, J: Any, field_v: Any, field_h: Any) -> tuple[RBM, float]:
@@ -375,8 +329,7 @@ class RBM:
             As for `RBM`.
         """
         given = cls(J, field_v, field_h)  # for its checks
-        J, field_v, field_h = given.W, given.b, given.c
-        rbm = cls(4 * J, 2 * (field_v - J.sum(axis=0)), 2 * (field_h - J.sum(axis=1)))
+        rbm = cls(*Ising(given.W, given.b, given.c).to_binary())
         return rbm, -rbm.to_ising()[1]
 
     # Files ------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""SciPy's special functions, loaded with the first call: they take as long to load as all else together."""
+"""Special functions. SciPy's are loaded with the first call: they take as long to load as all else together."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 
 def expit(x: Any) -> Any:
@@ -24,6 +26,11 @@ def logsumexp(x: Any, axis: int | None = None) -> Any:
     import scipy.special
 
     return scipy.special.logsumexp(x, axis=axis)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), finite for every finite x."""
+    return np.logaddexp(x, np.zeros((), x.dtype))
 
 
 def ndtr(x: Any) -> Any:

@@ -25,7 +25,7 @@ from harmonium.engines import Engine, Reals, States
 from harmonium.engines.engine import Beta, Offset
 from harmonium.engines.generic import independent_v, visible_biases
 from harmonium.random import Key
-from harmonium.rbm import softplus
+from harmonium.special import softplus
 
 Float64Array = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from harmonium.inputs import is_binary
 from harmonium.random import Key
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
+from harmonium.statistics import Statistics
 
 FloatArray = npt.NDArray[np.floating[Any]]
 BoolArray = npt.NDArray[np.bool_]
@@ -243,13 +244,7 @@ class Engine(Protocol):
         return v
 
     def anneal(
-        self,
-        v: States,
-        keys: tuple[Key, Key],
-        betas: FloatArray,
-        y: FloatArray | None,
-        x: FloatArray | None,
-        slopes: FloatArray,
+        self, v: States, keys: tuple[Key, Key], betas: FloatArray, y: Offset, x: Offset, slopes: FloatArray
     ) -> tuple[States, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Sweeps v -> h -> v at one temperature after the other, and sums over the units as each finds the chains.
 
@@ -296,8 +291,7 @@ class Engine(Protocol):
 
     def column_sums(self, x: Reals) -> npt.NDArray[np.float64]:
         """Sum over the rows, row after row, shape (units,)."""
-        total: npt.NDArray[np.float64] = self.to_numpy(x).sum(axis=0, dtype=np.float64)
-        return total
+        return self.to_numpy(x).sum(axis=0, dtype=np.float64)
 
     def pseudo_log_likelihood(self, v: States) -> npt.NDArray[np.float64]:
         """Sum over visible units of log p(v_j | the others), shape (rows,)."""
@@ -391,11 +385,9 @@ class Engine(Protocol):
         v : States or Reals of shape (any, n_visible)
             The data.
         rows : int array of shape (steps, rows), or its `table`
-            The rows of `v` that are the batch of each step.
-        h, n_sweeps, centring
-            As in `contrast`, before the first step.
-        keys : three keys
-            Those of the first step; the first goes on by 1 a step, the others by `n_sweeps`.
+            Those of `v` that are the batch of each step.
+        h, keys, n_sweeps, centring
+            As in `contrast`, for the first step; the first key goes on by 1 a step, the others by `n_sweeps`.
         rates : sequence of Rates
             Of each step; at least one.
         """

@@ -41,7 +41,8 @@ from harmonium.engines.engine import (
 )
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
+from harmonium.statistics import Statistics
 
 # What packs an array of that type if it is binary.
 _BINARY = {np.dtype(np.float32): _kernels.states_of_floats, np.dtype(np.float64): _kernels.states_of_doubles}

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from harmonium.engines import generic
 from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.random import Key
-from harmonium.rbm import RBM, Statistics, softplus
-from harmonium.special import expit, logsumexp
+from harmonium.rbm import RBM
+from harmonium.special import expit, logsumexp, softplus
+from harmonium.statistics import Statistics
 
 # Hidden states that are enumerated at a time, so that memory stays small.
 _STATES = 4096

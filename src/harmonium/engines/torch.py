@@ -25,7 +25,8 @@ from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset
 from harmonium.engines.torch_arithmetic import Machine, Noise, Side, padded
 from harmonium.errors import EngineUnavailable, OutOfMemory
 from harmonium.random import Key
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
+from harmonium.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True, eq=False)

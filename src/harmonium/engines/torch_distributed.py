@@ -25,7 +25,8 @@ from harmonium.engines.torch import TorchEngine, Units, torch_engine
 from harmonium.engines.torch_arithmetic import Side
 from harmonium.errors import EngineUnavailable
 from harmonium.random import Key
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
+from harmonium.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,8 +21,9 @@ from harmonium.errors import OutOfReach
 from harmonium.inputs import check_count, check_matrix
 from harmonium.progress import Progress
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, Statistics, all_states
+from harmonium.rbm import RBM, all_states
 from harmonium.reprs import short_repr
+from harmonium.statistics import Statistics
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -19,9 +19,10 @@ from harmonium.enumeration.exact import exact_statistics, is_quick
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.progress import Progress
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
 from harmonium.sampling.gibbs import sample
+from harmonium.statistics import Statistics
 
 _GROUPS = 10
 _DIRECTIONS = 2

@@ -6,7 +6,7 @@ import numpy as np
 
 from harmonium.engines import Engine
 from harmonium.likelihood import exact_statistics
-from harmonium.rbm import Statistics
+from harmonium.statistics import Statistics
 from harmonium.training.negative import Arrays, Estimator, Negative, Positive
 
 

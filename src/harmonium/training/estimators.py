@@ -8,7 +8,7 @@ import numpy.typing as npt
 from harmonium.engines import Engine
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
-from harmonium.rbm import Statistics
+from harmonium.statistics import Statistics
 from harmonium.training.config import Config
 from harmonium.training.enumerated import Enumerated
 from harmonium.training.negative import Arrays, Estimator, FastWeights, FromData, Persistent

@@ -21,7 +21,8 @@ from harmonium.chains.gibbs import HIDDEN, VISIBLE, run_from_h
 from harmonium.engines import Contrast, Engine, Offsets, Phase, Reals, States, make_engine
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
+from harmonium.statistics import Statistics
 from harmonium.training.config import Config
 
 RESTART = 2  # noise stream, beside those of Gibbs sampling

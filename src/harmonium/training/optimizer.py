@@ -21,7 +21,8 @@ import numpy as np
 
 from harmonium.engines import Centring, Engine, Offsets, Phase, Rates, Reals
 from harmonium.engines.engine import FloatArray
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
+from harmonium.statistics import Statistics
 from harmonium.training.config import Config
 from harmonium.training.negative import Arrays, Positive
 
