@@ -4,8 +4,9 @@ python benchmarks/gpu.py [--device cuda] [--small] [--only SECTION ...] [--out g
 
 First every section that compares bits runs, each in a process of its own, all at once, as most of their time goes into
 compiling kernels; then, one after the other, those that measure. The reference is the native engine, or, where that is
-not built, the torch engine on the processor. Each section prints when it ends, and one that fails loses no other. With
---small everything is cut short, to see that it works.
+not built, the torch engine on the processor. Each section prints when it ends, and one that fails loses no other. At
+the end stands a table: what is required of 784 x 500, what is aimed at, and what was found. With --small everything is
+cut short, to see that it works.
 """
 
 from __future__ import annotations
@@ -35,6 +36,23 @@ from harmonium.rbm import bias_of_means
 
 VISIBLE, HIDDEN = 784, 500
 Row = dict[str, Any]
+
+# What is required, and what is aimed at: of times and differences at most, of rates at least.
+FLIPS = {100: (8, 11), 1000: (50, 65), 10_000: (100, 115), 100_000: (120, 150)}  # a ns, by the number of chains
+WITHOUT_TRITON = {10_000: (30, 40)}  # likewise
+CD = {100: (1.5e6, 2.8e6), 500: (5e6, 7.7e6)}  # samples a second, centred, by the size of the batch
+PCD = {500: (3e6, 6e6)}  # likewise
+TEMPERATURE = {1000: (100, 80), 5000: (250, 200)}  # us, by the number of chains
+LOG_Z = {30: (0.5, 0.3)}  # seconds, by the number of hidden units
+
+
+def aimed(row: Row, measure: str, aims: tuple[float, float] | None, *, at_most: bool = False) -> Row:
+    """The row, with what its measure should be."""
+    if aims is None:
+        return row
+    required, goal = aims
+    met = row[measure] <= required if at_most else row[measure] >= required
+    return {**row, "measure": measure, "required": required, "goal": goal, "met": bool(met)}
 
 
 class Setting:
@@ -127,7 +145,8 @@ def bits_of_enumeration(at: Setting) -> Iterator[Row]:
     found = [
         harmonium.log_partition(rbm, "exact", max_units=units, engine=name).value for name in (at.engine, at.reference)
     ]
-    yield {"what": f"log Z of 2^{units} x {at.shape[0]}", "log_z": found[0], "difference": abs(found[0] - found[1])}
+    row = {"what": f"log Z of 2^{units} x {at.shape[0]}", "log_z": found[0], "difference": abs(found[0] - found[1])}
+    yield aimed(row, "difference", (1e-8, 1e-8), at_most=True)
 
 
 def bits_of_annealing(at: Setting) -> Iterator[Row]:
@@ -146,7 +165,7 @@ def _annealer(at: Setting, engine: str) -> Annealer:
 
 
 def differing(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Row:
-    return {"differing": int((x != y).sum()), "of": x.size}
+    return aimed({"differing": int((x != y).sum()), "of": x.size}, "differing", (0, 0), at_most=True)
 
 
 # Speed ---------------------------------------------------------------------------------------------------------------
@@ -156,7 +175,8 @@ def speed_of_sampling(at: Setting) -> Iterator[Row]:
     sweeps = 4 if at.small else 64
     for chains in (10,) if at.small else (100, 1000, 10_000, 100_000):
         engine = make_engine(at.machine(), at.engine)
-        yield {"chains": chains, **_flips(at, chains, _sweeping(engine, at.data(chains), sweeps), sweeps)}
+        row = {"chains": chains, **_flips(at, chains, _sweeping(engine, at.data(chains), sweeps), sweeps)}
+        yield aimed(row, "flips_per_ns", FLIPS.get(chains))
 
 
 def _sweeping(engine: Engine, start: npt.NDArray[Any], n: int) -> Callable[[], object]:
@@ -182,7 +202,8 @@ def speed_of_cd(at: Setting) -> Iterator[Row]:
     for centred in (True, False):
         for batch in (10,) if at.small else (100, 500, 2000):
             seconds = at.clock(_contrasting(at, steps, batch, centred)) / steps
-            yield {"batch": batch, "centred": centred, "us_a_step": 1e6 * seconds, "samples_per_s": batch / seconds}
+            row = {"batch": batch, "centred": centred, "us_a_step": 1e6 * seconds, "samples_per_s": batch / seconds}
+            yield aimed(row, "samples_per_s", CD.get(batch) if centred else None)
 
 
 def _contrasting(at: Setting, steps: int, batch: int, centred: bool) -> Callable[[], object]:
@@ -213,7 +234,8 @@ def speed_of_annealing(at: Setting) -> Iterator[Row]:
         at.wait()
         begin = time.perf_counter()
         annealer.run(start, betas, Key(2))
-        yield {"chains": chains, "us_a_temperature": 1e6 * (time.perf_counter() - begin) / temperatures}
+        row = {"chains": chains, "us_a_temperature": 1e6 * (time.perf_counter() - begin) / temperatures}
+        yield aimed(row, "us_a_temperature", TEMPERATURE.get(chains), at_most=True)
 
 
 def speed_of_training(at: Setting) -> Iterator[Row]:
@@ -226,7 +248,8 @@ def speed_of_training(at: Setting) -> Iterator[Row]:
     history = harmonium.train(X, at.shape[1], engine=at.engine, epochs=epochs, **choices).history
     seconds = time.perf_counter() - start
     steps = sorted(record.samples_per_second for record in history)[len(history) // 2]
-    yield {"batch": batch, "seconds": seconds, "samples_per_s": rows * epochs / seconds, "between_records": steps}
+    row = {"batch": batch, "seconds": seconds, "samples_per_s": rows * epochs / seconds, "between_records": steps}
+    yield aimed(row, "samples_per_s", PCD.get(batch))
 
 
 def speed_of_enumeration(at: Setting) -> Iterator[Row]:
@@ -236,7 +259,8 @@ def speed_of_enumeration(at: Setting) -> Iterator[Row]:
             start = time.perf_counter()
             log_z = harmonium.log_partition(rbm, "exact", max_units=units, engine=at.engine).value
             times.append(time.perf_counter() - start)
-        yield {"states": f"2^{units} x {at.shape[0]}", "seconds": sorted(times)[1], "log_z": log_z}
+        row = {"states": f"2^{units} x {at.shape[0]}", "seconds": sorted(times)[1], "log_z": log_z}
+        yield aimed(row, "seconds", LOG_Z.get(units), at_most=True)
 
 
 def speed_of_peers(at: Setting) -> Iterator[Row]:
@@ -322,35 +346,24 @@ def _rbms(at: Setting, batch: int) -> Callable[[], object]:
     return step
 
 
-def speed_without_kernels(at: Setting) -> Iterator[Row]:
-    """The engine's plain torch, the same bits: as it is in a CUDA graph, and compiled by torch."""
-    from harmonium.engines import torch_arithmetic as plain
+def speed_without_triton(at: Setting) -> Iterator[Row]:
+    """The same bits by the function that torch compiles itself, and by plain torch, each in a CUDA graph."""
+    from harmonium.engines import torch_arithmetic, torch_jit
 
-    m, n = at.shape
     chains = 10 if at.small else 10_000
-    # Numbers that a compiler can see made, it narrows to 32 bits; these it is given.
-    counters = [torch.arange(-(-k // 4), device=at.device) for k in (n, m)]
-    rows, step = torch.arange(chains, device=at.device)[:, None], torch.zeros((), dtype=torch.int64, device=at.device)
-    engine = make_engine(at.machine(), at.engine)
-    machine = engine._machine  # type: ignore[attr-defined]
-    layers = (machine.to_hidden, machine.c, n), (machine.to_visible, machine.b, m)
-
-    def sweep(x: torch.Tensor) -> torch.Tensor:
-        for stream, (columns, (packed, bias, units)) in enumerate(zip(counters, layers, strict=True)):
-            bits = plain.philox(columns, rows, step, stream, 1)[:, :units]
-            x = plain.as_states(plain.is_on(plain.logits(x, packed, bias, units), bits), machine.states)
-        return x
-
-    v = engine.encode(at.data(chains)).x
-    expected = engine.decode(engine.sweeps(engine.encode(at.data(chains)), Key(1, 0), Key(1, 1), 1))
-    cuda = at.device.startswith("cuda")
-    for name, call in (
-        ("plain torch", sweep),
-        ("torch.compile", torch.compile(sweep, dynamic=False) if cuda else sweep),
-    ):
-        wrong = int((call(v)[:, :m].cpu().numpy() != expected).sum())
-        timed = captured(call, v) if cuda else lambda call=call: call(v)
-        yield {"without Triton kernels": name, "chains": chains, "differing": wrong, **_flips(at, chains, timed, 1)}
+    ways = {"torch.cuda.jiterator": torch_jit} if at.device.startswith("cuda") else {}
+    for name, do in {**ways, "plain torch": torch_arithmetic}.items():
+        left = []
+        for arithmetic in (do, None):
+            engine = make_engine(at.machine(), at.engine)
+            if arithmetic is not None:
+                engine.do = arithmetic  # type: ignore[attr-defined]
+            left.append(engine.decode(engine.sweeps(engine.encode(at.data(chains)), Key(1, 0), Key(1, 1), 10)))
+        engine = make_engine(at.machine(), at.engine)
+        engine.do = do  # type: ignore[attr-defined]
+        flips = _flips(at, chains, _sweeping(engine, at.data(chains), 10), 10)
+        row = {"without Triton": name, "chains": chains, "wrong": int((left[0] != left[1]).sum()), **flips}
+        yield aimed(row, "flips_per_ns", WITHOUT_TRITON.get(chains) if name in ways else None)
 
 
 def captured(call: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> Callable[[], object]:
@@ -383,7 +396,7 @@ SPEED = {
     "training": speed_of_training,
     "annealing": speed_of_annealing,
     "enumeration": speed_of_enumeration,
-    "without kernels": speed_without_kernels,
+    "without Triton": speed_without_triton,
     "peers": speed_of_peers,
     "peers in training": speed_of_peers_in_training,
 }
@@ -415,6 +428,20 @@ def run_apart(names: list[str], arguments: list[str]) -> Iterator[Row]:
         yield json.loads(lines[-1])["sections"][0] if lines else {"section": name, "rows": [], "error": error}
 
 
+def table(result: Row) -> str:
+    """Every row with an aim, in Markdown."""
+    lines = ["| | required | goal | found | met |", "|---|---|---|---|---|"]
+    for section in result["sections"]:
+        for row in section["rows"]:
+            if "required" in row:
+                numbers = (f"{row[name]:.4g}" for name in ("required", "goal", row["measure"]))
+                names = ("what", "without Triton", "states", "chains", "batch")
+                what = ", ".join(f"{name} {row[name]}" for name in names if name in row)
+                met = "yes" if row["met"] else "**no**"
+                lines.append(f"| {section['section']}, {what}: {row['measure']} | {' | '.join(numbers)} | {met} |")
+    return "\n".join(lines)
+
+
 def as_text(row: Row) -> str:
     return ", ".join(f"{name} {x:.4g}" if isinstance(x, float) else f"{name} {x}" for name, x in row.items())
 
@@ -431,6 +458,10 @@ def about(at: Setting) -> Row:
         import triton
 
         found["triton"] = triton.__version__
+    if cuda:
+        from harmonium.engines.torch import description
+
+        found["engine"] = description(at.device)
     return found
 
 
@@ -454,6 +485,8 @@ def main() -> None:
         result["sections"].append(section)
         if given.out:  # after each, in case that time runs out
             Path(given.out).write_text(json.dumps(result, indent=1))
+    if not given.only:
+        print(table(result))
     print(json.dumps(result), flush=True)
 
 

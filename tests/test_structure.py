@@ -29,7 +29,7 @@ ONCE = {
     "a progress": (r"Callable\[\[int, int\], None\]", {"progress.py"}),
     "the log ratio of a path": (
         r"softplus_sum\([^\n]*of_h\)",
-        {"chains/path.py", "likelihood/marginal.py", "engines/torch_recorded.py"},  # the last one does it on a device
+        {"chains/path.py", "likelihood/marginal.py"},
     ),
 }
 

@@ -16,7 +16,6 @@ N_HIDDEN, N_VISIBLE, ROWS = 7, 11, 9
 @pytest.fixture
 def engines(monkeypatch):
     """The native engine, and the recording one, which does a recording's work over again in place of playing it."""
-    from harmonium.engines import torch_arithmetic
     from harmonium.engines.torch_recorded import RecordedEngine
 
     def record(do):
@@ -30,7 +29,6 @@ def engines(monkeypatch):
     monkeypatch.setattr(graphs, "record", record)
     monkeypatch.setattr(graphs, "_AT_ONCE", 3)
     monkeypatch.setattr(graphs, "_FEWEST_ROWS", 4)
-    monkeypatch.setattr(RecordedEngine, "do", torch_arithmetic)
     rbm = RBM(*random_parameters(N_HIDDEN, N_VISIBLE))
     return make_engine(rbm, "native"), RecordedEngine(rbm)
 

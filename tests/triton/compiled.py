@@ -16,6 +16,7 @@ from triton.backends.compiler import GPUTarget
 from harmonium.engines import _triton
 from harmonium.engines import torch_arithmetic as plain
 from harmonium.engines._triton import functions, launch, learning, likelihood, sampling
+from harmonium.engines.torch_noise import Noise
 from harmonium.random import MovingStep
 
 M, N, ROWS = 70, 45, 20
@@ -70,11 +71,14 @@ def main():
     packed = (plain.pack(x, torch.float16) for x in (W, W.T))
     machine = plain.Machine(M, N, W, b, c, W.clone(), b.clone(), c.clone(), torch.float16, *packed)
     v, h = torch.zeros(ROWS, m, dtype=torch.float16), torch.zeros(ROWS, n, dtype=torch.float16)
-    noise = plain.Noise(2**63, 1, MovingStep(torch.zeros((), dtype=torch.int64), 2), 3)
+    noise = Noise(2**63, 1, MovingStep(torch.zeros((), dtype=torch.int64), 2), 3)
     equal = torch.full((), 1 / ROWS).expand(ROWS), 1 / ROWS
     centre = torch.zeros(M), torch.zeros(N), 0.01
     _triton.contrast(machine, v, equal, h, equal, (noise, [], [noise]), (0.1, 0.5, 0.0), centre)
     _triton.softplus_sum(torch.zeros(ROWS, N), 0.5, None)
+    _triton.temperature(
+        machine, v, (noise, noise), torch.zeros(2), torch.zeros(2, n), torch.zeros(1, M), torch.zeros(2, m)
+    )
     _triton.dot(v, torch.zeros(M))
     _triton.column_sums(torch.zeros(ROWS, N))
     _triton.real_product(torch.zeros(ROWS, M), torch.zeros(M, N))

@@ -15,7 +15,7 @@ from oracles import random_parameters, random_states
 from harmonium import RBM, Key
 from harmonium.engines import Centring, NativeEngine, Phase, Rates, _triton, arithmetic
 from harmonium.engines import torch_arithmetic as plain
-from harmonium.engines._triton import functions, learning
+from harmonium.engines._triton import functions, learning, likelihood
 from harmonium.engines.torch import as_noise
 from harmonium.engines.torch_recorded import RecordedEngine
 from harmonium.random import MovingStep
@@ -140,6 +140,23 @@ def check_contrast(v, *, centred, persistent, weighted):
         compare("contrast", y, x)
 
 
+def check_annealing(v):
+    """Two temperatures, so few that they are not recorded; the loops have whole parts and a rest."""
+    likelihood.AT_ONCE, likelihood.WORDS_AT_ONCE = tl.constexpr(1), tl.constexpr(5)
+    engines = [engine(RBM(*random_parameters(N_HIDDEN, N_VISIBLE))) for engine in (NativeEngine, Interpreted)]
+    rng = np.random.default_rng(0)
+    betas = np.array([0.2, 0.5, 0.9], np.float32)
+    y, x = (rng.normal(size=(3, units)).astype(np.float32) for units in (N_HIDDEN, N_VISIBLE))
+    slopes = rng.normal(size=(2, 2, N_VISIBLE)).astype(np.float32)
+    for offsets in ((y, x), (None, x), (None, None)):
+        results = []
+        for engine in engines:
+            after, *sums = engine.anneal(engine.encode(v), (KEY, KEY.on(4)), betas, *offsets, slopes)
+            results.append([engine.decode(after), *sums])
+        for native, mine in zip(*results, strict=True):
+            compare("annealing", mine, native)
+
+
 def check_enumeration():
     W, b, c = (x.astype(np.float64) for x in random_parameters(12, 19, scale=0.3))
     _triton.launch._LOW_BITS = 5
@@ -160,6 +177,7 @@ def main():
     check_noise_of_a_moving_step(native, mine, v)
     check_contrast(v, centred=True, persistent=True, weighted=False)
     check_contrast(v, centred=False, persistent=False, weighted=True)
+    check_annealing(v)
     check_enumeration()
     json.dump(found, sys.stdout)
 

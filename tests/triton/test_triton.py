@@ -5,6 +5,7 @@ place are made to have a barrier between, which is looked for in their source.
 """
 
 import ast
+import importlib
 import json
 import os
 import subprocess
@@ -37,7 +38,7 @@ def test_interpreted_kernels_give_the_native_bits():
     found = run("interpreted.py", TRITON_INTERPRET="1")
     assert found.pop("pseudo-likelihood") < 1e-11
     assert found.pop("enumeration") < 1e-11
-    assert len(found) >= 17
+    assert len(found) >= 18
     wrong = {name: result for name, result in found.items() if result[0]}
     assert not wrong, wrong
     assert all(size for _, size in found.values())
@@ -46,7 +47,7 @@ def test_interpreted_kernels_give_the_native_bits():
 @pytest.mark.parametrize("capability", ["80", "90"])
 def test_kernels_compile(capability, tmp_path):
     found = run("compiled.py", capability, TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
-    assert len(found) == 13
+    assert len(found) == 14
     assert all(kernel["bytes"] > 1000 for kernel in found.values())
     # Only sums whose last bits are not promised may round a product and a sum at once.
     assert {name for name, kernel in found.items() if kernel["fused"]} <= {"flip_sums", "pairs"}
@@ -118,7 +119,14 @@ def settle(x_ptr, y_ptr, u):
 def test_the_benchmark_runs_without_a_gpu(tmp_path):
     path = tmp_path / "gpu.json"
     benchmark = HERE.parent.parent / "benchmarks" / "gpu.py"
-    sections = ["bits of sampling", "bits of CD-1", "bits of annealing", "bits of enumeration", "CD-1", "annealing"]
+    sections = [
+        "bits of sampling",
+        "bits of CD-1",
+        "bits of annealing",
+        "bits of enumeration",
+        "annealing",
+        "without Triton",
+    ]
     command = [sys.executable, benchmark, "--device", "cpu", "--small", "--out", path, "--only", *sections]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -126,5 +134,19 @@ def test_the_benchmark_runs_without_a_gpu(tmp_path):
     assert [section["section"] for section in found] == sections
     for section in found:
         assert section["error"] is None
-        assert all(row.get("differing", 0) == 0 for row in section["rows"])
+        assert all(row.get("met", True) and row.get("wrong", 0) == 0 for row in section["rows"])
         assert section["rows"]
+
+
+def test_the_benchmark_says_what_is_required(monkeypatch):
+    monkeypatch.syspath_prepend(HERE.parent.parent / "benchmarks")
+    gpu = importlib.import_module("gpu")
+    rows = [
+        gpu.aimed({"chains": 1000, "us_a_temperature": 99.0}, "us_a_temperature", (100, 80), at_most=True),
+        gpu.aimed({"chains": 100, "flips_per_ns": 7.0}, "flips_per_ns", gpu.FLIPS[100]),
+        gpu.aimed({"chains": 7, "flips_per_ns": 7.0}, "flips_per_ns", gpu.FLIPS.get(7)),
+    ]
+    assert gpu.table({"sections": [{"section": "x", "rows": rows}]}).splitlines()[2:] == [
+        "| x, chains 1000: us_a_temperature | 100 | 80 | 99 | yes |",
+        "| x, chains 100: flips_per_ns | 8 | 11 | 7 | **no** |",
+    ]

@@ -22,7 +22,9 @@ from torch import Tensor
 
 from harmonium.engines import torch_arithmetic
 from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
-from harmonium.engines.torch_arithmetic import Machine, Noise, Side, padded
+from harmonium.engines.torch_arithmetic import Machine, Side, padded
+from harmonium.engines.torch_kernels import KINDS, arithmetic_on
+from harmonium.engines.torch_noise import Noise, permutation
 from harmonium.errors import EngineUnavailable, OutOfMemory
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -105,7 +107,7 @@ class TorchEngine(Engine):
     def permutation(self, key: Key, n: int) -> Tensor:
         if n == 1 or self.device.type == "mps":
             return super().permutation(key, n)
-        return torch_arithmetic.permutation(as_noise(key), n, self.device)
+        return permutation(as_noise(key), n, self.device)
 
     def take(self, x: Units | Tensor, rows: npt.NDArray[np.intp] | Tensor) -> Units | Tensor:
         index = rows if isinstance(rows, Tensor) else self.table(rows)
@@ -278,7 +280,9 @@ def description(device: str = "") -> str:
     engine = torch_engine("torch", device)
     place, states = engine.device, _state_dtype(engine.device)
     what = torch.cuda.get_device_name(place) if place.type == "cuda" else f"at most {torch.get_num_threads()} threads"
-    return f"PyTorch {torch.__version__} on {place} ({what}), products of {str(states).removeprefix('torch.')}"
+    products = str(states).removeprefix("torch.")
+    kernels = f", kernels: {KINDS[engine.do.__name__.rpartition('.')[2]]}" if place.type == "cuda" else ""
+    return f"PyTorch {torch.__version__} on {place} ({what}), products of {products}{kernels}"
 
 
 @functools.cache
@@ -303,9 +307,10 @@ def torch_engine(name: str, device: str = "") -> type[TorchEngine]:
     base: type[TorchEngine] = TorchEngine
     if kind == "cuda":
         from harmonium.engines.torch_recorded import RecordedEngine as base
+    do = arithmetic_on(torch.device(device)) if kind == "cuda" else torch_arithmetic
     written = {**vars(TorchEngine), **vars(base)}
     verbs = {name: _explaining(verb) for name, verb in written.items() if name in vars(Engine)}
-    return type("TorchEngine", (base,), {**verbs, "name": name, "device": torch.device(device)})
+    return type("TorchEngine", (base,), {**verbs, "name": name, "device": torch.device(device), "do": do})
 
 
 def _explaining(verb: Any) -> Any:

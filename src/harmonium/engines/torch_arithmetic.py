@@ -6,7 +6,7 @@ are 0 or 1, so every partial sum of at most 8192 terms is an integer of at most 
 float32 is exact in any order, on any device. Everything else is done operation by operation as the native kernels do
 it, and sums of real numbers are taken in their order.
 
-`engines/_triton.py` has functions of the same names for those that are worth a kernel.
+`engines/_triton` and `engines/torch_jit.py` have functions of the same names for those that are worth a kernel.
 
 Conventions: units are padded with zeros to a multiple of 16 columns (`padded`); states are of shape (rows, padded
 units), 0 or 1; reals are float32 of shape (rows, units). `beta` is a number or a tensor of shape (groups,), `offset`
@@ -27,28 +27,17 @@ from harmonium.engines.torch_functions import exact_decision, exp_negative, logi
 from harmonium.engines.torch_functions import ordered_sum as ordered_sum
 from harmonium.engines.torch_likelihood import log_partition_block as log_partition_block
 from harmonium.engines.torch_likelihood import pseudo_log_likelihood as pseudo_log_likelihood
-from harmonium.random import MovingStep
+from harmonium.engines.torch_noise import Noise, words
 
 PADDING = 16
 TERMS = 8192  # of an exact product
 _LARGEST = 8388607.0  # the largest integer of 24 bits with a sign
-_LOW = 0xFFFFFFFF
-_MULTIPLIERS, _WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
 _CLOSE = 2.0**-19
 
 # Sums tensors over the processes that hold the rows of a batch together.
 Across = Callable[[Tensor], Tensor]
 Beta: TypeAlias = "float | Tensor"
 Offset: TypeAlias = "Tensor | None"
-
-
-class Noise(NamedTuple):
-    """A key; a recorded program reads its step anew each time."""
-
-    seed: int
-    stream: int
-    step: int | MovingStep
-    row: int
 
 
 class Packed(NamedTuple):
@@ -148,38 +137,7 @@ def real_product(x: Tensor, W: Tensor) -> Tensor:
     return total
 
 
-# Noise and decisions -------------------------------------------------------------------------------------------------
-
-
-def words(noise: Noise, like: Tensor) -> Tensor:
-    """The 32-bit words of `harmonium.random.Key.bits`, int64, in the shape and place of a matrix."""
-    n_rows, n_columns, device = len(like), like.shape[1], like.device
-    columns = torch.arange(-(-n_columns // 4), device=device)
-    rows = (torch.arange(n_rows, device=device) + noise.row) & _LOW
-    step = noise.step.tensor() if isinstance(noise.step, MovingStep) else noise.step
-    return philox(columns, rows[:, None], step, noise.stream, noise.seed)[:, :n_columns]
-
-
-def philox(columns: Tensor, rows: Tensor, step: int | Tensor, stream: int, seed: int) -> Tensor:
-    """Four words for each number of `columns`, int64, for `rows` of shape (rows, 1)."""
-    # What goes beyond 32 bits, and beyond 64, is cut off by masks; the sign of the shifted products with it.
-    x0: int | Tensor = columns
-    x1: int | Tensor = rows
-    x2: int | Tensor = step
-    x3: int | Tensor = stream
-    k0, k1 = seed & _LOW, (seed >> 32) & _LOW
-    for _ in range(10):
-        p0, p1 = _MULTIPLIERS[0] * x0, _MULTIPLIERS[1] * x2
-        x0, x1, x2, x3 = ((p1 >> 32) & _LOW) ^ x1 ^ k0, p1 & _LOW, ((p0 >> 32) & _LOW) ^ x3 ^ k1, p0 & _LOW
-        k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
-    return torch.stack([x0, x1, x2, x3], -1).reshape(len(rows), 4 * len(columns))
-
-
-def permutation(noise: Noise, n: int, device: torch.device) -> Tensor:
-    """That of `harmonium.random.Key.permutation`."""
-    high, low = words(noise, torch.empty(2, n, device=device))
-    # With the first bit turned, numbers of 64 bits without a sign are in the order of those with one.
-    return torch.argsort(((high << 32) | low) ^ torch.iinfo(torch.int64).min, stable=True)
+# Decisions -----------------------------------------------------------------------------------------------------------
 
 
 def affine(z: Tensor, beta: Beta, offset: Offset) -> Tensor:
@@ -261,6 +219,43 @@ def slide(before: Tensor | None, mean_h: Tensor, weights: Tensor, sliding_factor
     """The running mean of the hidden units, moved."""
     now = ordered_sum(weights[:, None] * mean_h, 0)
     return now if before is None else before + sliding_factor * (now - before)
+
+
+# Annealing -----------------------------------------------------------------------------------------------------------
+
+
+def temperature(
+    machine: Machine,
+    v: Tensor,
+    noises: tuple[Noise, Noise],
+    betas: Tensor,
+    ys: Tensor | None,
+    x: Tensor | None,
+    slopes: Tensor,
+    *,
+    decide: Callable[..., Tensor] = decide,
+    sample: Callable[..., Tensor] = sample,
+) -> tuple[Tensor, Tensor]:
+    """The states after a sweep at the second beta, and the `gains` of the chains as it found them.
+
+    `x` is the offset of v, shape (1, n_visible); the other arguments are those of `gains`.
+    """
+    M, n = machine, machine.n_hidden
+    z = logits(v, M.to_hidden, M.c, n)
+    h = decide(z, noises[0], betas[1:], None if ys is None else ys[1:, :n], M.states)
+    after = sample(h, M.to_visible, M.b, M.n_visible, noises[1], betas[1:], x, M.states)
+    return after, gains(z, v, betas, ys, slopes)
+
+
+def gains(z: Tensor, v: Tensor, betas: Tensor, ys: Tensor | None, slopes: Tensor) -> Tensor:
+    """What a temperature adds to the weights of chains, float64, shape (1 + slopes, rows).
+
+    `softplus_sum` at the second of two betas less that at the first, and `dot` with each of the slopes. `ys` are the
+    offsets of h at both, shape (2, at least n_hidden), the slopes of shape (any, padded visible units).
+    """
+    offsets = [None, None] if ys is None else [y[None, : z.shape[1]] for y in ys]
+    before, after = (softplus_sum(z, beta[None], y) for beta, y in zip(betas, offsets, strict=True))
+    return torch.stack([after - before, *(dot(v, slope) for slope in slopes)])
 
 
 # Learning ------------------------------------------------------------------------------------------------------------

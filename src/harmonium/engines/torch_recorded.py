@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,10 @@ from torch import Tensor
 from harmonium.engines import torch_arithmetic
 from harmonium.engines.engine import Beta, Centring, Contrast, FloatArray, Offset, Phase, Rates, States, Velocity
 from harmonium.engines.torch import TorchEngine, Units, as_noise
+from harmonium.engines.torch_arithmetic import padded
 from harmonium.engines.torch_graphs import Done, Recorder, Tensors
 from harmonium.random import Key, MovingStep
 from harmonium.rbm import RBM
-
-try:
-    from harmonium.engines import _triton as _arithmetic
-except ImportError:  # Triton's kernels are faster; the recordings need none
-    from harmonium.engines import torch_arithmetic as _arithmetic  # type: ignore[no-redef]
 
 _FEWEST_SWEEPS = 8  # that are worth the search for a recording
 
@@ -29,13 +24,12 @@ _FEWEST_SWEEPS = 8  # that are worth the search for a recording
 class RecordedEngine(TorchEngine):
     """As `TorchEngine`, but sampling and learning are recorded."""
 
-    do: ModuleType = _arithmetic
     sweeps_at_once = 256
     term_seconds = 3e-13
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
         super().__init__(rbm, velocity)
-        if self._machine.states != torch.float16:  # Triton's kernels are for no other
+        if self._machine.states != torch.float16:  # kernels are for no other
             self.do = torch_arithmetic
         self._recorder = Recorder(self.device)
         self._means: tuple[npt.NDArray[Any], Tensor] | None = None
@@ -86,35 +80,45 @@ class RecordedEngine(TorchEngine):
         x: FloatArray | None,
         slopes: FloatArray,
     ) -> tuple[Units, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        n_units, bent, moved = v.n_units, y is not None, x is not None
-        pairs = [array for offset in (betas, y) if offset is not None for array in (offset[:-1], offset[1:])]
-        tables = [*pairs, slopes, *([] if x is None else [x[1:]])]
+        # One table, so that a step finds all that is its own with one kernel.
+        m, n = padded(self.n_visible), padded(self.n_hidden)
+        bent, moved, n_slopes = y is not None, x is not None, slopes.shape[1]
+        widths = padded(2), 2 * n if bent else 0, m if moved else 0, n_slopes * m
+        ends = np.cumsum(widths)
+        table = np.zeros((len(slopes), ends[-1]), np.float32)
+        of_betas, of_y, of_x, of_slopes = np.split(table, ends[:-1], axis=1)
+        of_betas[:, 0], of_betas[:, 1] = betas[:-1], betas[1:]
+        of_slopes.reshape(len(slopes), n_slopes, m)[..., : self.n_visible] = slopes
+        if y is not None:
+            of_y.reshape(len(slopes), 2, n)[..., : self.n_hidden] = np.stack([y[:-1], y[1:]], axis=1)
+        if x is not None:
+            of_x[:, : self.n_visible] = x[1:]
 
         def body(steps: Sequence[MovingStep], carry: Tensors, _: Tensors, now: Tensors) -> Done:
-            beta, beta_after, *rest = now
-            before, after = rest[:2] if bent else (None, None)
-            units = Units(carry[0], n_units)
-            z = self.logits_h(units)
-            of_h = beta_after[None], None if after is None else after[None]
-            rise = self.do.softplus_sum(z, *of_h)
-            rise = rise - self.do.softplus_sum(z, beta[None], None if before is None else before[None])
-            slope = rest[2 if bent else 0]
-            dots = torch.stack([self.do.dot(units.x, part) for part in slope.unbind(0)])
-            h = self.bernoulli(z, _at(keys[0], steps[0]), *of_h)
-            units = self.sample_v(h, _at(keys[1], steps[1]), of_h[0], rest[-1][None] if moved else None)
-            return Done((units.x,), rows=(rise, dots))
+            of_betas, of_y, of_x, of_slopes = now[0].split(widths)
+            noises = as_noise(_at(keys[0], steps[0])), as_noise(_at(keys[1], steps[1]))
+            after, sums = self.do.temperature(
+                self._machine,
+                carry[0],
+                noises,
+                of_betas[:2],
+                of_y.view(2, n) if bent else None,
+                of_x[None, : self.n_visible] if moved else None,
+                of_slopes.view(n_slopes, m),
+            )
+            return Done((after,), rows=(sums,))
 
         done = self._recorder.repeat(
-            ("anneal", *map(_source, keys), bent, moved),
+            ("anneal", *map(_source, keys), bent, moved, n_slopes),
             body,
             len(slopes),
             (v.x,),
             steps=tuple(key.step for key in keys),
             strides=(1, 1),
-            tables=tuple(self._real(table) for table in tables),
+            tables=(self._upload(table),),
         )
-        rises, dots = (self._download(x) for x in done.rows)
-        return Units(done.carry[0], n_units), rises, dots
+        sums = self._download(done.rows[0])
+        return Units(done.carry[0], v.n_units), sums[:, 0], sums[:, 1:]
 
     def contrast(
         self,
@@ -126,7 +130,7 @@ class RecordedEngine(TorchEngine):
         centring: Centring | None = None,
     ) -> Contrast:
         fits = isinstance(batch.v, Units) and max(self.n_visible, self.n_hidden) <= torch_arithmetic.TERMS
-        if self.do is torch_arithmetic or not fits:
+        if not (hasattr(self.do, "contrast") and fits):
             return super().contrast(batch, h, keys, n_sweeps, rates, centring)
         key, key_h, key_v = keys
         noises_h = [as_noise(key_h.at(key_h.step + i)) for i in range(n_sweeps - 1)]

@@ -10,6 +10,7 @@ from harmonium.engines._triton.launch import (
     decide,
     dot,
     draw,
+    gains,
     learn,
     log_partition_block,
     logits,
@@ -20,7 +21,7 @@ from harmonium.engines._triton.launch import (
     slide,
     softplus_sum,
 )
-from harmonium.engines._triton.step import contrast
+from harmonium.engines._triton.step import contrast, temperature
 from harmonium.engines.torch_arithmetic import as_states, moments, ordered_sum, repack
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "decide",
     "dot",
     "draw",
+    "gains",
     "learn",
     "log_partition_block",
     "logits",
@@ -42,4 +44,5 @@ __all__ = [
     "sample",
     "slide",
     "softplus_sum",
+    "temperature",
 ]

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from harmonium.engines import torch_arithmetic as plain
 from harmonium.engines._triton import learning, likelihood, sampling
-from harmonium.engines.torch_arithmetic import Beta, Machine, Noise, Offset, Packed, Side
+from harmonium.engines.torch_arithmetic import Beta, Machine, Offset, Packed, Side
+from harmonium.engines.torch_noise import Noise
 from harmonium.random import MovingStep
 
 # Tiles, measured on an H200.
@@ -22,7 +23,8 @@ _SUM_UNITS = 32  # one warp of an ordered sum
 _STACK_ROWS, _STACK_UNITS = 4, 256
 _VISIBLE, _HIDDEN = 32, 64  # of the weights
 _REFIT = 256  # weights of a unit that are packed again at a time
-_SUM_ROWS = 4  # of a sum of softplus
+_SUM_ROWS = 2  # of a sum of softplus, in one warp
+_DOT_ROWS = 32  # of a dot, likewise
 _FLIP_ROWS, _FLIP_UNITS = 16, 64
 _LOW_BITS, _HIGHS = 11, 2**13  # of an enumeration: the states of the low bits, and of the high ones at a time
 _HIGH, _LOW = 32, 64
@@ -126,7 +128,7 @@ def softplus_sum(z: Tensor, beta: Beta, offset: Offset) -> Tensor:
     kind, number, groups, beta_group = _beta(beta, rows)
     likelihood.softplus_sums[(triton.cdiv(rows, _SUM_ROWS),)](
         z, groups, offset, out, rows, n, z.stride(0), beta_group, 1 if offset is None else rows // len(offset), number,
-        BETA=kind, OFFSET=offset is not None, MOST=_up(n, 16), ROWS=_SUM_ROWS, num_warps=2, **_EXACT,
+        BETA=kind, OFFSET=offset is not None, MOST=_up(n, 64), ROWS=_SUM_ROWS, num_warps=1, **_EXACT,
     )  # fmt: skip
     return out
 
@@ -134,9 +136,27 @@ def softplus_sum(z: Tensor, beta: Beta, offset: Offset) -> Tensor:
 def dot(v: Tensor, x: Tensor) -> Tensor:
     out = torch.empty(len(v), dtype=torch.float64, device=v.device)
     if len(v):
-        likelihood.dots[(triton.cdiv(len(v), 32),)](
-            v, x, out, len(v), v.stride(0), N=len(x), ROWS=32, num_warps=1, **_EXACT
-        )
+        x = torch.nn.functional.pad(x, (0, v.shape[1] - len(x)))
+        likelihood.dots[(triton.cdiv(len(v), _DOT_ROWS),)](
+            v.view(torch.int64), x, out, len(v), v.stride(0) // 4, WORDS=v.shape[1] // 4, ROWS=_DOT_ROWS, num_warps=1,
+            **_EXACT,
+        )  # fmt: skip
+    return out
+
+
+def gains(z: Tensor, v: Tensor, betas: Tensor, ys: Tensor | None, slopes: Tensor) -> Tensor:
+    rows, n = z.shape
+    out = torch.empty(1 + len(slopes), rows, dtype=torch.float64, device=z.device)
+    if rows == 0:
+        return out
+    n_blocks = triton.cdiv(rows, _DOT_ROWS)
+    n_dots = len(slopes) * n_blocks
+    likelihood.gains[(n_dots + triton.cdiv(rows, _SUM_ROWS),)](
+        z, v.view(torch.int64), betas, ys, slopes, out, rows, n, z.stride(0), v.stride(0) // 4,
+        0 if ys is None else ys.stride(0), slopes.stride(0), n_blocks, n_dots,
+        BENT=ys is not None, MOST=_up(n, 64), WORDS=v.shape[1] // 4, DOT_ROWS=_DOT_ROWS, ROWS=_SUM_ROWS, num_warps=1,
+        **_EXACT,
+    )  # fmt: skip
     return out
 
 

@@ -10,6 +10,50 @@ from harmonium.engines._triton.functions import softplus
 LN2 = tl.constexpr(0.69314718055994530942)
 
 
+LANES = tl.constexpr(16)  # parts of a sum of softplus, as the native engine has them
+AT_ONCE = tl.constexpr(4)  # of their blocks, whose loads are under way together
+WORDS_AT_ONCE = tl.constexpr(16)  # of four states, likewise
+
+
+@triton.jit
+def more_softplus(parts, z, inside):
+    """The parts of a sum, and the next block of its terms."""
+    return parts + tl.where(inside, softplus(z).to(tl.float64), 0.0)
+
+
+@triton.jit
+def sum_of_parts(parts, ROWS: tl.constexpr):
+    """Over the lanes, one after the other."""
+    lanes = tl.arange(0, LANES)
+    total = tl.zeros((ROWS,), tl.float64)
+    for k in tl.static_range(LANES):
+        total += tl.sum(tl.where((lanes == k)[None, :], parts, 0.0), 1)
+    return total
+
+
+@triton.jit
+def row_dots(v_ptr, x_ptr, r, rows, v_stride, WORDS: tl.constexpr, ROWS: tl.constexpr):
+    """Sums of v * x of some rows in double precision, unit after unit; v are states, four to a word of 64 bits."""
+    row = v_ptr + tl.minimum(r, rows - 1).to(tl.int64) * v_stride
+    total = tl.zeros((ROWS,), tl.float64)
+    WHOLE: tl.constexpr = WORDS // WORDS_AT_ONCE * WORDS_AT_ONCE
+    for first in range(0, WHOLE, WORDS_AT_ONCE):
+        for k in tl.static_range(WORDS_AT_ONCE):
+            total = four_terms(total, tl.load(row + (first + k)), x_ptr + (first + k) * 4)
+    for k in tl.static_range(WORDS - WHOLE):
+        total = four_terms(total, tl.load(row + (WHOLE + k)), x_ptr + (WHOLE + k) * 4)
+    return total
+
+
+@triton.jit
+def four_terms(total, word, x_ptr):
+    """`total` and the x of the units that are on, of the four in a word."""
+    for k in tl.static_range(4):
+        x = tl.load(x_ptr + k).to(tl.float64)
+        total += tl.where(((word >> (16 * k)) & 0x3C00) != 0, x, 0.0)
+    return total
+
+
 @triton.jit(do_not_specialize=["rows", "beta_group", "offset_group", "beta"])
 def softplus_sums(
     z_ptr, beta_ptr, offset_ptr, out_ptr, rows, n, z_stride, beta_group, offset_group, beta,
@@ -20,42 +64,68 @@ def softplus_sums(
     `BETA` and `OFFSET` are as in `sampling.units`.
     """
     r = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    lanes = tl.arange(0, 16)
     exists = (r < rows)[:, None]
-    parts = tl.zeros((ROWS, 16), tl.float64)
+    parts = tl.zeros((ROWS, LANES), tl.float64)
     factor = tl.zeros((ROWS,), tl.float32) + beta
     if BETA == "groups":
         factor = tl.load(beta_ptr + r // beta_group, mask=r < rows, other=0.0)
-    for first in range(0, MOST, 16):
-        cols = first + lanes
-        inside = exists & (cols < n)[None, :]
-        z = tl.load(z_ptr + r.to(tl.int64)[:, None] * z_stride + cols[None, :], mask=inside, other=0.0)
-        if BETA != "none":
-            z = z * factor[:, None]
-        if OFFSET:
-            table = (r // offset_group).to(tl.int64)[:, None] * n + cols[None, :]
-            z = z + tl.load(offset_ptr + table, mask=inside, other=0.0)
-        parts += tl.where(inside, softplus(z).to(tl.float64), 0.0)
-    total = tl.zeros((ROWS,), tl.float64)
-    for k in tl.static_range(16):
-        total += tl.sum(tl.where((lanes == k)[None, :], parts, 0.0), 1)
-    tl.store(out_ptr + r, total, mask=r < rows)
+    for first in range(0, MOST, LANES * AT_ONCE):
+        for k in tl.static_range(AT_ONCE):
+            cols = first + k * LANES + tl.arange(0, LANES)
+            inside = exists & (cols < n)[None, :]
+            z = tl.load(z_ptr + r.to(tl.int64)[:, None] * z_stride + cols[None, :], mask=inside, other=0.0)
+            if BETA != "none":
+                z = z * factor[:, None]
+            if OFFSET:
+                table = (r // offset_group).to(tl.int64)[:, None] * n + cols[None, :]
+                z = z + tl.load(offset_ptr + table, mask=inside, other=0.0)
+            parts = more_softplus(parts, z, inside)
+    tl.store(out_ptr + r, sum_of_parts(parts, ROWS), mask=r < rows)
 
 
 @triton.jit(do_not_specialize=["rows"])
-def dots(v_ptr, x_ptr, out_ptr, rows, v_stride, N: tl.constexpr, ROWS: tl.constexpr):
-    """Row sums of v * x in double precision, unit after unit."""
-    AT_ONCE: tl.constexpr = 32
+def dots(v_ptr, x_ptr, out_ptr, rows, v_stride, WORDS: tl.constexpr, ROWS: tl.constexpr):
+    """Row sums of v * x, as `row_dots` has them."""
     r = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    row = v_ptr + tl.minimum(r, rows - 1).to(tl.int64) * v_stride
-    total = tl.zeros((ROWS,), tl.float64)
-    WHOLE: tl.constexpr = N // AT_ONCE * AT_ONCE
-    for first in range(0, WHOLE, AT_ONCE):
-        for k in tl.static_range(AT_ONCE):
-            total += tl.load(row + (first + k)).to(tl.float64) * tl.load(x_ptr + first + k).to(tl.float64)
-    for k in tl.static_range(N - WHOLE):
-        total += tl.load(row + (WHOLE + k)).to(tl.float64) * tl.load(x_ptr + WHOLE + k).to(tl.float64)
-    tl.store(out_ptr + r, total, mask=r < rows)
+    tl.store(out_ptr + r, row_dots(v_ptr, x_ptr, r, rows, v_stride, WORDS, ROWS), mask=r < rows)
+
+
+@triton.jit(do_not_specialize=["rows", "n_blocks", "n_dots"])
+def gains(
+    z_ptr, v_ptr, betas_ptr, y_ptr, slopes_ptr, out_ptr, rows, n, z_stride, v_stride, y_stride, slope_stride, n_blocks,
+    n_dots, BENT: tl.constexpr, MOST: tl.constexpr, WORDS: tl.constexpr, DOT_ROWS: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
+    """What a temperature adds to the weights of the chains: (1 + slopes, rows).
+
+    First the sum of softplus at the second beta and offsets less that at the first, then the dots with the slopes.
+    These take a warp longest, so they are the first programs: `n_blocks` blocks of rows each, `n_dots` in all.
+    """
+    pid = tl.program_id(0)
+    if pid < n_dots:
+        slope = pid // n_blocks
+        chains = (pid % n_blocks) * DOT_ROWS + tl.arange(0, DOT_ROWS)
+        total = row_dots(v_ptr, slopes_ptr + slope * slope_stride, chains, rows, v_stride, WORDS, DOT_ROWS)
+        tl.store(out_ptr + (slope + 1) * rows + chains, total, mask=chains < rows)
+    else:
+        r = (pid - n_dots) * ROWS + tl.arange(0, ROWS)
+        exists = (r < rows)[:, None]
+        before = tl.zeros((ROWS, LANES), tl.float64)
+        after = tl.zeros((ROWS, LANES), tl.float64)
+        beta = tl.load(betas_ptr)
+        beta_after = tl.load(betas_ptr + 1)
+        for first in range(0, MOST, LANES * AT_ONCE):
+            for k in tl.static_range(AT_ONCE):
+                cols = first + k * LANES + tl.arange(0, LANES)
+                inside = exists & (cols < n)[None, :]
+                z = tl.load(z_ptr + r.to(tl.int64)[:, None] * z_stride + cols[None, :], mask=inside, other=0.0)
+                z_before = z * beta
+                z_after = z * beta_after
+                if BENT:
+                    z_before = z_before + tl.load(y_ptr + cols, mask=cols < n, other=0.0)[None, :]
+                    z_after = z_after + tl.load(y_ptr + y_stride + cols, mask=cols < n, other=0.0)[None, :]
+                before = more_softplus(before, z_before, inside)
+                after = more_softplus(after, z_after, inside)
+        tl.store(out_ptr + r, sum_of_parts(after, ROWS) - sum_of_parts(before, ROWS), mask=r < rows)
 
 
 @triton.jit(do_not_specialize=["rows"])

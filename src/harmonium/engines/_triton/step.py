@@ -1,4 +1,4 @@
-"""A whole step of contrastive divergence: fewer kernels than its verbs, and two streams."""
+"""Whole steps, of contrastive divergence and of annealing: fewer kernels than their verbs, and two streams."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ import torch
 from torch import Tensor
 
 from harmonium.engines import torch_arithmetic as plain
-from harmonium.engines._triton.launch import aside, centred_sum, empty_states, learn, sample, slide, units
-from harmonium.engines.torch_arithmetic import Machine, Noise, Side
+from harmonium.engines._triton.launch import (
+    aside,
+    centred_sum,
+    decide,
+    empty_states,
+    gains,
+    learn,
+    sample,
+    slide,
+    units,
+)
+from harmonium.engines.torch_arithmetic import Machine, Side
+from harmonium.engines.torch_noise import Noise
 
 
 class Made(NamedTuple):
@@ -64,3 +75,29 @@ def contrast(
     join()
     learn(machine, positive, negative, *rates, offset_v, running, begun)
     return Made(negative, logits, after, running)
+
+
+def temperature(
+    machine: Machine,
+    v: Tensor,
+    noises: tuple[Noise, Noise],
+    betas: Tensor,
+    ys: Tensor | None,
+    x: Tensor | None,
+    slopes: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """As the plain one."""
+    M, n = machine, machine.n_hidden
+    if max(M.W.shape) > plain.TERMS:
+        return plain.temperature(M, v, noises, betas, ys, x, slopes, decide=decide, sample=sample)
+    z, h = torch.empty(len(v), n, dtype=torch.float32, device=v.device), empty_states(v, n, M.states)
+    offset = None if ys is None else ys[1:, :n]
+    units(
+        plain.product(v, M.to_hidden.halves), n, M.to_hidden, M.c,
+        noise=noises[0], beta=betas[1:], offset=offset, logits=z, states=h,
+    )  # fmt: skip
+    with aside(v.device) as join:  # nothing of the sweep waits for the weights
+        sums = gains(z, v, betas, ys, slopes)
+    after = sample(h, M.to_visible, M.b, M.n_visible, noises[1], betas[1:], x, M.states)
+    join()
+    return after, sums
