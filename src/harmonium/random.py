@@ -210,8 +210,13 @@ class Key:
         """A uniformly random order of range(n): the ranks of n 64-bit numbers."""
         if n == 1:
             return np.zeros(1, np.intp)
-        words = self.bits(2, n).astype(np.uint64)
-        return np.argsort((words[0] << _SHIFT) | words[1], kind="stable")
+        return order_of(self.bits(2, n))
+
+
+def order_of(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
+    """The order that sorts n 64-bit numbers, given as their upper and lower halves, shape (2, n)."""
+    high, low = words.astype(np.uint64)
+    return np.argsort((high << _SHIFT) | low, kind="stable")
 
 
 def as_key(seed: int | Key | Any) -> Key:

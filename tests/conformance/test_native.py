@@ -111,6 +111,12 @@ def test_samples_of_many_rows_have_each_row_its_noise(layer, n_rows):
     assert probe_dyadic(NativeEngine, layer, n_rows, 40, 70, Key(3, 1, 4, 9), row_betas(n_rows)) == 0
 
 
+@pytest.mark.parametrize("n", [1, 2, 333])
+def test_the_order_of_rows_is_that_of_the_key(n):
+    engine, key = NativeEngine(RBM(np.zeros((1, 1)), [0.0], [0.0])), Key(2**60 + 5, 1, 2, 3)
+    np.testing.assert_array_equal(engine.permutation(key, n), key.permutation(n))
+
+
 @pytest.mark.parametrize("centred", [False, True])
 def test_no_copy_of_the_weights_is_left_behind_by_an_update(centred):
     """Several blocks in both directions, small steps that keep every scale and large ones that change them."""

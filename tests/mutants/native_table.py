@@ -22,8 +22,8 @@ NATIVE = [
         ),
         (
             "units beyond the last",
-            "out[r * stride] = bits & valid;\n    }\n}\n\nstatic void draw",
-            "out[r * stride] = bits;\n    }\n}\n\nstatic void draw",
+            "if (SAMPLE) out[r * stride] = bits & valid;",
+            "if (SAMPLE) out[r * stride] = bits;",
             KERNELS,
         ),
         ("no second look near the threshold", "mask_bits(absolute(margin) < 0x1p-19f)", "0", KERNELS),
@@ -47,6 +47,7 @@ NATIVE = [
     *of(
         "engines/_native/tables.hpp",
         ("tables of the last row alone", "lists.used |= groups;", "lists.used = groups;", GOLDEN),
+        ("groups that begin with the first", "_mm_set1_epi16(short(g))", "_mm_set1_epi16(0)", GOLDEN),
     ),
     *of(
         "engines/_native/early.hpp",
@@ -55,7 +56,7 @@ NATIVE = [
         ("roundings of one sign", "roundings[i].largest());", "roundings[i].positive);", EARLY),
         ("no error of offsets", "if (offset) d += absolute(load<vf>(offset + i)) * 0x1p-21f;", "", EARLY),
         ("errors that beta does not touch", "load<vf>(error + i) * fabsf(beta)", "load<vf>(error + i)", EARLY),
-        ("a slope too small", "(t * (1.0f - t * 0.5f))", "(t * (0.8f - t * 0.5f))", EARLY),
+        ("a slope too small", "t[i] * -0.5f, t[i])", "t[i] * -0.5f, t[i] * 0.8f)", EARLY),
         ("errors however large", "select(d < 1.5f, d * (1.0f + d * (1.0f + d)), splat(INFINITY))", "d", EARLY),
         ("one offset for all rows", "affine.offset_of(first + r) + column", "affine.offset_of(first) + column", EARLY),
         (

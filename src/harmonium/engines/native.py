@@ -40,7 +40,7 @@ from harmonium.engines.engine import (
     Velocity,
 )
 from harmonium.errors import InvalidParameter
-from harmonium.random import Key
+from harmonium.random import Key, order_of
 from harmonium.rbm import RBM
 from harmonium.statistics import Statistics
 
@@ -113,6 +113,9 @@ class NativeEngine(Engine):
 
     def take(self, x: Bits | FloatArray, rows: npt.NDArray[np.intp]) -> Bits | FloatArray:
         return Bits(np.take(x.words, rows, axis=0), x.n_units) if isinstance(x, Bits) else x[rows]
+
+    def permutation(self, key: Key, n: int) -> npt.NDArray[np.intp]:
+        return order_of(_kernels.random_bits(_words(key), 2, n))
 
     def overwrite(self, x: Bits | FloatArray, where: Bits | BoolArray, values: Bits) -> Bits | FloatArray:
         if isinstance(x, Bits):

@@ -137,7 +137,8 @@ def run_gibbs(
 
 def _keys(key: Key, step: int, sweeps: int) -> tuple[Key, Key]:
     """Of h and v in the first sweep of a step of training."""
-    return key.on(HIDDEN).at(step * sweeps), key.on(VISIBLE).at(step * sweeps)
+    first = step * sweeps
+    return Key(key.seed, HIDDEN, first, key.row), Key(key.seed, VISIBLE, first, key.row)
 
 
 class FromData(Estimator):
@@ -145,11 +146,11 @@ class FromData(Estimator):
 
     def __init__(self, config: Config, key: Key) -> None:
         self._config = config
-        self._positive_key, self._key = key.derive("positive"), key.derive("negative")
+        self._positive_key, self._key = key.derive("positive").on(HIDDEN), key.derive("negative")
 
     def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
         config = self._config
-        h = engine.bernoulli(positive.logits, self._positive_key.on(HIDDEN).at(step))
+        h = engine.bernoulli(positive.logits, self._positive_key.at(step))
         mean_field = config.last_statistic == "mean_field"
         phase, _ = run_gibbs(engine, h, self._key, sweeps=config.n_sweeps, step=step, mean_field=mean_field)
         return Negative(phase._replace(weights=positive.phase.weights))  # a chain counts as the row that it starts at
@@ -158,7 +159,7 @@ class FromData(Estimator):
         if self._config.last_statistic == "mean_field":
             return None
         n_sweeps = self._config.n_sweeps
-        return Plain(None, (self._positive_key.on(HIDDEN).at(step), *_keys(self._key, step, n_sweeps)), n_sweeps)
+        return Plain(None, (self._positive_key.at(step), *_keys(self._key, step, n_sweeps)), n_sweeps)
 
     def arrays(self, engine: Engine) -> Arrays:
         return {}

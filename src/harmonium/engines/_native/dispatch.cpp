@@ -42,7 +42,7 @@ const Kernels* find_kernels(const char* name) {
 #if defined(HARMONIUM_X86)
         {amx_kernels, amx_works()},
         {avx512_kernels, avx512_works()},
-        {avx2_kernels, bool(__builtin_cpu_supports("avx2"))},
+        {avx2_kernels, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
 #endif
         {portable_kernels, true},
     };

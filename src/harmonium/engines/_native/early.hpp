@@ -113,16 +113,28 @@ static void prepare_early(const uint64_t* bits, size_t stride, int rows, int n_b
     prepare<int16_t>(bits, stride, rows, n_blocks, first, last, static_cast<char*>(prepared) + COUNTS_BYTES);
 }
 
+// a * b + c, rounded once where the processor can: decisions may, values may not.
+static inline vf fused(vf a, vf b, vf c) {
+#if defined(__FMA__) || defined(__AVX512F__)
+    return X86(fmadd_ps)(a, b, c);
+#elif defined(__aarch64__)
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
 // exp(-a) for a >= 0, within 4e-6 of itself.
-static inline vf rough_exp_negative(vf a) {
-    const vf z = smaller(a, splat(87.0f)) * -1.44269504f;
-    const vi n = to_nearest(z);
-    const vf f = z - to_float(n);
-    vf p = f * 0.0095701013f + 0.0559178591f;
-    p = p * f + 0.2402474433f;
-    p = p * f + 0.6931217909f;
-    p = p * f + 0.9999992847f;
-    return (vf)((vi)p + (n << 23));
+template <int N>
+static inline void rough_exp_negative(const vf (&a)[N], vf (&p)[N]) {
+    vf z[N];
+    vi n[N];
+    each_of<N>([&](int i) { z[i] = smaller(a[i], splat(87.0f)) * -1.44269504f; });
+    each_of<N>([&](int i) { n[i] = to_nearest(z[i]); });
+    each_of<N>([&](int i) { z[i] -= to_float(n[i]); });
+    each_of<N>([&](int i) { p[i] = fused(z[i], splat(0.0095701013f), splat(0.0559178591f)); });
+    for (const float next : {0.2402474433f, 0.6931217909f, 0.9999992847f}) each_of<N>([&](int i) { p[i] = fused(p[i], z[i], splat(next)); });
+    each_of<N>([&](int i) { p[i] = (vf)((vi)p[i] + (n[i] << 23)); });
 }
 
 // How far from a logit of zero the sums may err, for columns of a tile of rows with at most `most` units on: times the
@@ -157,7 +169,8 @@ static void sum_early(const void* prepared, int rows, int n_blocks, const void* 
                   static_cast<const char*>(prepared) + COUNTS_BYTES, block, rows, tables, sums);
 }
 
-static int decide_early(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
+template <bool AFFINE>
+static int decide_tile(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
                         const harmonium::Affine& affine, size_t first, harmonium::NoiseKey key, uint32_t column, uint32_t valid,
                         uint32_t* out, size_t stride, harmonium::Open* open) {
     alignas(64) int32_t sums[MAX_ROWS * 32];
@@ -174,22 +187,31 @@ static int decide_early(const void* prepared, int rows, int n_blocks, const void
     int n_open = 0;
     for (int r = 0; r < rows; r++) {
         if (r % 2 == 0) random_words(noise, key.row + r, column, words);
-        if (affine.beta || affine.offset) {
+        if (AFFINE) {
             const float b = affine.beta_of(first + r), *o = affine.offset ? affine.offset_of(first + r) + column : nullptr;
             if (b != beta || o != offset) reach.set(beta = b, offset = o);
         }
         uint32_t on = 0, decided = 0;
-        for (int i = 0; i < 32; i += LANES) {
-            vf x = to_float(load<vi>(sums + r * 32 + i)) * load<vf>(scale + i) + load<vf>(bias + i);
-            if (affine.beta) x *= beta;
-            if (affine.offset) x += load<vf>(offset + i);
-            const vf t = rough_exp_negative(absolute(x));
-            const vf u = to_float((vi)(load<vu>(words[r % 2] + i) >> 8)) * 0x1p-24f;
-            const vf margin = select(x >= 0.0f, splat(1.0f), t) - u * (t + 1.0f);
-            // The slope is t / (1 + t)^2; of its 1 + t the margin has one, and t (1 - t / 2) is more than t / (1 + t).
-            const vf near = load<vf>(reach.reach + i) * (t * (1.0f - t * 0.5f)) + 0x1p-16f;
-            on |= mask_bits(margin > 0.0f) << i;
-            decided |= mask_bits(absolute(margin) > near) << i;  // not where there is NaN
+        for (int at = 0; at < 32; at += WIDTH) {
+            constexpr int N = TOGETHER;
+            vf x[N], a[N], t[N];
+            each_of<N>([&](int i) {
+                const int k = at + i * LANES;
+                x[i] = fused(to_float(load<vi>(sums + r * 32 + k)), load<vf>(scale + k), load<vf>(bias + k));
+                if (AFFINE && affine.beta) x[i] *= beta;
+                if (AFFINE && affine.offset) x[i] += load<vf>(offset + k);
+                a[i] = absolute(x[i]);
+            });
+            rough_exp_negative(a, t);
+            each_of<N>([&](int i) {
+                const int k = at + i * LANES;
+                const vf u = to_float((vi)(load<vu>(words[r % 2] + k) >> 8)) * 0x1p-24f;
+                const vf margin = fused(-u, t[i] + 1.0f, select(x[i] >= 0.0f, splat(1.0f), t[i]));
+                // The slope is t / (1 + t)^2; of its 1 + t the margin has one, and t (1 - t / 2) is more than t / (1 + t).
+                const vf near = fused(load<vf>(reach.reach + k), fused(t[i], t[i] * -0.5f, t[i]), splat(0x1p-16f));
+                on |= mask_bits(margin > 0.0f) << k;
+                decided |= mask_bits(absolute(margin) > near) << k;  // not where there is NaN
+            });
         }
         out[r * stride] = on & valid;
         for (uint32_t left = ~decided & valid; left; left &= left - 1) {
@@ -198,6 +220,13 @@ static int decide_early(const void* prepared, int rows, int n_blocks, const void
         }
     }
     return n_open;
+}
+
+static int decide_early(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
+                        const harmonium::Affine& affine, size_t first, harmonium::NoiseKey key, uint32_t column, uint32_t valid,
+                        uint32_t* out, size_t stride, harmonium::Open* open) {
+    const auto decide = affine.beta || affine.offset ? decide_tile<true> : decide_tile<false>;
+    return decide(prepared, rows, n_blocks, columns, scale, bias, affine, first, key, column, valid, out, stride, open);
 }
 
 // The sums of the second pass. The 24-bit integers of single units are made again from their weights.

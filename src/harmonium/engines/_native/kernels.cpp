@@ -23,16 +23,22 @@ static double uniform(uint32_t word) { return (word + 0.5) * 0x1p-32; }
 
 // A single-precision comparison decides, and where it is too close to call, a double-precision one: the decision is
 // always the one that (word + 1/2) / 2^32 < sigmoid(x) makes in double precision.
-static inline uint32_t decide(vf x, const uint32_t* words) {
-    const vf t = exp_negative(absolute(x));
-    const vf u = to_float((vi)(load<vu>(words) >> 8)) * 0x1p-24f;
-    const vf margin = select(x >= 0.0f, splat(1.0f), t) - u * (t + 1.0f);
-    uint32_t on = mask_bits(margin > 0.0f);
-    uint32_t close = mask_bits(absolute(margin) < 0x1p-19f);
+template <int N>
+static inline uint32_t decide(const vf (&x)[N], const Logistic<N>& of_x, const uint32_t* words) {
+    vf margin[N];
+    each_of<N>([&](int i) {
+        const vf u = to_float((vi)(load<vu>(words + i * LANES) >> 8)) * 0x1p-24f;
+        margin[i] = of_x.above[i] - u * (of_x.t[i] + 1.0f);
+    });
+    uint32_t on = 0, close = 0;
+    each_of<N>([&](int i) {
+        on |= mask_bits(margin[i] > 0.0f) << i * LANES;
+        close |= mask_bits(absolute(margin[i]) < 0x1p-19f) << i * LANES;
+    });
     while (__builtin_expect(close != 0, 0)) {
         const int i = __builtin_ctz(close);
         close &= close - 1;
-        const uint32_t exact = uniform(words[i]) < 1.0 / (1.0 + exponential(splat(-double(x[i])))[0]);
+        const uint32_t exact = uniform(words[i]) < 1.0 / (1.0 + exponential(splat(-double(x[i / LANES][i % LANES])))[0]);
         on = (on & ~(1u << i)) | exact << i;
     }
     return on;
@@ -40,18 +46,41 @@ static inline uint32_t decide(vf x, const uint32_t* words) {
 
 static bool settle(float x, uint32_t word) {
     const vu words = (vu){} + word;
-    return decide(splat(x), reinterpret_cast<const uint32_t*>(&words)) & 1;
+    const vf one[] = {splat(x)};
+    return decide(one, Logistic<1>(one), reinterpret_cast<const uint32_t*>(&words)) & 1;
+}
+
+template <bool SAMPLE, bool MEAN>
+static inline void expect_rows(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out,
+                               size_t stride, float* mean, size_t mean_stride) {
+    const Noise noise = {key.seed_low, key.seed_high, key.step, key.stream};
+    const int width = __builtin_popcount(valid);
+    alignas(64) uint32_t words[2][32];
+    alignas(64) float last[32];
+    for (int r = 0; r < rows; r++, tile += 32) {
+        if (SAMPLE && r % 2 == 0) random_words(noise, key.row + r, column, words);
+        uint32_t bits = 0;
+        float* to = width == 32 ? mean + r * mean_stride : last;
+        for (int at = 0; at < 32; at += WIDTH) {
+            vf x[TOGETHER];
+            each_of<TOGETHER>([&](int i) { x[i] = load<vf>(tile + at + i * LANES); });
+            const Logistic<TOGETHER> of_x(x);
+            if (MEAN) each_of<TOGETHER>([&](int i) { store(to + at + i * LANES, of_x.mean(i)); });
+            if (SAMPLE) bits |= decide(x, of_x, words[r % 2] + at) << at;
+        }
+        if (SAMPLE) out[r * stride] = bits & valid;
+        if (MEAN && width < 32) memcpy(mean + r * mean_stride, last, width * sizeof(float));
+    }
 }
 
 static void sample(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride) {
-    const Noise noise = {key.seed_low, key.seed_high, key.step, key.stream};
-    uint32_t words[2][32];
-    for (int r = 0; r < rows; r++) {
-        if (r % 2 == 0) random_words(noise, key.row + r, column, words);
-        uint32_t bits = 0;
-        for (int i = 0; i < 32; i += LANES) bits |= decide(load<vf>(tile + r * 32 + i), words[r % 2] + i) << i;
-        out[r * stride] = bits & valid;
-    }
+    expect_rows<true, false>(tile, rows, key, column, valid, out, stride, nullptr, 0);
+}
+
+static void expect(const float* tile, int rows, const NoiseKey* key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride,
+                   float* mean, size_t mean_stride) {
+    if (key) expect_rows<true, true>(tile, rows, *key, column, valid, out, stride, mean, mean_stride);
+    else expect_rows<false, true>(tile, rows, {}, column, valid, nullptr, 0, mean, mean_stride);
 }
 
 static void draw(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride) {
@@ -86,14 +115,10 @@ static void affine(const float* x, size_t n, float beta, const float* offset, fl
 }
 
 static void mean(const float* logits, size_t n, float* out) {
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) store(out + i, logistic(load<vf>(logits + i)));
-    if (i < n) {
-        vf x = {};
-        memcpy(&x, logits + i, (n - i) * sizeof(float));
-        x = logistic(x);
-        memcpy(out + i, &x, (n - i) * sizeof(float));
-    }
+    float last[32] = {};
+    for (; n >= 32; n -= 32, logits += 32, out += 32) expect_rows<false, true>(logits, 1, {}, 0, ~0u, nullptr, 0, out, 0);
+    memcpy(last, logits, n * sizeof(float));
+    if (n) expect_rows<false, true>(last, 1, {}, 0, (1u << n) - 1, nullptr, 0, out, 0);
 }
 
 // In sixteen partial sums whatever the register width, so that the result does not depend on it.
@@ -193,7 +218,7 @@ static const harmonium::Kernels kernels = {
     decide_early, sum_down, sum_across,
 #endif
     settle,
-    sample, draw, random, affine, mean, softplus_sum, update, centre, offset_sums, maxima,
+    sample, expect, draw, random, affine, mean, softplus_sum, update, centre, offset_sums, maxima,
     dense<float>, dense<double>, each<exponential>, each<logarithm>, each<logistic>, each<softplus>,
     transpose_bits, products<false>, products<true>, log_products, exponentials_of_floats, each<quick_exponential>, add_rows_of_32, panel_moments<true>, panel_moments<false>,
 };

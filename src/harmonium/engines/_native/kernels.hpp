@@ -78,7 +78,10 @@ struct Kernels {
 
     // Bits for `rows` x 32 logits at columns `column`, ...: row r's word goes to out[r * stride], masked by `valid`.
     void (*sample)(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride);
-    // The same for probabilities in place of logits.
+    // Means of the units that are `valid`, and bits if there is a key.
+    void (*expect)(const float* tile, int rows, const NoiseKey* key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride,
+                   float* mean, size_t mean_stride);
+    // As `sample`, for probabilities in place of logits.
     void (*draw)(const float* tile, int rows, NoiseKey key, uint32_t column, uint32_t valid, uint32_t* out, size_t stride);
     // The noise itself.
     void (*random)(NoiseKey key, int rows, int columns, uint32_t* out);

@@ -93,15 +93,16 @@ void Machine::expect_h(Bits v, float* logits, float* mean, const NoiseKey* key, 
     const size_t stride = round_up(n_, 64) / 64;
     if (bits) clear_last_half(bits, v.rows, stride, n_);
     for_blocks(kernels_, v, packed, [&](size_t first, int rows, int column, const char* prepared) {
-        alignas(64) float tile[128 * 32], means[128 * 32];
+        alignas(64) float tile[128 * 32];
         kernels_.product(prepared, rows, packed.n_blocks, packed.column(column), &packed.scale[column * 32], &c_[column * 32], tile, 32);
         const size_t at = first * n_ + column * 32, width = std::min(size_t(32), n_ - column * 32);
         for (int r = 0; logits && r < rows; r++) memcpy(logits + at + r * n_, tile + r * 32, width * sizeof(float));
-        if (mean) kernels_.mean(tile, size_t(rows) * 32, means);
-        for (int r = 0; mean && r < rows; r++) memcpy(mean + at + r * n_, means + r * 32, width * sizeof(float));
-        if (bits)
-            kernels_.sample(tile, rows, key_at(*key, first), column * 32, valid_columns(n_, column),
-                            reinterpret_cast<uint32_t*>(bits) + first * 2 * stride + column, 2 * stride);
+        uint32_t* to = reinterpret_cast<uint32_t*>(bits) + first * 2 * stride + column;
+        const NoiseKey from = bits ? key_at(*key, first) : NoiseKey();
+        if (mean)
+            kernels_.expect(tile, rows, bits ? &from : nullptr, column * 32, valid_columns(n_, column), to, 2 * stride, mean + at, n_);
+        else if (bits)
+            kernels_.sample(tile, rows, from, column * 32, valid_columns(n_, column), to, 2 * stride);
     });
 }
 

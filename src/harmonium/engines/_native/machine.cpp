@@ -144,7 +144,8 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
     Packed& P = packed_means;
     P.shape(k.exact, n_terms, n_ + 1);
     P.reserve();
-    for (int i = 0; i < P.n_columns * 32; i++) P.fit(i, largest, 23);
+    P.fit(0, largest, 23);
+    std::fill_n(P.scale.get(), 32, P.scale[0]);
     const int blocks = P.n_blocks;
     const float inverse = P.inverse[0];
     alignas(64) const float no_bias[32] = {};
@@ -179,18 +180,21 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
             const size_t first = size_t(column) * 32, width = std::min(size_t(32), n_ - first);
             if (offset) memset(sums + first, 0, 32 * sizeof(float));
             for (int block = 0; block < blocks; block++) {
-                memset(rows, 0, sizeof rows);
+                const size_t n_rows = std::min(size_t(64), n_terms - size_t(block) * 64);
+                if (n_rows < 64 || width < 32) memset(rows, 0, sizeof rows);
                 for (size_t r = 0; r < 64; r++) {
                     const size_t term = size_t(block) * 64 + r;
-                    factors[r] = 0;
-                    if (term >= n_terms) continue;
-                    factors[r] = weights[term] * inverse;
-                    memcpy(rows + r * 32, means[term] + first, width * sizeof(float));
+                    factors[r] = r < n_rows ? weights[term] * inverse : 0;
+                    if (r >= n_rows) continue;
+                    const float* from = means[term] + first;
+                    float* to = rows + r * 32;
+                    if (width == 32) memcpy(to, from, 32 * sizeof(float));  // a length that the compiler knows
+                    else std::copy_n(from, width, to);
                     for (size_t i = 0; offset && i < width; i++) {
-                        rows[r * 32 + i] -= offset[first + i];
-                        sums[first + i] += rows[r * 32 + i] * weights[term];
+                        to[i] -= offset[first + i];
+                        sums[first + i] += to[i] * weights[term];
                     }
-                    if (width < 32) rows[r * 32 + width] = 1;
+                    if (width < 32) to[width] = 1;
                 }
                 k.pack_kn(rows, factors, nullptr, P.column(column), blocks, block);
             }

@@ -39,6 +39,44 @@ static size_t prepared_bytes(int rows, int n_blocks) {
     return size_t(n_blocks) * (rows <= FEW_ROWS ? FEW_ROWS * sizeof(uint64_t) : LISTS<T> * sizeof(Lists<T>));
 }
 
+// Where the entries begin of those of eight groups, from group g on, that are not all off. Writes eight, and returns how
+// many there are.
+#if defined(__SSSE3__)
+struct ToFront {  // for each mask, how to move the 16-bit numbers that it names to the front
+    uint8_t bytes[256][16] = {};
+    constexpr ToFront() {
+        for (int mask = 0; mask < 256; mask++)
+            for (int from = 0, to = 0; from < 8; from++)
+                if (mask >> from & 1) bytes[mask][to] = uint8_t(2 * from), bytes[mask][to + 1] = uint8_t(2 * from + 1), to += 2;
+    }
+};
+alignas(64) static constexpr ToFront to_front;
+template <class T>
+static inline int list_eight(uint32_t groups, int g, uint16_t* entry) {
+    const __m128i zero = _mm_setzero_si128(), low = _mm_set1_epi8(15), x = _mm_cvtsi32_si128(int(groups));
+    const __m128i nibbles = _mm_unpacklo_epi8(_mm_and_si128(x, low), _mm_and_si128(_mm_srli_epi16(x, 4), low));
+    const __m128i within = _mm_mullo_epi16(_mm_unpacklo_epi8(nibbles, zero), _mm_set1_epi16(ENTRY_BYTES<T>));
+    const __m128i numbers = _mm_add_epi16(_mm_set1_epi16(short(g)), _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7));
+    const __m128i begin = _mm_add_epi16(within, _mm_mullo_epi16(numbers, _mm_set1_epi16(TABLE_BYTES<T>)));
+    const int on = ~_mm_movemask_epi8(_mm_cmpeq_epi8(nibbles, zero)) & 255;
+    const __m128i order = _mm_load_si128(reinterpret_cast<const __m128i*>(to_front.bytes[on]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(entry), _mm_shuffle_epi8(begin, order));
+    return __builtin_popcount(on);
+}
+#else
+template <class T>
+static inline int list_eight(uint32_t groups, int g, uint16_t* entry) {
+    uint16_t* const first = entry;
+    // Writes each and steps over those that are all off: a branch would be guessed wrong.
+    for (int i = 0; i < 8; i++) {
+        const uint32_t nibble = groups >> 4 * i & 15;
+        *entry = uint16_t((g + i) * TABLE_BYTES<T> + nibble * ENTRY_BYTES<T>);
+        entry += nibble != 0;
+    }
+    return int(entry - first);
+}
+#endif
+
 template <class T>
 static void list(const uint64_t* bits, size_t stride, int rows, int part, Lists<T>& lists) {
     constexpr int N = GROUPS<T>;
@@ -65,12 +103,7 @@ static void list(const uint64_t* bits, size_t stride, int rows, int part, Lists<
         const int at = next[count(occupied(groups))]++;
         uint16_t* entry = lists.entry[at];
         lists.row[at] = uint16_t(r);
-        // Writes each and steps over those that are not all off: a branch would be guessed wrong.
-        for (int g = 0; g < N; g++) {
-            const uint64_t nibble = groups >> 4 * g & 15;
-            *entry = uint16_t(g * TABLE_BYTES<T> + nibble * ENTRY_BYTES<T>);
-            entry += nibble != 0;
-        }
+        for (int g = 0; g < N; g += 8) entry += list_eight<T>(uint32_t(groups >> 4 * g), g, entry);
     }
 }
 
