@@ -147,6 +147,7 @@ def one_round(rng):
         words_v, weights, start, key, key, key, int(rng.integers(1, 3)), 0.1, 0.5, 0.01, mu, lam, 0.5
     )
     assert [x is None for x in found] == [False, False, False, start is None, not centred]
+    machine.contrast(grey, weights, start, key, key, key, 1, 0.1, 0.5, 0.01, None, None, 0.0)
     for _ in range(2):
         machine.ascend(words_v, mean_h, weights, packed(other), other_h, None, 0.1, 0.5, 0.01, mu, lam)
     machine.ascend_along(placed(rng, hv), placed(rng, ev), placed(rng, eh), 0.1, 0.5, 0.01)
@@ -167,6 +168,11 @@ def one_round(rng):
         (machine.sweeps, (words_v, key, key, 1, None, None, None, None, wide)),
         (machine.contrast, (wide, None, None, key, key, key, 1, 0.1, 0.5, 0.01, None, None, 0.0)),
         (machine.contrast, (words_v, None, None, key, key, key, 0, 0.1, 0.5, 0.01, None, None, 0.0)),
+        (machine.contrast, (grey, None, None, key, key, key, 1, 0.1, 0.5, 0.01, np.ones(m, np.float32), None, 0.0)),
+        (
+            machine.contrast,
+            (np.ones((rows, m + 1), np.float32), None, None, key, key, key, 1, 0.1, 0.5, 0.01, None, None, 0.0),
+        ),
         (_kernels.softplus_sum, (logits_h, np.ones(0, np.float32), None)),
         (machine.dense_logits_h, (np.zeros((rows, m + 1), np.float32),)),
         (machine.moments, (words_v, np.zeros((rows + 1, n), np.float32), None)),

@@ -249,15 +249,17 @@ def test_functions_have_their_limits():
     assert log_sum_exp(np.array([1000.0, 1000.0])) == pytest.approx(1000 + np.log(2))
 
 
-@pytest.mark.parametrize("n_visible", [60, 200])
+@pytest.mark.parametrize("n_visible", [60, 203])
 @pytest.mark.parametrize("n_hidden", [1, 2, 130])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("persistent", [False, True])
-@pytest.mark.parametrize("centred", [False, True])
-def test_a_step_in_one_call_is_the_step_of_its_verbs(n_visible, n_hidden, weighted, persistent, centred):
-    rbm = RBM(*random_parameters(n_hidden, n_visible))
+@pytest.mark.parametrize("kind", ["states", "centred states", "grey levels"])
+def test_a_step_in_one_call_is_the_step_of_its_verbs(n_visible, n_hidden, weighted, persistent, kind):
+    rbm, centred = RBM(*random_parameters(n_hidden, n_visible)), kind.startswith("centred")
     whole, parts = NativeEngine(rbm), NativeEngine(rbm)
-    batch = Phase(whole.encode(random_states(37, n_visible)), None, np.arange(1.0, 38) if weighted else None)
+    X = random_states(37, n_visible)
+    v = whole.visible(X / np.float32(3) * Key(9).uniform(37, n_visible)) if kind == "grey levels" else whole.encode(X)
+    batch = Phase(v, None, np.arange(1.0, 38) if weighted else None)
     h = [whole.encode(random_states(20, n_hidden, 1)) if persistent else None] * 2
     mean_h = [None, None]
     for step in range(3):

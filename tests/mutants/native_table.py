@@ -83,7 +83,12 @@ NATIVE = [
     ),
     *of(
         "engines/_native/steps.cpp",
-        ("chains that start at the batch count alike", "step.start ? nullptr : step.weights}", "nullptr}", KERNELS),
+        (
+            "chains that start at the batch count alike",
+            "step.start ? nullptr : step.weights, nullptr}",
+            "nullptr, nullptr}",
+            KERNELS,
+        ),
         ("sweeps that share their noise", "sweep++, key_h.step++, key_v.step++", "sweep++", KERNELS),
         ("a running mean that jumps", "before[i] + share * (out[i] - before[i])", "out[i]", KERNELS),
     ),
@@ -107,6 +112,11 @@ NATIVE = [
             "static Buffer<T> own_factors;",
             KERNELS,
         ),
+    ),
+    *of(
+        "engines/_native/real.cpp",
+        ("a group of units that takes another's terms", "counts_[group], UNITS,", "counts_[0], UNITS,", KERNELS),
+        ("grey rows that count alike", "if (side.weights) std", "if (false) std", KERNELS),
     ),
     *of(
         "engines/_native/machine.cpp",

@@ -59,7 +59,7 @@ static void show(const Kernels& k, size_t m, size_t n, size_t rows, float densit
     const std::vector<float> centre(m, 0.25f);
     std::vector<float> mean_h(n);
     for (uint32_t step = 0; step < 3; step++)
-        machine.contrast({{v.data(), rows, words_v}, nullptr, nullptr, rows, 2, {1, 2, step, 0, 0}, {1, 2, 2 * step, 1, 0}, {1, 2, 2 * step, 2, 0},
+        machine.contrast({{v.data(), rows, words_v}, nullptr, nullptr, nullptr, rows, 2, {1, 2, step, 0, 0}, {1, 2, 2 * step, 1, 0}, {1, 2, 2 * step, 2, 0},
                           centre.data(), step ? mean_h.data() : nullptr, 0.1f, last.data(), means.data(), logits.data(), nullptr, mean_h.data()},
                          {0.1f, 0.5f, 0.01f});
     std::vector<float> trained(m * n);

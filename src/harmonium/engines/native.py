@@ -221,14 +221,16 @@ class NativeEngine(Engine):
         rates: Rates,
         centring: Centring | None = None,
     ) -> Contrast:
+        states = isinstance(batch.v, Bits)
         # NumPy adds up a single column in pairs, and the kernels row after row.
-        if not isinstance(batch.v, Bits) or self.n_hidden == 1:
+        if self.n_hidden == 1 or not (states or centring is None):
             return super().contrast(batch, h, keys, n_sweeps, rates, centring)
         start = None if h is None else h.words
         weights = None if batch.weights is None else batch.normalised_weights()
         centre = (None, None, 0.0) if centring is None else centring._replace(v=_contiguous(centring.v))
+        data = batch.v.words if states else _contiguous(batch.v)
         v, mean, logits, last, mean_h = self._machine.contrast(
-            batch.v.words, weights, start, *map(_words, keys), n_sweeps, *rates, *centre
+            data, weights, start, *map(_words, keys), n_sweeps, *rates, *centre
         )
         negative = Phase(Bits(v, self.n_visible), mean, batch.weights if h is None else None)
         return Contrast(negative, logits, None if h is None else Bits(last, self.n_hidden), mean_h)

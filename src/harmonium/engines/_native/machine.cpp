@@ -10,7 +10,10 @@
 #include <algorithm>
 #include <iterator>
 #include <new>
+#include <optional>
 #include <utility>
+
+#include "real.hpp"
 
 namespace harmonium {
 
@@ -249,6 +252,8 @@ static inline void follow(float& x, float& velocity, float gradient, Rates rates
 void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets) {
     const Side sides[] = {positive, negative};
     const Kernels& k = kernels_;
+    std::optional<RealMoments> real;
+    if (positive.real) real.emplace(k, positive, m_, n_);
     const bool centred = offsets.v && offsets.h;
     const size_t m_padded = round_up(m_, 64), n_padded = round_up(n_, 64), n_pairs = n_padded / 64, n_words = m_padded / 64;
     // The offsets, padded with zeros, and the sums of the weights' velocity with them, one for each tile: added up in a
@@ -277,6 +282,7 @@ void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets)
         for (int half = 0; half < 2 && size_t(pair) * 64 + half * 32 < n_; half++) {
             const size_t row = size_t(word) * 64, column = size_t(pair) * 64 + half * 32;
             float* velocity = dW_.tile(word, 2 * pair + half);
+            if (real) real->less(tiles[half], word, rows, column / 32);
             if (centred) k.centre(tiles[half], rows, offset_v + row, h_sums + column);
             k.update(W_.tile(word, 2 * pair + half), velocity, tiles[half], rows, rates, largest + column, rows_largest + row * 16);
             if (centred)
@@ -296,7 +302,9 @@ void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets)
             }
         }
     };
-    gradient_tiles(sides, 2, offset_h, v, h, update);
+    // Of a real side the tiles are made one by one, and those of the bits taken off.
+    if (real) gradient_tiles(&negative, 1, nullptr, v, h, update), real->less_v(v), real->less_h(h);
+    else gradient_tiles(sides, 2, offset_h, v, h, update);
     const auto over_threads = [](const std::vector<Buffer<float>>& parts, size_t first, size_t count) {
         int32_t largest = 0;  // numbers that are not negative are in the order of their bits
         for (const Buffer<float>& part : parts)

@@ -60,11 +60,20 @@ struct Packed {
     char* column(int i) const { return data.get() + i * form->packed_bytes_per_block * n_blocks; }
 };
 
+// A real matrix of any layout; strides in elements.
+template <class T>
+struct Strided {
+    const T* data;
+    size_t rows, columns;
+    ptrdiff_t row_stride, column_stride;
+};
+
 // One side of a gradient: bits, expectations of the hidden units (rows x n_hidden), and weights of the rows that sum to 1.
 struct Side {
     Bits v;
     const float* mean_h;
     const float* weights;  // null for equal ones
+    const Strided<float>* real;  // in place of the bits, unless it is null
 };
 
 // What a centred gradient takes off the states of both layers (Melchior, Fischer, Wiskott 2016); null for nothing.
@@ -90,14 +99,6 @@ class Tiles {
   private:
     size_t n_visible_, n_hidden_, n_columns_;
     Buffer<float> data_;
-};
-
-// A real matrix of any layout; strides in elements.
-template <class T>
-struct Strided {
-    const T* data;
-    size_t rows, columns;
-    ptrdiff_t row_stride, column_stride;
 };
 
 class Machine {
@@ -129,10 +130,12 @@ class Machine {
                 const Affine& of_h, const Affine& of_v, const uint64_t* free) const;
     // Sums of v (weighted h)', weighted v and weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void moments(const Side& side, float* hv, float* v, float* h) const;
+    // Only the positive side may be real, and only without offsets.
     void ascend(Side positive, Side negative, Rates rates, Offsets offsets);
     // One step of contrastive divergence. Chains start at the batch's own hidden states, or at `start`.
     struct Contrast {
         Bits batch;
+        const Strided<float>* real;  // in place of the bits, unless it is null; such steps are not centred
         const float* weights;  // of its rows; null for equal ones
         const uint64_t* start;
         size_t n_chains, n_sweeps;

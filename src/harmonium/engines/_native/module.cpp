@@ -4,6 +4,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "machine.hpp"
@@ -240,10 +242,14 @@ static View<uint64_t, 2> sweeps(const Machine& machine, Words v, KeyTuple key_h,
 }
 
 // One step of contrastive divergence: the chains' v, mean_h, logits, and h and the running mean, or None for each.
-static nb::tuple contrast(Machine& machine, Words batch, PerRow weights, Mask start, KeyTuple key, KeyTuple key_h, KeyTuple key_v,
+static nb::tuple contrast(Machine& machine, std::variant<Words, Floats> batch, PerRow weights, Mask start, KeyTuple key, KeyTuple key_h, KeyTuple key_v,
                           size_t n_sweeps, float rate, float momentum, float decay, PerRow centre_v, PerRow centre_h, float share) {
-    const size_t m = machine.n_visible(), n = machine.n_hidden(), rows = batch.shape(0), n_chains = start ? start->shape(0) : rows;
-    require(batch.shape(1) == words_for(m), "v must fit the visible layer");
+    const Words* states = std::get_if<Words>(&batch);
+    const Floats* reals = std::get_if<Floats>(&batch);
+    const size_t m = machine.n_visible(), n = machine.n_hidden(), rows = states ? states->shape(0) : reals->shape(0);
+    const size_t n_chains = start ? start->shape(0) : rows;
+    require(states ? states->shape(1) == words_for(m) : reals->shape(1) == m, "v must fit the visible layer");
+    require(states || !centre_v, "steps of real data are not centred here");
     require(!weights || weights->shape(0) == rows, "weights must have one entry a row");
     require(!start || start->shape(1) == words_for(n), "h must fit the hidden layer");
     require(n_sweeps > 0, "v is drawn once or more");
@@ -252,7 +258,10 @@ static nb::tuple contrast(Machine& machine, Words batch, PerRow weights, Mask st
     Output<uint64_t> v(n_chains * words_for(m)), h(start ? n_chains * words_for(n) : 0);
     Output<float> mean(n_chains * n), logits(n_chains * n), centre(centre_v ? n : 0);
     const auto pointer = [](const auto& array) { return array ? data(*array) : nullptr; };
-    const Machine::Contrast step = {bits(batch), pointer(weights), pointer(start), n_chains, n_sweeps, noise_key(key), noise_key(key_h),
+    Strided<float> real = {};
+    if (reals) real = {data(*reals), rows, m, ptrdiff_t(m), 1};
+    const Bits of_batch = states ? bits(*states) : Bits{nullptr, rows, words_for(m)};
+    const Machine::Contrast step = {of_batch, reals ? &real : nullptr, pointer(weights), pointer(start), n_chains, n_sweeps, noise_key(key), noise_key(key_h),
                                     noise_key(key_v), pointer(centre_v), pointer(centre_h), share, v, mean, logits, h, centre};
     {
         nb::gil_scoped_release release;
@@ -268,7 +277,7 @@ static Side side(const Machine& machine, const Words& v, const Floats& mean_h, c
     require(v.shape(1) == words_for(machine.n_visible()), "v must fit the visible layer");
     require(mean_h.shape(0) == v.shape(0) && mean_h.shape(1) == machine.n_hidden(), "mean_h must fit v and the hidden layer");
     require(!weights || weights->shape(0) == v.shape(0), "weights must have one entry a row");
-    return {bits(v), data(mean_h), weights ? data(*weights) : nullptr};
+    return {bits(v), data(mean_h), weights ? data(*weights) : nullptr, nullptr};
 }
 
 NB_MODULE(_kernels, m) {

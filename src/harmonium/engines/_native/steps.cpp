@@ -30,12 +30,18 @@ void Machine::contrast(const Contrast& step, Rates rates) {
     static thread_local Buffer<float> means;
     static thread_local Buffer<uint64_t> own_h;
     const Bits batch = step.batch;
-    const size_t stride_v = batch.stride, stride_h = round_up(n_, 64) / 64, n_chains = step.n_chains;
+    const size_t stride_v = round_up(m_, 64) / 64, stride_h = round_up(n_, 64) / 64, n_chains = step.n_chains;
     float* positive = means.reserve(batch.rows * n_);
     uint64_t* h = own_h.reserve(n_chains * stride_h);
-    expect_h(batch, nullptr, positive, &step.key, step.start ? nullptr : h);
-    if (step.centre_v) slide(positive, batch.rows, n_, step.weights, step.centre_h, step.share, step.centre);
     const Affine as_it_is = {nullptr, nullptr, 1, 1, 0};
+    if (step.real) {
+        dense_logits_h(*step.real, positive);
+        if (!step.start) bernoulli(kernels_, positive, batch.rows, n_, step.key, as_it_is, h, stride_h);
+        harmonium::mean(kernels_, positive, batch.rows, n_, as_it_is, positive);
+    } else {
+        expect_h(batch, nullptr, positive, &step.key, step.start ? nullptr : h);
+    }
+    if (step.centre_v) slide(positive, batch.rows, n_, step.weights, step.centre_h, step.share, step.centre);
     NoiseKey key_v = step.key_v;
     sample(false, {step.start ? step.start : h, n_chains, stride_h}, key_v, as_it_is, step.v, stride_v);
     key_v.step++;
@@ -43,7 +49,7 @@ void Machine::contrast(const Contrast& step, Rates rates) {
     const Bits v = {step.v, n_chains, stride_v};
     expect_h(v, step.logits, step.mean, &step.key, step.start ? step.h : nullptr);
     const Offsets offsets = step.centre_v ? Offsets{step.centre_v, step.centre} : Offsets{nullptr, nullptr};
-    ascend({batch, positive, step.weights}, {v, step.mean, step.start ? nullptr : step.weights}, rates, offsets);
+    ascend({batch, positive, step.weights, step.real}, {v, step.mean, step.start ? nullptr : step.weights, nullptr}, rates, offsets);
 }
 
 }  // namespace harmonium
