@@ -4,12 +4,15 @@
 the same by way of ``testu01.c`` (``make randomness``), and PractRand as ``| RNG_test stdin32``.
 """
 
+import contextlib
+import functools
 import itertools
 import os
 import sys
 import warnings
 
 import numpy as np
+from noise_ledger import Ledger, Repeated
 
 import harmonium
 from harmonium import RBM, Key
@@ -19,47 +22,50 @@ HOLES = np.where(np.random.default_rng(1).random((60, 784)) < 0.2, np.nan, GREY[
 MACHINE = RBM(0.05 * np.random.default_rng(2).standard_normal((12, 784)), np.zeros(784), np.zeros(12))
 
 
-def use(seed):
-    """The library's ways to draw, one after the other, by the engine whose draws all pass through `Key`."""
-    common = {"seed": seed, "engine": "numpy", "epochs": 2, "batch_size": 50}
+def uses():
+    """The library's ways to draw, by the engine whose draws all pass through `Key`; each takes a seed."""
+    common = {"engine": "numpy", "epochs": 2, "batch_size": 50}
     for method in ("cd", "pcd", "fpcd", "pt"):
         chains = {} if method == "cd" else {"chains": 60}
         ladder = {"temperatures": 5} if method == "pt" else {}
         restarts = {"restarts": 0.1} if method == "pcd" else {}
-        harmonium.train(GREY, 12, method=method, binarize="sample", **chains, **ladder, **restarts, **common)
-        harmonium.train(HOLES, 12, method=method, **chains, **ladder, **common)
-    plain = {"seed": seed, "engine": "numpy"}
-    harmonium.sample(MACHINE, 100, sweeps=5, **plain)
-    harmonium.sample_tempered(MACHINE, 100, sweeps=5, temperatures=5, **plain)
-    harmonium.exact_sample(MACHINE, 1000, **plain)
-    harmonium.impute(MACHINE, HOLES, method="gibbs", chains=5, sweeps=5, burn_in=1, **plain)
-    harmonium.log_partition(MACHINE, "ais", chains=50, temperatures=20, **plain)
-    harmonium.reconstruction_error(MACHINE, GREY > 0.5, **plain)
+        options = {"method": method, **chains, **ladder, **restarts, **common}
+        yield functools.partial(harmonium.train, GREY, 12, binarize="sample", **options)
+        yield functools.partial(harmonium.train, HOLES, 12, **options)
+    yield functools.partial(harmonium.sample, MACHINE, 100, sweeps=5, engine="numpy")
+    yield functools.partial(harmonium.sample_tempered, MACHINE, 100, sweeps=5, temperatures=5, engine="numpy")
+    yield functools.partial(harmonium.exact_sample, MACHINE, 1000, engine="numpy")
+    yield functools.partial(harmonium.impute, MACHINE, HOLES, method="gibbs", chains=5, sweeps=5, engine="numpy")
+    yield functools.partial(harmonium.log_partition, MACHINE, "ais", chains=50, temperatures=20, engine="numpy")
+    yield functools.partial(harmonium.reconstruction_error, MACHINE, GREY > 0.5, engine="numpy")
 
 
 def library():
-    """Every word that `use` draws, in the order in which it draws them; what is drawn once more on purpose, once."""
-    drawn, seen = [], set()
+    """Every word that `uses` draw, in the order in which they draw it, but for noise that a monitor takes once more."""
+    drawn, ledger = [], Ledger()
     bits, uniform_at = Key.bits, Key.uniform_at
+
+    def note(key, n_rows, words):
+        with contextlib.suppress(Repeated):
+            ledger.draw(key, n_rows, 1)
+            drawn.append(words)
 
     def noted_bits(key, n_rows, n_columns):
         words = bits(key, n_rows, n_columns)
-        if (address := (key, n_rows, n_columns)) not in seen:
-            seen.add(address)
-            drawn.append(words)
+        note(key, n_rows, words)
         return words
 
     def noted_uniform_at(key, rows, columns):
         u = uniform_at(key, rows, columns)
-        drawn.append((u * 2.0**32 - 0.5).astype(np.uint32))
+        note(key, int(rows.max(initial=-1)) + 1, (u * 2.0**32 - 0.5).astype(np.uint32))
         return u
 
     Key.bits, Key.uniform_at = noted_bits, noted_uniform_at
-    for seed in itertools.count():
-        use(seed)
+    for seed, draw in enumerate(itertools.cycle(uses())):
+        draw(seed=seed)
         yield from drawn
         drawn.clear()
-        seen.clear()
+        ledger.drawn.clear()
 
 
 # Each yields blocks whose numbers are written row after row.

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import ulps
+from conftest import TORCH
 from oracles import random_states
 
 import harmonium
@@ -18,6 +19,11 @@ from harmonium.training import RunDirectory
 
 EVERY, MANY = ulps.float16(), ulps.float32(20_000)
 SIGNED = np.concatenate([sign * np.logspace(-45, 30, 76) for sign in (-1, 1)]).astype(np.float32)
+
+
+@pytest.fixture(params=["native", "numpy", TORCH])
+def engine(request):
+    return request.param
 
 
 def test_the_yardstick_is_a_hundredth_of_a_unit():

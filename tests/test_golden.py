@@ -10,8 +10,8 @@ import harmonium
 from harmonium import RBM, TrainingRun, datasets
 from harmonium.deep import Stack
 from harmonium.errors import UnreadableFile
-from harmonium.io import read_tensors
-from harmonium.training import RunDirectory
+from harmonium.io import read_tensors, write_tensors
+from harmonium.training import RunDirectory, load_checkpoint
 from harmonium.training.checkpoint import RESULTS
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -90,3 +90,13 @@ def test_runs_are_continued_or_refused_in_words(path):
     assert list(whole.epochs())
     for name in "Wbc":
         np.testing.assert_array_equal(getattr(run.rbm, name), getattr(whole.rbm, name))
+
+
+@pytest.mark.parametrize("option", ["max_norm", "clip"])
+def test_runs_whose_norms_were_others_are_refused(tmp_path, option):
+    path = GOLDEN / "0.1.0-results-2/run-cd-unsteered/checkpoint.safetensors"
+    tensors, attributes = read_tensors(path, "checkpoint")
+    attributes["config"][option] = 1.0
+    write_tensors(tmp_path / "checkpoint", "checkpoint", tensors, attributes)
+    with pytest.raises(UnreadableFile, match=r"Got version 2, with .* max_norm or clip\. Go on"):
+        load_checkpoint(tmp_path / "checkpoint")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import TORCH
 from many_models import PARAMETERS
 from oracles import random_parameters, random_states
 
@@ -42,6 +43,7 @@ def train(engine, seed):
     return digest(run.rbm.W, run.rbm.b, run.rbm.c)
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy", TORCH])
 @pytest.mark.parametrize("work", [use, train])
 def test_eight_threads_give_what_one_gives(engine, work):
     alone = [work(engine, seed) for seed in range(8)]

@@ -20,8 +20,9 @@ from harmonium.training.estimators import PERSISTENT
 from harmonium.training.trainer import TrainingState
 
 # Goes up whenever the same choices and data come to give other bits: a run cannot change over on the way. In version 3
-# moments of all states are summed in another order, and a run that held-out data steer may end with independent units;
-# of other runs only the scores in records have other last digits.
+# moments of all states are summed in another order, a run that held-out data steer may end with independent units, and
+# norms for `max_norm` and `clip` are of squares in float64; of other runs only the scores in records have other last
+# digits.
 RESULTS = 3
 
 
@@ -57,8 +58,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
         raise _of_other_results(path, results)
     try:
         config = Config(**attributes.pop("config"))
-        if results == 2 and (config.method == "exact" or config.patience):
-            raise _of_other_results(path, f'{results}, with method "exact" or patience')
+        if results == 2 and (config.method == "exact" or config.patience or config.max_norm or config.clip):
+            raise _of_other_results(path, f'{results}, with method "exact", patience, max_norm or clip')
         rbm = RBM(tensors["W"], tensors["b"], tensors["c"])
         velocity = Velocity(*(tensors[f"velocity.{name}"] for name in Velocity._fields))
         if [x.shape for x in velocity] != [rbm.W.shape, rbm.b.shape, rbm.c.shape]:
