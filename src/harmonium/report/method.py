@@ -57,18 +57,19 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
 
 
 def settings_table(configs: Mapping[str, Config], caption: str, **more: Mapping[str, Any]) -> Table:
-    """Every field of several configurations, a column each, and `more` of the same, such as ``epochs={"a": 3}``.
+    """The fields of several configurations, a column each, and `more` of the same, such as ``epochs={"a": 3}``.
 
     Parameters
     ----------
     configs : mapping from what it is the configuration of
-        Fields that are None have been of no use.
+        Fields that are None have been of no use, and are left out where that holds for all.
     caption : str
     **more : mapping
         Values of a further setting, by the same names; those that are missing are left empty.
     """
     columns = [asdict(config) for config in configs.values()]
-    rows = [(field, *("unused" if c[field] is None else str(c[field]) for c in columns)) for field in columns[0]]
+    used = [field for field in columns[0] if any(c[field] is not None for c in columns)]
+    rows = [(field, *("unused" if c[field] is None else str(c[field]) for c in columns)) for field in used]
     rows += [(setting, *(str(values.get(name, "")) for name in configs)) for setting, values in more.items()]
     return Table(caption, ("setting", *configs), rows, numeric=False)
 

@@ -106,7 +106,7 @@ def _how_drawn(draws: Draws) -> str:
     return (
         f"Each is E[v|h] at the end of a chain of its own, of parallel tempering at {draws.temperatures} temperatures, "
         f"{draws.sweeps:,} sweeps long; the chains went {draws.round_trips:,} times through all temperatures and back. "
-        f"R-hat of Gibbs chains that go on from there is {draws.r_hat:.2f}."
+        f"R-hat of Gibbs chains that go on from there is {draws.r_hat:.2f} (1 where they forget their starts)."
     )
 
 
@@ -139,7 +139,8 @@ def confusions(outcome: Outcome) -> dict[str, Picture]:
         for split, counts in scores[0].confusion.items():
             (ax,) = plot.bare_axes(5.2, 5.2, columns=1)
             right = percent(scores[0].accuracy[split])
-            said = f"{titles[name]}, {split}: {right} % of {counts.sum():,} images are right."
+            title = titles[name][0].upper() + titles[name][1:]
+            said = f"{title}, {split}: {right} % of {counts.sum():,} images are right."
             pictures[f"confusion_{name}_{split}"] = Picture(
                 plot.to_png(plot.confusion_matrix(counts, ax=ax)),
                 f"{said} {_worst(counts, 1)}",

@@ -64,7 +64,6 @@ def _origin(outcome: Outcome) -> dict[str, str]:
 
 def _cd_section(outcome: Outcome, plan: Plan) -> Section:
     digits, config, found = outcome.digits, plan.rbm.config, outcome.evaluation
-    machines = {name: machine.config for name, machine in plan.machines.items()}
     valid = f", which include the {digits.n_valid:,} of the valid split" if digits.n_valid else ""
     methods = (
         *describe_method(config, *digits.X.shape),
@@ -77,7 +76,7 @@ def _cd_section(outcome: Outcome, plan: Plan) -> Section:
     )
     more = {"first c": {name: machine.hidden_bias for name, machine in plan.machines.items()}}
     caption = (
-        "Every setting of every machine, as named in harmonium.Config; those of the stack are for the last section."
+        "The settings of every machine, as named in harmonium.Config; those of the stack are for the last section."
     )
     scores = Table(
         f"{found.n_samples:,} test images. {_what_pixels_were(found.binarize)} log Z by the method "
@@ -90,7 +89,7 @@ def _cd_section(outcome: Outcome, plan: Plan) -> Section:
             ("mean squared error of its reconstruction, a pixel", f"{found.reconstruction_error:.4f}"),
         ],
     )
-    settings = settings_table(machines, caption, **more)
+    settings = settings_table(plan.configs(*digits.X.shape), caption, **more)
     return Section("Code from scratch", methods, settings, [scores], pictures_of_cd(outcome, plan))
 
 
@@ -99,8 +98,8 @@ def _likelihood_section(outcome: Outcome, plan: Plan) -> Section:
     n_steering = len(likely.held_out_rows)
     alarms = likely.history[-1].alarms
     methods = (
-        "Contrastive divergence is quick and makes good features. A model of the data it makes not: its chains never "
-        "leave their neighbourhood. So a machine of the same size was trained on the same images with all defaults of "
+        "Contrastive divergence is quick and makes good features, but no model of the data: its chains never leave "
+        "their neighbourhood. So a machine of the same size was trained on the same images with all defaults of "
         "harmonium.train, which aim at likelihood.",
         *describe_method(likely.config, len(digits.X) - n_steering, digits.X.shape[1]),
         *([f"{n_steering:,} of the training images were set aside, to steer."] if n_steering else []),
@@ -120,7 +119,7 @@ def _likelihood_section(outcome: Outcome, plan: Plan) -> Section:
             ("R-hat of Gibbs chains from its samples", *(f"{x.r_hat:.2f}" for x in outcome.gallery.draws)),
         ],
     )
-    settings = settings_table({name: likely.config}, "Every setting, all of them defaults.")
+    settings = settings_table({name: likely.config}, "The settings, all of them defaults.")
     return Section("Trained for likelihood", methods, settings, [scores], pictures_of_samples(outcome, plan))
 
 
@@ -174,9 +173,9 @@ def _keras_section(outcome: Outcome, plan: Plan, tables: dict[str, Picture]) -> 
         _side_by_side(asdict(softmax), asdict(tuning) | {"seed": "as the machines"}, {"seed": "as the machines"}),
         numeric=False,
     )
-    return Section(
-        framework, methods, settings, [_accuracies(outcome, plan), _speeds(outcome, framework)], tuple(tables.values())
-    )
+    results = [_accuracies(outcome, plan), *_speeds(outcome, framework)]
+    busy = _busy_said(outcome)
+    return Section(framework, (*methods, *busy), settings, results, tuple(tables.values()))
 
 
 def _side_by_side(left: dict[str, Any], right: dict[str, Any], more: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -191,7 +190,7 @@ def _accuracies(outcome: Outcome, plan: Plan) -> Table:
     for name, scores in outcome.scores.items():
         own = outcome.native_scores.get(name)
         columns = [percent(mean_accuracy(scores)[split]) for split in ("train", "test")]
-        columns += [percent(mean_accuracy(own)[split]) if own else "" for split in ("train", "test")]
+        columns += [percent(mean_accuracy(own)[split]) if own else "\N{EN DASH}" for split in ("train", "test")]
         if several:
             columns.append(" ".join(percent(score.accuracy["test"]) for score in scores))
         rows.append((names[name], *columns))
@@ -202,17 +201,23 @@ def _accuracies(outcome: Outcome, plan: Plan) -> Table:
     return Table(caption, header + (["test, each seed"] if several else []), rows)
 
 
-def _speeds(outcome: Outcome, framework: str) -> Table:
+def _busy_said(outcome: Outcome) -> list[str]:
+    """Why there are no speeds, where the machine had other work to do."""
+    others, cores = outcome.cores_of_others, outcome.origin["n_cores"]
+    if others is None or others <= BUSY:
+        return []
+    return [
+        f"How fast the machines learn is not given: other programs took {others:.1f} of the {cores} cores meanwhile. "
+        "Run the command on a machine that has nothing else to do."
+    ]
+
+
+def _speeds(outcome: Outcome, framework: str) -> list[Table]:
     """Speeds of training, where the machine had nothing else to do."""
+    if _busy_said(outcome):
+        return []
     engine, cores = outcome.scratch.result.config.engine, outcome.origin["n_cores"]
-    native, keras, others = means(outcome.native_speeds), means(outcome.speeds), outcome.cores_of_others
-    header = ("machine", f"{engine} engine", framework, "ratio")
-    if others is not None and others > BUSY:
-        caption = (
-            f"Training speed is not given: other programs took {others:.1f} of the {cores} cores meanwhile. Run the "
-            "command on a machine that has nothing else to do."
-        )
-        return Table(caption, header, [(name, "not measured", "not measured", "") for name in keras])
+    native, keras = means(outcome.native_speeds), means(outcome.speeds)
     rows = [
         (name, f"{native[name]:,.0f}", f"{keras[name]:,.0f}", f"{native[name] / keras[name]:.1f}") for name in keras
     ]
@@ -221,4 +226,4 @@ def _speeds(outcome: Outcome, framework: str) -> Table:
         f"first, which compiles. All that was done in Keras took {outcome.seconds:,.0f} seconds; the training of the "
         f"same machines by the {engine} engine took {outcome.native_seconds:,.1f}."
     )
-    return Table(caption, header, rows)
+    return [Table(caption, ("machine", f"{engine} engine", framework, "ratio"), rows)]

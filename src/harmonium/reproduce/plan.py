@@ -119,6 +119,15 @@ class Plan:
         layers = {f"stack, layer {k}": machine for k, machine in enumerate(self.stack, 1)}
         return {f"RBM-{self.rbm.config.n_hidden}": self.rbm, **layers}
 
+    def configs(self, n_samples: int, n_visible: int) -> dict[str, Config]:
+        """Of the same machines, with all that is left to the size of the data; each layer sees the one below."""
+        layers = [machine.config for machine in self.stack]
+        below = [n_visible, n_visible, *(config.n_hidden for config in layers)]
+        return {
+            name: machine.config.for_data(n_samples, n)
+            for (name, machine), n in zip(self.machines.items(), below, strict=False)
+        }
+
     @property
     def rbm_name(self) -> str:
         """The name of the single machine's features in ``results.json``."""
