@@ -1,12 +1,14 @@
 """Engines whose states and reals are on a pretended device: nobody else may look into them, NumPy least of all."""
 
+import copy
+
 from harmonium.engines import Contrast, Phase
 
 # The verbs by what they return, and those that take states or reals as their first argument.
 OWN = {"encode", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
 OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "contrasts", "anneal", "table", "permutation"}
 NUMPY = {"decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
-NUMPY |= {"replace", "ascend", "ascend_along"}
+NUMPY |= {"replace", "ascend", "ascend_along", "own", "offset_sums"}
 TAKING_OWN = {"take", "overwrite", "decode", "logits_h", "logits_v", "mean", "bernoulli", "sample_h", "sample_v"}
 TAKING_OWN |= {"sweeps", "anneal", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
 
@@ -83,6 +85,13 @@ def strict(base):
         n_hidden = property(lambda self: self.below.n_hidden)
         rbm = property(lambda self: self.below.rbm)
         velocity = property(lambda self: self.below.velocity)
+        parameters = property(lambda self: self.below.parameters)
+        arrays = base.arrays
+
+        def moved(self, by):
+            other = copy.copy(self)
+            other.below = self.below.moved(by)
+            return other
 
     for name in OWN | NUMPY:
         setattr(Strict, name, _verb(name))

@@ -130,6 +130,35 @@ def test_a_run_does_not_move_to_an_engine_of_other_bits():
         Config(2, engine="torch:cuda").moved_to("numpy")
 
 
+# Gradients ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_hidden", "n_visible"), [(1, 1), (1, 300), (300, 1), (7, 9), (150, 300), (300, 143)])
+def test_steps_along_a_gradient_have_the_native_bits(n_hidden, n_visible):
+    """With the sums of what the biases make up for in NumPy's order, whose parts are of 8 and of 128 terms."""
+    both, rng = engines(n_hidden, n_visible), np.random.default_rng(0)
+    X, h = (rng.random((20, units)).astype(np.float32) for units in (n_visible, n_hidden))
+    mu, lam = X.mean(axis=0), h.mean(axis=0)
+    for grey in (True, False):
+        sums = []
+        for engine in both:
+            v = engine.encode(X, real=True) if grey else engine.encode((X > 0.5).astype(np.uint8))
+            phases = Phase(v, engine.encode(h, real=True)), Phase(v, engine.encode(h**2, real=True))
+            offsets = Offsets(mu, engine.encode(lam, real=True))
+            gradient = engine.moments(phases[0]) - engine.moments(phases[1])
+            engine.ascend_along(gradient, Rates(0.1, 0.5, 0.01), offsets)
+            engine.ascend(*phases, Rates(0.3, 0.5), offsets)
+            own = offsets.own(engine)
+            moved = engine.moved(own.centre(gradient)).rbm
+            sums.append([engine.to_numpy(x) for x in engine.offset_sums(own.centre(gradient).hv, own)])
+            sums[-1] += [moved.W, moved.b, moved.c]
+        for mine, native in zip(*sums, strict=True):
+            np.testing.assert_array_equal(mine, native)
+        for part in "Wbc":
+            same(both, lambda e, part=part: getattr(e.rbm, part))
+            same(both, lambda e, part=part: getattr(e.velocity, part))
+
+
 # What crosses -------------------------------------------------------------------------------------------------------
 
 
@@ -172,12 +201,10 @@ def test_another_way_is_noticed():
             way(torch.zeros(1))
 
 
-@pytest.mark.parametrize("method", ["cd", "pcd"])
-def test_steps_of_training_take_nothing_large_across(crossings, method):
-    n_visible, n_hidden, n_rows = 96, 64, 50
-    options = {"epochs": 2, "batch_size": n_rows, "learning_rate": 0.1, "patience": 0, "engine": "torch:cpu"}
-    config = Config(n_hidden, method, chains=40 if method == "pcd" else None, **options)
-    run = TrainingRun(random_states(500, n_visible), config)
+def crossed_in_training(crossings, X, n_hidden, **options):
+    """The sizes of what crosses in eight steps, after the first."""
+    config = Config(n_hidden, epochs=2, learning_rate=0.1, patience=0, engine="torch:cpu", **options)
+    run = TrainingRun(X, config)
     run._monitor.observe = lambda *_: None
     steps = run.steps()
     next(steps)
@@ -185,7 +212,39 @@ def test_steps_of_training_take_nothing_large_across(crossings, method):
     with NoOtherWay():
         for _ in range(8):
             next(steps)
-    assert max(crossings, default=0) <= n_visible
+    return crossings
+
+
+# What of a step may be as large as W crosses at most so often: statistics that are enumerated on the host, gradients
+# that are clipped there.
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"method": "cd"}, 0),
+        ({"method": "cd", "centered": False, "last_statistic": "mean_field"}, 0),
+        ({"method": "pcd", "chains": 40, "restarts": 0.1}, 0),
+        ({"method": "fpcd", "chains": 40}, 0),
+        ({"method": "fpcd", "chains": 40, "optimizer": "adam"}, 0),
+        ({"method": "pt", "chains": 10, "temperatures": 4}, 0),
+        ({"method": "pcd", "chains": 40, "optimizer": "adam", "l1": 1e-3, "sparsity_cost": 0.1}, 0),
+        ({"method": "pcd", "chains": 40, "data_moments": True, "max_norm": 100.0}, 0),
+        ({"method": "cd", "binarize": "none"}, 0),
+        ({"method": "cd", "binarize": "none", "optimizer": "adam"}, 0),
+        ({"method": "cd", "clip": 0.5}, 1),
+        ({"method": "exact"}, 2),
+    ],
+    ids=lambda x: " ".join(map(str, x.values())) if isinstance(x, dict) else str(x),
+)
+def test_steps_of_training_take_nothing_large_across(crossings, options, most):
+    n_visible, n_hidden, n_rows = 96, 8 if options["method"] == "exact" else 64, 50
+    X = random_states(500, n_visible).astype(np.float32)
+    if options.get("binarize") == "none":
+        X *= 0.5
+    found = crossed_in_training(crossings, X, n_hidden, batch_size=n_rows, **options)
+    large = [size for size in found if size >= 8 * n_visible]
+    assert set(large) <= {n_visible * n_hidden}
+    assert len(large) <= 8 * most
+    assert n_rows * n_visible not in found
 
 
 def test_sweeps_take_nothing_across(crossings):

@@ -195,8 +195,8 @@ PYTHON = [
         ),
         (
             "centring of one layer",
-            "np.outer(gradient.h, self.v) + np.outer(self.h, gradient.v)",
-            "np.outer(gradient.h, self.v)",
+            "gradient.h[:, None] * self.v + self.h[:, None] * gradient.v",
+            "gradient.h[:, None] * self.v",
             OPTIMIZER,
         ),
     ),
@@ -269,7 +269,7 @@ PYTHON = [
         "training/negative.py",
         ("a sample where the mean is asked for", "    if mean_field:\n", "    if not mean_field:\n", STEPS),
         ("chains do not persist", "self._h = done.h", "_ = done.h", TRAINING),
-        ("fast weights without the slow", "rbm.W + fast.hv", "fast.hv", ESTIMATORS),
+        ("fast weights that move no chain", "engine.moved(fast)", "engine", ESTIMATORS),
         ("fast weights never forget", "FORGET = 19 / 20", "FORGET = 20 / 20", ESTIMATORS),
         (
             "fast weights lost at a checkpoint",
@@ -285,14 +285,14 @@ PYTHON = [
         ),
         (
             "fast weights take the uncentred gradient",
-            "gradient = _centred(gradient, positive.offsets.in_numpy(engine))",
+            "gradient = _centred(engine, gradient, positive.offsets.own(engine))",
             "pass",
             OPTIMIZER,
         ),
         (
             "fast weights forget the weight of a batch",
-            "np.float32(self._config.rate * positive.relative_weight)",
-            "np.float32(self._config.rate)",
+            "rate = self._config.rate * positive.relative_weight",
+            "rate = self._config.rate",
             ESTIMATORS,
         ),
         (
@@ -329,7 +329,7 @@ PYTHON = [
         ("another constant in the sparsity average", "_ACTIVITY_DECAY = 0.95", "_ACTIVITY_DECAY = 0.9", OPTIMIZER),
         (
             "sparsity of the wrong sign",
-            "self._activity - np.float32(self._config.target)",
+            "return self._activity - self._config.target",
             "np.float32(self._config.target) - self._activity",
             OPTIMIZER,
         ),

@@ -85,7 +85,7 @@ class Offsets(NamedTuple):
     ----------
     v : NumPy float array of shape (n_visible,)
     h : Reals of shape (n_hidden,)
-        As `Engine.slide` gives it; `centre` wants it as a NumPy array.
+        As `Engine.slide` gives it.
 
     References
     ----------
@@ -95,14 +95,14 @@ class Offsets(NamedTuple):
     v: FloatArray
     h: Reals
 
-    def in_numpy(self, engine: Engine) -> Offsets:
-        """The same with a NumPy `h`; `engine` is the one that holds it."""
-        return self._replace(h=engine.to_numpy(self.h))
+    def own(self, engine: Engine) -> Offsets:
+        """The same in arrays of `engine`, as `centre` wants them."""
+        return Offsets(engine.own(self.v), engine.own(self.h))
 
     def centre(self, gradient: Statistics) -> Statistics:
         """The gradient in W, b0 and c0 from that in W, b and c, which is a difference of two sides' moments."""
-        off = np.outer(gradient.h, self.v) + np.outer(self.h, gradient.v)
-        return gradient._replace(hv=gradient.hv - off)
+        off = gradient.h[:, None] * self.v + self.h[:, None] * gradient.v
+        return gradient._replace(hv=-off + gradient.hv)  # in the layout of the first term, for NumPy and for torch
 
 
 class Centring(NamedTuple):
@@ -300,9 +300,36 @@ class Engine(Protocol):
     def log_partition_block(rbm: RBM, first: int, count: int) -> float:
         """Log of the sum of exp(-F(h)) over the hidden states numbered first, ..., first + count - 1."""
 
+    # Gradients: statistics whose arrays know arithmetic with one another, with numbers, and the functions of `arrays`:
+    # sign, sqrt and zeros_like
+    arrays: Any = np
+
+    def own(self, x: Reals | npt.NDArray[Any]) -> Reals:
+        """NumPy's array, or one of the engine's own, as one that gradients are made of; every process has all of it."""
+        return x
+
+    @property
+    def parameters(self) -> Statistics:
+        """W, b and c in such arrays, to be read."""
+        rbm = self.rbm
+        return Statistics(rbm.W, rbm.b, rbm.c)
+
+    def moved(self, by: Statistics) -> Engine:
+        """Another engine, without momentum, whose parameters are `by` further."""
+        W, b, c = (x + y for x, y in zip(self.parameters, by, strict=True))
+        return type(self)(RBM(W, b, c))
+
+    def offset_sums(self, x: Reals, offsets: Offsets) -> tuple[Reals, Reals]:
+        """x'lambda, the terms of a sum one after the other, and x mu, in pairs; `x` has the shape of W, `offsets.own`.
+
+        Not products of matrices, whose order of summation is the BLAS library's to choose.
+        """
+        weighted = np.ascontiguousarray(offsets.h[:, None] * x), np.ascontiguousarray(x * offsets.v)
+        return weighted[0].sum(axis=0), weighted[1].sum(axis=1)
+
     # Learning
     def moments(self, phase: Phase) -> Statistics:
-        """Weighted averages of h v', v and h over the rows, NumPy, float32."""
+        """Weighted averages of h v', v and h over the rows, float32."""
 
     def slide(self, mean: Reals | None, phase: Phase, sliding_factor: float) -> Reals:
         """The running mean of h, shape (n_hidden,): (1 - factor) `mean` + factor times the average of ``mean_h``.
@@ -322,11 +349,11 @@ class Engine(Protocol):
         """One step of gradient ascent, in place, along moments(positive) - moments(negative), centred by `offsets`."""
         gradient = self.moments(positive) - self.moments(negative)
         if offsets is not None:
-            gradient = offsets.in_numpy(self).centre(gradient)
+            gradient = offsets.own(self).centre(gradient)
         self.ascend_along(gradient, rates, offsets)
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
-        """One step of gradient ascent with momentum, in place, along a gradient in NumPy.
+        """One step of gradient ascent with momentum, in place, along a gradient.
 
         The gradient of W has ``weight_decay * W`` taken off; velocity = momentum * velocity + learning_rate * gradient;
         parameters += velocity. With `offsets` gradient and velocity are those of the centred machine, and the biases

@@ -4,13 +4,15 @@
 of NVIDIA's, whose tensor cores take it, and float32 elsewhere. Before a machine is computed with, one product is held
 against integers; where float16 fails, float32 is used.
 
-What does not stay on the device: gradients that are changed before a step is made along them (`ascend_along`:
-penalties, clipping, Adam, grey levels), whose size is that of W.
+Gradients stay on the device, too. What does not: those that are clipped, and weights whose norms are limited where one
+has come to its limit; both have the size of W.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -23,6 +25,7 @@ from torch import Tensor
 from harmonium.engines import torch_arithmetic
 from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.engines.torch_arithmetic import Machine, Side, padded
+from harmonium.engines.torch_functions import ARRAYS, pairwise_sum
 from harmonium.engines.torch_kernels import KINDS, arithmetic_on
 from harmonium.engines.torch_noise import Noise, permutation
 from harmonium.errors import EngineUnavailable, OutOfMemory
@@ -176,17 +179,48 @@ class TorchEngine(Engine):
         W, b, c = (torch.from_numpy(np.array(x, np.float64, order="C")).to(device) for x in (rbm.W, rbm.b, rbm.c))
         return cls.do.log_partition_block(W, b, c, first, count)
 
+    # Gradients
+    arrays = ARRAYS
+
+    def own(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
+        return self._reals(x)
+
+    @property
+    def parameters(self) -> Statistics:
+        m = self._machine
+        return Statistics(*self._of_units((m.W, m.b, m.c)))
+
+    def moved(self, by: Statistics) -> TorchEngine:
+        other, m = copy.copy(self), self._machine
+        parts = [x.clone() for x in (m.W, m.b, m.c)]
+        for x, step in zip(self._of_units(parts), by, strict=True):
+            x += step
+        W, b, c = parts
+        packed = (torch_arithmetic.pack(x, m.states) for x in (W, W.T))
+        dW, db, dc = (torch.zeros_like(x) for x in parts)
+        other._machine = Machine(self.n_visible, self.n_hidden, W, b, c, dW, db, dc, m.states, *packed)
+        return other
+
+    def offset_sums(self, x: Tensor, offsets: Offsets) -> tuple[Tensor, Tensor]:
+        in_order = pairwise_sum(offsets.h * x.T) if self.n_visible == 1 else self.do.real_product(offsets.h[None], x)[0]
+        return in_order, pairwise_sum(x * offsets.v)
+
+    def _of_units(self, parts: Sequence[Tensor]) -> tuple[Any, Any, Any]:
+        """W, shape (n_hidden, n_visible), b and c, or what is shaped like them, without what fills them up; views."""
+        W, b, c = parts
+        return W[: self.n_visible, : self.n_hidden].T, b[: self.n_visible], c[: self.n_hidden]
+
     # Learning
     def moments(self, phase: Phase) -> Statistics:
-        m, n = self.n_visible, self.n_hidden
         if isinstance(phase.v, Units):
             hv, v, h = self.do.moments(self._machine, [self._side(phase)])
-            return Statistics(self._download(hv[:m, :n]).T, self._download(v[:m]), self._download(h[:n]))
+            return Statistics(*self._of_units((hv, v, h)))
         weights = self._upload(phase.normalised_weights())
         real, weighted_h = self._reals(phase.v), weights[:, None] * self._reals(phase.mean_h)
-        sums = self.do.real_product(real.T, weighted_h), self.do.real_product(weights[None], real)[0]
-        hv, v = (self._download(x) for x in sums)
-        return Statistics(hv.T, v, self._download(self.do.ordered_sum(weighted_h, 0)))
+        hv, v = self.do.real_product(real.T, weighted_h), self.do.real_product(weights[None], real)[0]
+        # NumPy adds up a single column in pairs.
+        h = pairwise_sum(weighted_h.T) if self.n_hidden == 1 else self.do.ordered_sum(weighted_h, 0)
+        return Statistics(hv.T, v, h)
 
     def slide(self, mean: Tensor | None, phase: Phase, sliding_factor: float) -> Tensor:
         if self.n_hidden == 1:
@@ -208,22 +242,19 @@ class TorchEngine(Engine):
         self.do.learn(self._machine, self._side(positive), self._side(negative), *rates, mu, lam)
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
-        rbm, velocity = self.rbm, self.velocity
-        learning_rate, momentum, weight_decay = (np.float32(x) for x in rates)
-        W, b, c, dW = (np.array(x, order="C") for x in (rbm.W.T, rbm.b, rbm.c, velocity.W.T))
-        slopes = gradient.hv.T - W * weight_decay, gradient.v, gradient.h
-        for x, speed, slope in zip((W, b, c), (dW, velocity.b, velocity.c), slopes, strict=True):
+        m, (learning_rate, momentum, weight_decay) = self._machine, map(float, rates)
+        W, b, c = self._of_units((m.W, m.b, m.c))
+        speeds = dW, _, _ = self._of_units((m.dW, m.db, m.dc))
+        hv, v, h = map(self.own, gradient)
+        for x, speed, slope in zip((W, b, c), speeds, (hv - W * weight_decay, v, h), strict=True):
             speed *= momentum
             speed += slope * learning_rate
             x += speed
         if offsets is not None:
-            offsets = offsets.in_numpy(self)
-            b -= (dW * offsets.h).sum(axis=1)
-            c -= (offsets.v[:, None] * dW).sum(axis=0)
-        m = self._machine
-        for x, value in ((m.dW, self._fill_W(dW.T)), (m.db, self._fill(velocity.b)), (m.dc, self._fill(velocity.c))):
-            x.copy_(value)
-        self.replace(RBM(W.T, b, c))
+            mu, lam = offsets.own(self)
+            b -= pairwise_sum((dW * lam[:, None]).T)
+            c -= pairwise_sum(dW * mu) if self.n_hidden == 1 else self.do.real_product(mu[None], dW.T)[0]
+        self.do.repack(m)
 
     # Between the host and the device, nowhere else
     def _upload(self, x: npt.NDArray[Any]) -> Tensor:

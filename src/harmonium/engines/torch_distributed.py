@@ -8,6 +8,7 @@ too, so that the rows of a batch are at hand wherever they are to be computed wi
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from harmonium.engines import generic, torch_arithmetic
 from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.engines.torch import TorchEngine, Units, torch_engine
 from harmonium.engines.torch_arithmetic import Side
+from harmonium.engines.torch_functions import ARRAYS
 from harmonium.errors import EngineUnavailable
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -131,13 +133,30 @@ class DistributedEngine(Engine):
     def log_partition_block(cls, rbm: RBM, first: int, count: int) -> float:
         return cls.on.log_partition_block(rbm, first, count)
 
+    # Gradients, which every process has all of
+    arrays = ARRAYS
+
+    def own(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
+        return self._mine.own(x)
+
+    @property
+    def parameters(self) -> Statistics:
+        return self._mine.parameters
+
+    def moved(self, by: Statistics) -> DistributedEngine:
+        other = copy.copy(self)
+        other._mine = self._mine.moved(by)
+        return other
+
+    def offset_sums(self, x: Tensor, offsets: Offsets) -> tuple[Tensor, Tensor]:
+        return self._mine.offset_sums(x, offsets)
+
     # Learning
     def moments(self, phase: Phase) -> Statistics:
         if not self._is_states(phase.v):
             return self._mine.moments(self._whole_phase(phase))
         hv, v, h = self._mine.do.moments(self._mine._machine, [self._side(phase)], None, _total)
-        m, n = self.n_visible, self.n_hidden
-        return Statistics(*(x.cpu().numpy() for x in (hv[:m, :n].T, v[:m], h[:n])))
+        return Statistics(*self._mine._of_units((hv, v, h)))
 
     def slide(self, mean: Tensor | None, phase: Phase, sliding_factor: float) -> Tensor:
         return self._mine.slide(mean, self._whole_phase(phase._replace(v=None)), sliding_factor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,27 @@ def ordered_sum(x: Tensor, dim: int) -> Tensor:
     total = torch.zeros_like(x.select(dim, 0)) if x.shape[dim] else x.sum(dim)
     for part in x.unbind(dim):
         total = total + part
+    return total
+
+
+def pairwise_sum(x: Tensor) -> Tensor:
+    """The sum along the last axis in the order of NumPy's, where that axis is contiguous.
+
+    Parts of at most 128 terms are added up in eight sums of every eighth term, and longer ones in two halves.
+    """
+    n = x.shape[-1]
+    if n > 128:
+        half = n // 2 // 8 * 8
+        return pairwise_sum(x[..., :half]) + pairwise_sum(x[..., half:])
+    whole = n // 8 * 8
+    total = torch.zeros_like(x[..., 0]) if n else x.sum(-1)
+    if whole:
+        eight = ordered_sum(x[..., :whole].unflatten(-1, (-1, 8)), -2)
+        four = eight[..., 0::2] + eight[..., 1::2]
+        two = four[..., 0::2] + four[..., 1::2]
+        total = two[..., 0] + two[..., 1]
+    for term in x[..., whole:].unbind(-1):
+        total = total + term
     return total
 
 
@@ -62,6 +85,14 @@ def softplus(x: Tensor) -> Tensor:
         p = p * y + 1 / k
     p = p * y * z + z
     return x.clamp_min(0.0) + (p + p)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """The square root, rounded correctly, which a library's for single precision need not be."""
+    return wide(x).sqrt().to(torch.float32).to(x.device)
+
+
+ARRAYS = SimpleNamespace(sign=torch.sign, sqrt=sqrt, zeros_like=torch.zeros_like)  # of `harmonium.engines.Engine`
 
 
 # Double precision ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from harmonium.engines.torch import TorchEngine, Units, as_noise
 from harmonium.engines.torch_arithmetic import padded
 from harmonium.engines.torch_graphs import Done, Recorder, Tensors
 from harmonium.random import Key, MovingStep
-from harmonium.rbm import RBM
+from harmonium.rbm import RBM, Statistics
 
 _FEWEST_SWEEPS = 8  # that are worth the search for a recording
 
@@ -33,6 +33,12 @@ class RecordedEngine(TorchEngine):
             self.do = torch_arithmetic
         self._recorder = Recorder(self.device)
         self._means: tuple[npt.NDArray[Any], Tensor] | None = None
+
+    def moved(self, by: Statistics) -> TorchEngine:
+        other = super().moved(by)
+        assert isinstance(other, RecordedEngine)
+        other._recorder = Recorder(self.device)  # what this one has recorded is of its own machine
+        return other
 
     def sweeps(
         self,

@@ -125,7 +125,8 @@ def running_moments(
         mean_h = engine_.mean(logits)
         traces[sweep] = watch.features(engine_, v, logits)
         for rows, total in zip(groups, totals, strict=True):
-            part = engine_.moments(Phase(engine_.take(v, rows), engine_.take(mean_h, rows)))
+            found = engine_.moments(Phase(engine_.take(v, rows), engine_.take(mean_h, rows)))
+            part = [engine_.to_numpy(x) for x in found]
             if not total:  # in the memory order of the engine: adding across the grain takes several times as long
                 total += [np.zeros_like(x, np.float64) for x in part]
             for sums, x in zip(total, part, strict=True):

@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains.gibbs import HIDDEN, VISIBLE, run_from_h
-from harmonium.engines import Contrast, Engine, Offsets, Phase, Reals, States, make_engine
+from harmonium.engines import Contrast, Engine, Offsets, Phase, Reals, States
 from harmonium.engines.engine import FloatArray
 from harmonium.random import Key
-from harmonium.rbm import RBM
 from harmonium.statistics import Statistics
 from harmonium.training.config import Config
 
@@ -232,25 +231,24 @@ class FastWeights(Estimator):
         self._chains, self._config, self._fast = chains, config, fast
 
     def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
-        rbm, fast = engine.rbm, self._fast
-        moving = make_engine(RBM(rbm.W + fast.hv, rbm.b + fast.v, rbm.c + fast.h), engine.name)
-        negative = self._chains.estimate(moving, positive, step)
+        fast = Statistics(*map(engine.own, self._fast))
+        negative = self._chains.estimate(engine.moved(fast), positive, step)
         assert isinstance(negative.side, Phase)
         gradient = engine.moments(positive.phase) - engine.moments(negative.side)
         if positive.offsets is not None:
-            gradient = _centred(gradient, positive.offsets.in_numpy(engine))
+            gradient = _centred(engine, gradient, positive.offsets.own(engine))
         # The rate of the fast parameters stays where that of the parameters began (their paper keeps it constant).
-        rate = np.float32(self._config.rate * positive.relative_weight)
+        rate = self._config.rate * positive.relative_weight
         self._fast = Statistics(*(self.FORGET * x + rate * g for x, g in zip(fast, gradient, strict=True)))
         return negative
 
     def arrays(self, engine: Engine) -> Arrays:
-        fast = {f"fast.{name}": x for name, x in zip("Wbc", self._fast, strict=True)}
+        fast = {f"fast.{name}": engine.to_numpy(x) for name, x in zip("Wbc", self._fast, strict=True)}
         return {**self._chains.arrays(engine), **fast}
 
 
-def _centred(gradient: Statistics, offsets: Offsets) -> Statistics:
+def _centred(engine: Engine, gradient: Statistics, offsets: Offsets) -> Statistics:
     """The direction in W, b and c of a step along the centred gradient, by `harmonium.engines.Offsets`."""
     dW, db, dc = offsets.centre(gradient)
-    # Not products of matrices, whose order of summation is the BLAS library's to choose.
-    return Statistics(dW, db - (offsets.h[:, None] * dW).sum(axis=0), dc - (dW * offsets.v).sum(axis=1))
+    off_b, off_c = engine.offset_sums(dW, offsets)
+    return Statistics(dW, db - off_b, dc - off_c)

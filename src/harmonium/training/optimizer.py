@@ -52,7 +52,7 @@ class Optimizer:
         self._config, self._data_means = config, data_means
         self.weight_decay = config.decay
         self._hidden_means: Reals | None = arrays.get("hidden_means")
-        self._activity: FloatArray | None = arrays.get("activity")
+        self._activity: Reals | None = arrays.get("activity")
         self._adam: tuple[Statistics, Statistics] | None = None
         if "adam.W" in arrays:
             first, second = (Statistics(*(arrays[f"{name}.{part}"] for part in "Wbc")) for name in ("adam", "adam2"))
@@ -64,10 +64,11 @@ class Optimizer:
     def arrays(self, engine: Engine) -> Arrays:
         """What a checkpoint must keep, by name."""
         means = None if self._hidden_means is None else engine.to_numpy(self._hidden_means)
-        kept = {"hidden_means": means, "activity": self._activity}
+        activity = None if self._activity is None else engine.to_numpy(self._activity)
+        kept = {"hidden_means": means, "activity": activity}
         if self._adam is not None:
             for name, moment in zip(("adam", "adam2"), self._adam, strict=True):
-                kept |= {f"{name}.{part}": x for part, x in zip("Wbc", moment, strict=True)}
+                kept |= {f"{name}.{part}": engine.to_numpy(x) for part, x in zip("Wbc", moment, strict=True)}
         return {name: x for name, x in kept.items() if x is not None}
 
     @property
@@ -102,53 +103,62 @@ class Optimizer:
             engine.ascend(positive.phase, negative, rates, offsets)
             return
         data = engine.moments(positive.phase)
-        gradient = data - (negative if isinstance(negative, Statistics) else engine.moments(negative))
+        model = negative if isinstance(negative, Statistics) else engine.moments(negative)
+        gradient = data - Statistics(*map(engine.own, model))
         if offsets is not None:
-            gradient = offsets.in_numpy(engine).centre(gradient)
+            gradient = offsets.own(engine).centre(gradient)
         if config.data_moments:
-            gradient = gradient._replace(v=gradient.v + (self._data_means - data.v))
+            gradient = gradient._replace(v=gradient.v + (engine.own(self._data_means) - data.v))
         if config.l1:
-            gradient = gradient._replace(hv=gradient.hv - np.float32(config.l1) * np.sign(engine.rbm.W))
+            gradient = gradient._replace(hv=gradient.hv - config.l1 * engine.arrays.sign(engine.parameters.hv))
         if config.sparsity_cost:
-            gradient = gradient._replace(h=gradient.h - np.float32(config.sparsity_cost) * self._excess(data.h))
+            gradient = gradient._replace(h=gradient.h - config.sparsity_cost * self._excess(engine, data.h))
         if config.clip:
-            gradient = _clipped(gradient, config.clip)
+            gradient = _clipped(engine, gradient, config.clip)
         if config.optimizer == "adam":
             # The scale of a gradient cancels in Adam's direction: what a batch weighs must be in it before.
-            gradient = self._adam_direction(Statistics(*(np.float32(relative_weight) * x for x in gradient)), step)
+            gradient = self._adam_direction(engine, Statistics(*(relative_weight * x for x in gradient)), step)
             rates = Rates(learning_rate, 0.0, self.weight_decay)
         engine.ascend_along(gradient, rates, offsets)
         if config.max_norm:
             _limit_norms(engine, config.max_norm, offsets)
 
-    def _excess(self, activity: FloatArray) -> FloatArray:
-        last = activity if self._activity is None else self._activity
-        self._activity = np.float32(_ACTIVITY_DECAY) * last + np.float32(1 - _ACTIVITY_DECAY) * activity
-        return self._activity - np.float32(self._config.target)
+    def _excess(self, engine: Engine, activity: Reals) -> Reals:
+        last = activity if self._activity is None else engine.own(self._activity)
+        self._activity = _ACTIVITY_DECAY * last + (1 - _ACTIVITY_DECAY) * activity
+        return self._activity - self._config.target
 
-    def _adam_direction(self, gradient: Statistics, step: int) -> Statistics:
+    def _adam_direction(self, engine: Engine, gradient: Statistics, step: int) -> Statistics:
         if self._adam is None:
-            zero = Statistics(*(np.zeros_like(x) for x in gradient))
+            zero = Statistics(*(engine.arrays.zeros_like(x) for x in gradient))
             self._adam = zero, zero
-        first = _moving_average(_BETA_1, self._adam[0], gradient)
-        second = _moving_average(_BETA_2, self._adam[1], Statistics(*(x * x for x in gradient)))
+        before = (Statistics(*map(engine.own, moment)) for moment in self._adam)
+        first = _moving_average(_BETA_1, next(before), gradient)
+        second = _moving_average(_BETA_2, next(before), Statistics(*(x * x for x in gradient)))
         self._adam = first, second
-        scale, scale2 = np.float32(1 / (1 - _BETA_1 ** (step + 1))), np.float32(1 / (1 - _BETA_2 ** (step + 1)))
+        scale, scale2 = (1 / (1 - beta ** (step + 1)) for beta in (_BETA_1, _BETA_2))
         parts = zip(first, second, strict=True)
-        return Statistics(*(scale * x / (np.sqrt(scale2 * y) + np.float32(_EPSILON)) for x, y in parts))
+        return Statistics(*(scale * x / (engine.arrays.sqrt(scale2 * y) + _EPSILON) for x, y in parts))
 
 
+# Numbers are rounded to single precision before they meet an array of it, by NumPy as by torch.
 def _moving_average(kept: float, average: Statistics, latest: Statistics) -> Statistics:
     pairs = zip(average, latest, strict=True)
-    return Statistics(*(np.float32(kept) * was + np.float32(1 - kept) * now for was, now in pairs))
+    return Statistics(*(kept * was + (1 - kept) * now for was, now in pairs))
 
 
-def _clipped(gradient: Statistics, clip: float) -> Statistics:
-    norm = float(np.sqrt(sum(np.square(x, dtype=np.float64).sum() for x in gradient)))
-    return gradient if norm <= clip else Statistics(*(np.float32(clip / norm) * x for x in gradient))
+def _clipped(engine: Engine, gradient: Statistics, clip: float) -> Statistics:
+    # The sum is NumPy's, whose order no other library has.
+    norm = float(np.sqrt(sum(np.square(engine.to_numpy(x), dtype=np.float64).sum() for x in gradient)))
+    return gradient if norm <= clip else Statistics(*((clip / norm) * x for x in gradient))
 
 
 def _limit_norms(engine: Engine, max_norm: float, offsets: Offsets | None) -> None:
+    W = engine.parameters.hv
+    with np.errstate(over="ignore"):
+        largest = float(engine.to_numpy((W * W).sum(1).max()))
+    if largest < 0.99 * max_norm**2:  # far from it, whatever the order of the sums
+        return
     rbm = engine.rbm
     W, b, c = rbm.W, rbm.b, rbm.c
     norms = np.sqrt(np.square(W, dtype=np.float64).sum(axis=1))
@@ -156,6 +166,6 @@ def _limit_norms(engine: Engine, max_norm: float, offsets: Offsets | None) -> No
         return
     limited = (max_norm / np.maximum(norms, max_norm)).astype(np.float32)[:, None] * W
     if offsets is not None:  # what is scaled are the weights of the centred machine
-        change, offsets = limited - W, offsets.in_numpy(engine)
-        b, c = b - (offsets.h[:, None] * change).sum(axis=0), c - (change * offsets.v).sum(axis=1)
+        change, h = limited - W, engine.to_numpy(offsets.h)
+        b, c = b - (h[:, None] * change).sum(axis=0), c - (change * offsets.v).sum(axis=1)
     engine.replace(RBM(limited, b, c))
