@@ -23,6 +23,7 @@ from scipy.stats import binom
 import harmonium
 from harmonium import RBM, Estimate, Key
 from harmonium.chains import ladder, starts, tempered
+from harmonium.chains.agreement import disagreement
 from harmonium.chains.diagnostics import r_hat_of_groups
 from harmonium.chains.gibbs import HIDDEN, START, VISIBLE
 from harmonium.chains.path import BiasPath, linear_path
@@ -338,9 +339,9 @@ def test_what_speaks_against_equilibrium():
     rng = np.random.default_rng(0)
     same, gain, works = rng.normal(size=100), rng.normal(size=100), 0.3 * rng.normal(size=100)
     shifted, wider = same + 2 * (np.arange(100) < 50), same * np.where(np.arange(100) < 50, 1, 5)
-    assert equilibrium_check.disagreement({"x": same}, 50) == ""
-    assert "differ in x (R-hat" in equilibrium_check.disagreement({"x": shifted}, 50)
-    assert "differ in x (R-hat" in equilibrium_check.disagreement({"x": wider}, 50)
+    assert disagreement({"x": same}, 50) == ""
+    assert "differ in x (R-hat" in disagreement({"x": shifted}, 50)
+    assert "differ in x (R-hat" in disagreement({"x": wider}, 50)
     assert r_hat_of_groups(np.zeros(10), 5) == 1.0
     assert equilibrium_check.drifts(gain) == ""
     assert "drifts (-0.9" in equilibrium_check.drifts(gain + 1)

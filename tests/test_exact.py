@@ -226,13 +226,13 @@ class TestPlantedBugs:
         assert self.fails()
 
     def test_weights_without_the_smaller_layers_bias(self, monkeypatch):
-        runs = module._Walk.runs
+        runs = module.Walk.runs
 
         def without(self, block):
             self._low_bias = 0
             return runs(self, block)
 
-        monkeypatch.setattr(module._Walk, "runs", without)
+        monkeypatch.setattr(module.Walk, "runs", without)
         assert self.fails()
 
 

@@ -31,6 +31,7 @@ STATES = random_states(12, 9)
 GREY = np.random.default_rng(0).random((12, 9)).astype(np.float32)
 HOLES = np.where(np.random.default_rng(1).random((12, 9)) < 0.3, NAN, STATES).astype(np.float32)
 WIDE, WIDE_HOLES = RBM(*random_parameters(18, 20)), np.full((3, 20), NAN)  # too many units to enumerate
+TALL, LARGE = RBM(*random_parameters(6, 22)), RBM(*random_parameters(28, 30, scale=0.1))
 MANY = random_states(4500, 9)  # more than one chunk
 ASSIGNMENT, GIVEN = np.array([[1, NAN, 0, *[NAN] * 6], [NAN, 1, *[NAN] * 7]])
 
@@ -102,6 +103,24 @@ DRAWING = {
         lambda seed, engine: train_stack(
             STATES, [6, 4, 3], seed=seed, engine=engine, epochs=2, batch_size=5, method="pcd", chains=4
         )
+    ],
+    "entropy": [
+        lambda seed, engine: harmonium.entropy(TALL, seed=seed, engine=engine, samples=20),
+        lambda seed, engine: harmonium.entropy(
+            LARGE, log_z=harmonium.Estimate.exact("log Z", 0.0), chains=4, sweeps=4, burn_in=2, seed=seed, engine=engine
+        ),
+    ],
+    "free_energy_difference": [
+        lambda seed, engine, rbm=rbm: harmonium.free_energy_difference(
+            rbm, RBM(rbm.W, rbm.b - 4, rbm.c), samples=20, sweeps=3, seed=seed, engine=engine
+        )
+        for rbm in (MACHINE, LARGE)
+    ],
+    "pair_moments": [
+        lambda seed, engine, start=start: harmonium.pair_moments(
+            MACHINE, method="gibbs", chains=4, sweeps=5, burn_in=3, seed=seed, engine=engine, **start
+        )
+        for start in ({}, {"start": STATES})
     ],
     "evaluate": [
         lambda seed, engine: harmonium.evaluate(

@@ -14,22 +14,26 @@ import harmonium
 from harmonium import RBM, Key, errors
 
 MACHINE = RBM(*random_parameters(4, 6, scale=0.5))
+WIDE = RBM(*random_parameters(28, 28, scale=0.1))  # too wide to be enumerated in a second
 STATES = random_states(20, 6)
 HOLES = np.where(random_states(20, 6, 1), np.nan, STATES)
 
 FUNCTIONS = {
     "complete",
     "log_conditional_probability",
+    "entropy",
     "evaluate",
     "exact_gradient",
     "exact_sample",
     "exact_statistics",
     "free_energy",
+    "free_energy_difference",
     "gibbs_chain",
     "impute",
     "log_likelihood",
     "log_partition",
     "marginal_free_energy",
+    "pair_moments",
     "probability_table",
     "pseudo_log_likelihood",
     "reconstruction_error",
@@ -48,6 +52,7 @@ RECORDS = {
     "Key",
     "Imputation",
     "Moments",
+    "PairMoments",
     "Statistics",
     "TemperedSamples",
     "ThinnedSamples",
@@ -147,12 +152,15 @@ LONG = {
     "complete": lambda tell: harmonium.complete(MACHINE, HOLES, sweeps=3, progress=tell),
     "log_conditional_probability": lambda tell: harmonium.log_conditional_probability(MACHINE, HOLES[0], progress=tell),
     "evaluate": lambda tell: harmonium.evaluate(MACHINE, STATES, progress=tell),
+    "entropy": lambda tell: harmonium.entropy(WIDE, chains=4, sweeps=9, burn_in=3, progress=tell),
     "exact_gradient": lambda tell: harmonium.exact_gradient(MACHINE, STATES, progress=tell),
     "exact_sample": lambda tell: harmonium.exact_sample(MACHINE, 5, progress=tell),
     "exact_statistics": lambda tell: harmonium.exact_statistics(MACHINE, progress=tell),
+    "free_energy_difference": lambda tell: harmonium.free_energy_difference(MACHINE, MACHINE, progress=tell),
     "impute": lambda tell: harmonium.impute(MACHINE, HOLES, method="gibbs", burn_in=1, sweeps=2, progress=tell),
     "log_partition": lambda tell: harmonium.log_partition(MACHINE, progress=tell),
     "marginal_free_energy": lambda tell: harmonium.marginal_free_energy(MACHINE, HOLES, progress=tell),
+    "pair_moments": lambda tell: harmonium.pair_moments(MACHINE, progress=tell),
     "pseudo_log_likelihood": lambda tell: harmonium.pseudo_log_likelihood(MACHINE, STATES, progress=tell),
     "running_moments": lambda tell: harmonium.running_moments(MACHINE, chains=4, sweeps=9, burn_in=3, progress=tell),
     "sample": lambda tell: harmonium.sample(MACHINE, 4, sweeps=5, progress=tell),

@@ -52,7 +52,8 @@ def test_every_record_with_arrays_is_one_short_line(result):
         rbm, result, rbm.model_statistics(), harmonium.log_partition(rbm), harmonium.log_likelihood(rbm, X),
         harmonium.impute(rbm, holes), harmonium.sample_tempered(rbm, 20, sweeps=20), harmonium.thinned_sample(rbm, 20),
         harmonium.probability_table(rbm), harmonium.running_moments(rbm, sweeps=20), harmonium.Key(3),
-        harmonium.theory.transition_matrix(rbm),
+        harmonium.theory.transition_matrix(rbm), harmonium.pair_moments(rbm),
+        harmonium.theory.effective_couplings(rbm),
     ]  # fmt: skip
     for record in records:
         assert len(repr(record)) < 500, type(record)

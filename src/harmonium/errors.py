@@ -54,3 +54,7 @@ class DataWarning(UserWarning):
 
 class TrainingAlarm(UserWarning):
     """What looks wrong in a training run, and what to do, in words: a warning, as the run goes on."""
+
+
+class SamplingAlarm(UserWarning):
+    """Chains tell where they started, so that what they show is not the machine: a warning, with what to do."""

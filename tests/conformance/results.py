@@ -86,6 +86,11 @@ CALLS = {
     "log_conditional_probability": lambda: harmonium.log_conditional_probability(
         SMALL, np.r_[[1, 0], np.full(68, np.nan)], given=np.r_[[np.nan, np.nan, 1], np.full(67, np.nan)]
     ),
+    "entropy": lambda: harmonium.entropy(SMALL, "hidden"),
+    "entropy:samples": lambda: harmonium.entropy(SMALL, samples=300, seed=1),
+    "entropy:chains": lambda: harmonium.entropy(
+        WIDE, log_z=harmonium.Estimate.exact("log Z", 0.0), chains=40, sweeps=6, burn_in=2
+    ),
     "evaluate": lambda: harmonium.evaluate(SMALL, XS),
     "evaluate:holes": lambda: harmonium.evaluate(SMALL, HOLED),
     "evaluate:conservative": lambda: harmonium.evaluate(SMALL, XS, conservative=True, chains=20, temperatures=10),
@@ -97,6 +102,10 @@ CALLS = {
     "exact_statistics:mirrored": lambda: harmonium.exact_statistics(SMALL.mirror()),
     "free_energy": lambda: harmonium.free_energy(WIDE, X),
     "free_energy:grey": lambda: harmonium.free_energy(WIDE, GREY),
+    "free_energy_difference": lambda: harmonium.free_energy_difference(SMALL, machine(9, 70, 0.4), samples=300),
+    "free_energy_difference:chains": lambda: harmonium.free_energy_difference(
+        WIDE, harmonium.RBM(WIDE.W, WIDE.b + np.float32(0.1), WIDE.c), samples=130, sweeps=3
+    ),
     "gibbs_chain": chain,
     "impute": lambda: harmonium.impute(SMALL, HOLED, method="exact"),
     "impute:gibbs": lambda: harmonium.impute(WIDE, HOLES[:40], method="gibbs", chains=4, burn_in=3, sweeps=4),
@@ -111,6 +120,10 @@ CALLS = {
     "log_partition:constant means": constant_means,
     "marginal_free_energy": lambda: harmonium.marginal_free_energy(WIDE, HOLES[:30], chains=5, temperatures=5),
     "marginal_free_energy:exact": lambda: harmonium.marginal_free_energy(SMALL, HOLED),
+    "pair_moments": lambda: harmonium.pair_moments(SMALL),
+    "pair_moments:visible": lambda: harmonium.pair_moments(SMALL.mirror()),
+    "pair_moments:chains": lambda: harmonium.pair_moments(WIDE, chains=60, sweeps=6, burn_in=2),
+    "probability_table:visible": lambda: harmonium.probability_table(SMALL.mirror(), layer="visible"),
     "probability_table": lambda: harmonium.probability_table(SMALL),
     "pseudo_log_likelihood": lambda: harmonium.pseudo_log_likelihood(WIDE, X),
     "reconstruction_error": lambda: harmonium.reconstruction_error(WIDE, X),
@@ -192,6 +205,7 @@ CLOSE = {
     "theory.interactions": lambda: theory.interactions(-(rng().random(8))),
     "theory.data_model_distance": lambda: theory.data_model_distance(MACHINE, SIX),
     "theory.dobrushin": lambda: theory.dobrushin(MACHINE),
+    "theory.effective_couplings": lambda: theory.effective_couplings(MACHINE),
     "theory.fischer_igel": lambda: theory.fischer_igel(MACHINE),
     "theory.influence": lambda: theory.influence(MACHINE, "hidden"),
     "theory.log_overlap": lambda: theory.log_overlap(MACHINE, "hidden"),

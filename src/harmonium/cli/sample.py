@@ -118,8 +118,9 @@ def command(
             "acceptance": f"{min(acceptance):.2f} to {max(acceptance):.2f}",
             "round_trips": f"{found.round_trips} ({found.round_trips / len(samples):.3g} a sample)",
         }
-        if found.round_trips == 0:
-            complain("warning", "no state has been through all temperatures and back. Raise --sweeps.")
+        result["verdict"] = found.verdict
+        if found.verdict == "unreliable":
+            complain("warning", "few states have been through all temperatures and back. Raise --sweeps.")
     else:
         samples = _sample(rbm, n, sweeps, start, clamp, reading, seed, engine)
     if expectation:

@@ -16,7 +16,8 @@ from harmonium.engines.torch import TorchEngine, Units, as_noise
 from harmonium.engines.torch_arithmetic import padded
 from harmonium.engines.torch_graphs import Done, Recorder, Tensors
 from harmonium.random import Key, MovingStep
-from harmonium.rbm import RBM, Statistics
+from harmonium.rbm import RBM
+from harmonium.statistics import Statistics
 
 _FEWEST_SWEEPS = 8  # that are worth the search for a recording
 

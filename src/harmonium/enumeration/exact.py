@@ -18,7 +18,7 @@ import numpy.typing as npt
 from harmonium.engines import find_engine
 from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul, moments_block
 from harmonium.errors import OutOfReach
-from harmonium.inputs import check_count, check_matrix
+from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, all_states
@@ -29,7 +29,7 @@ Float64Array = npt.NDArray[np.float64]
 
 _BLOCK_BITS = 12  # a block: 4096 states, whose mass the engine finds
 _CELLS = 1 << 17  # logits held at a time
-_NEGLIGIBLE = 1e-30
+NEGLIGIBLE = 1e-30
 _COLUMNS = 1000  # factors in (1, 2] whose product cannot overflow
 _ROWS = 2000  # data or samples at a time
 _NANOSECONDS = 8  # for one state and one unit of the larger layer, on one core of 2025
@@ -38,12 +38,12 @@ STATE, UNITS = 0, 1  # noise streams of exact samples
 
 
 class ProbabilityTable(NamedTuple):
-    """The distribution of the smaller layer, state by state.
+    """The distribution of a layer, state by state.
 
     Attributes
     ----------
     layer : {"hidden", "visible"}
-        The smaller layer; the hidden one if both are equal.
+        Of the smaller layer, the hidden one if both are equal.
     p : ndarray of shape (2**n_units,)
         Probabilities in the order of `harmonium.rbm.all_states`: unit 0 is the lowest bit of the index.
     log_p : ndarray of shape (2**n_units,)
@@ -86,12 +86,12 @@ def exact_statistics(
     -----
     E[h v'] = sum_h p(h) h E[v | h]', and with the layers exchanged where the visible one is smaller.
     """
-    walk = _Walk(rbm, max_units)
+    walk = Walk(rbm, max_units)
     masses = walk.block_masses(engine)
     machine, log_z = walk.machine, log_sum_exp(masses)
     sums = np.zeros((machine.n_hidden + 1, machine.n_visible + 1))
     for block, log_mass in enumerate(masses):
-        if log_mass - log_z > np.log(_NEGLIGIBLE):
+        if log_mass - log_z > np.log(NEGLIGIBLE):
             first, count = walk.states_of(block)
             sums += moments_block(machine.W, machine.b, machine.c, first, count, log_z)
         if progress is not None:
@@ -173,7 +173,7 @@ def exact_sample(
     its place in the block; the larger layer from its conditional distribution.
     """
     n, key = check_count(n, "n"), as_key(seed).derive_for_rows("exact sample")
-    walk = _Walk(rbm, max_units)
+    walk = Walk(rbm, max_units)
     masses = walk.block_masses(engine, progress)
     u = np.concatenate([_uniform52(key.on(STATE).rows_from(i), min(_ROWS, n - i)) for i in range(0, n, _ROWS)])
     chosen = _invert(exp(masses - masses.max()), u[:, 0])
@@ -192,14 +192,15 @@ def exact_sample(
     return (small, large) if walk.mirrored else (large, small)
 
 
-def probability_table(rbm: RBM, *, max_units: int = 20) -> ProbabilityTable:
-    """The exact probability of every state of the smaller layer.
+def probability_table(rbm: RBM, *, layer: str = "smaller", max_units: int = 20) -> ProbabilityTable:
+    """The exact probability of every state of a layer: p(v) or p(h) in a table.
 
     Parameters
     ----------
     rbm : RBM
+    layer : {"smaller", "visible", "hidden"}
     max_units : int
-        The largest smaller layer that is attempted: the table has 2**units entries of 16 bytes.
+        The largest layer that is attempted: the table has 2**units entries of 16 bytes.
 
     Returns
     -------
@@ -208,9 +209,15 @@ def probability_table(rbm: RBM, *, max_units: int = 20) -> ProbabilityTable:
     Raises
     ------
     OutOfReach
-        The smaller layer has more than `max_units` units.
+        The layer has more than `max_units` units.
+    InvalidParameter
+
+    Examples
+    --------
+    >>> probability_table(RBM(W=[[2.0, 2.0]], b=[-1.0, -1.0], c=[-1.0]), layer="visible").p.round(3)
+    array([0.197, 0.197, 0.197, 0.41 ])
     """
-    walk = _Walk(rbm, max_units)
+    walk = Walk(rbm, max_units, check_choice(layer, "layer", ("smaller", "visible", "hidden")))
     minus_f = np.concatenate([x for block in range(walk.n_blocks) for _, x in walk.runs(block)])
     log_p = minus_f - log_sum_exp(minus_f)
     return ProbabilityTable("visible" if walk.mirrored else "hidden", exp(log_p), log_p)
@@ -222,18 +229,30 @@ def is_quick(rbm: RBM) -> bool:
     return math.ldexp(large * _NANOSECONDS * 1e-9, min(small, 900)) <= _QUICK
 
 
-class _Walk:
-    """The states of the smaller layer, in runs of 2**n_low states; arrays of logits are (units, states) here."""
+class Walk:
+    """The states of a layer, by default the smaller one, in runs of 2**n_low states.
 
-    def __init__(self, rbm: RBM, max_units: int) -> None:
+    Attributes
+    ----------
+    mirrored : bool
+        Whether it is the visible layer: it is the hidden one of `machine`.
+    machine : RBM
+        In double precision.
+    low : uint8 array of shape (2**n_low, n_low)
+        The low bits of the states of each run.
+    logits : float64 array of shape (units of the other layer, 2**n_low)
+        The log-odds of the other layer in the run that `runs` has come to.
+    """
+
+    def __init__(self, rbm: RBM, max_units: int, layer: str = "smaller") -> None:
         max_units = check_count(max_units, "max_units", minimum=0)
-        self.mirrored = rbm.n_visible < rbm.n_hidden
+        self.mirrored = rbm.n_visible < rbm.n_hidden if layer == "smaller" else layer == "visible"
         self.machine = _float64(rbm.mirror() if self.mirrored else rbm)
         self.n_units, m = self.machine.n_hidden, self.machine.n_visible
         if self.n_units > max_units:
             seconds = 2.0**self.n_units * m * _NANOSECONDS * 1e-9
             raise OutOfReach(
-                f"The smaller layer must have at most {max_units} units to walk through all of its states. Got "
+                f"The {layer} layer must have at most {max_units} units to walk through all of its states. Got "
                 f"{self.n_units} (2**{self.n_units} states, up to {_in_words(seconds)}). Raise max_units if you have "
                 "the time."
             )
@@ -241,7 +260,7 @@ class _Walk:
         self.low = all_states(self.n_low)
         self._low_logits = (matmul(self.low, self.machine.W[: self.n_low]) + self.machine.b).T.copy()
         # Reused by every run: fresh arrays of this size would cost more than the arithmetic.
-        self._logits, self._exp, self._factors = (np.empty_like(self._low_logits) for _ in range(3))
+        self.logits, self._exp, self._factors = (np.empty_like(self._low_logits) for _ in range(3))
         self._low_bias = matmul(self.low, self.machine.c[: self.n_low])
         self._block = 2 ** min(self.n_units, _BLOCK_BITS)
         self.n_blocks = 2**self.n_units // self._block
@@ -265,13 +284,13 @@ class _Walk:
         n_high, n_runs = self.n_units - self.n_low, self._block >> self.n_low
         for run in range(block * n_runs, (block + 1) * n_runs):
             high = ((run >> np.arange(n_high)) & 1).astype(np.float64)
-            np.add(self._low_logits, matmul(high, self.machine.W[self.n_low :])[:, None], out=self._logits)
+            np.add(self._low_logits, matmul(high, self.machine.W[self.n_low :])[:, None], out=self.logits)
             yield high, self._low_bias + float(matmul(high, self.machine.c[self.n_low :])) + self._softplus_sum()
 
     def _softplus_sum(self) -> Float64Array:
         """Sum over the units of log(1 + exp(logit)): one logarithm for the product of up to 1000 factors."""
-        t = exp(np.negative(np.abs(self._logits, out=self._exp), out=self._exp))
-        total: Float64Array = np.maximum(self._logits, 0, out=self._factors).sum(axis=0)
+        t = exp(np.negative(np.abs(self.logits, out=self._exp), out=self._exp))
+        total: Float64Array = np.maximum(self.logits, 0, out=self._factors).sum(axis=0)
         np.add(t, 1, out=self._factors)
         for first in range(0, len(self._factors), _COLUMNS):
             total += log(np.multiply.reduce(self._factors[first : first + _COLUMNS], axis=0))

@@ -25,36 +25,19 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.chains.diagnostics import Float64Array, r_hat_of_groups
+from harmonium.chains.agreement import FALSE_ALARM_Z
+from harmonium.chains.diagnostics import Float64Array
 from harmonium.likelihood.annealed import log_mean
 
-_FALSE_ALARM_Z = 3.3  # two-sided, once in a thousand
 _ARRIVALS = 1  # journeys from beta = 0 that a chain must have seen on average
 _MOST_STUCK = 0.3  # the share of the chains that may be left from the start
 _UNSEEN = 10.0  # by how much one state may outweigh all that the forward chains have seen
 
 
-def disagreement(features: dict[str, Float64Array], first: int) -> str:
-    """Whether two groups of chains are distributed alike: what speaks against it, in words; empty if nothing does.
-
-    Parameters
-    ----------
-    features : dict of float64 arrays of shape (chains,)
-        What the two groups are compared by; equal groups differ in one of them once in a thousand times.
-    first : int
-        The number of chains of the first group; they come first.
-    """
-    for name, x in features.items():
-        r, limit = r_hat_of_groups(x, first), math.sqrt(1 + _FALSE_ALARM_Z**2 / (min(first, len(x) - first) + 1e-9))
-        if r > limit:
-            return f"chains from different starts differ in {name} (R-hat {r:.2f})"
-    return ""
-
-
 def drifts(gain: Float64Array) -> str:
     """Whether -F still changes, from what each chain gained over the second half of its sweeps; in words."""
     error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else 0.0
-    if abs(gain.mean()) > _FALSE_ALARM_Z * error + 1e-3:
+    if abs(gain.mean()) > FALSE_ALARM_Z * error + 1e-3:
         return f"the free energy still drifts ({-gain.mean():+.2f} nats)"
     return ""
 

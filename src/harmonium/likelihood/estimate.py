@@ -15,18 +15,19 @@ _ALWAYS = "quantity", "value", "lower", "upper", "method", "verdict", "reason"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A log Z, a mean log-likelihood or a log-probability, in nats, with its two ends and a verdict.
+    """A log Z, a mean log-likelihood, a log-probability or an entropy, in nats, with its two ends and a verdict.
 
     ``float(record)`` is the value, and raises `harmonium.errors.Unreliable` where that is no number to rely on.
 
     Attributes
     ----------
     quantity : str
-        What is estimated: "log Z", "mean log-likelihood", "log-probability".
+        What is estimated: "log Z", "mean log-likelihood", "log-probability", an entropy or a free-energy difference.
     value, lower, upper : float or None
         Equal for an exact result; None where the verdict is "unknown".
     method : str
-        How it was obtained: "exact", or "ais" (annealed importance sampling) where any part of it was.
+        How it was obtained: "exact"; "ais" (annealed importance sampling) where any part of it was; of observables
+        "samples", of exact samples or the ends of chains, or "chains", averages along them.
     verdict : {"ok", "wide", "unreliable", "unknown"}
         "wide" is more than 1 nat between the ends; of a log-likelihood, it is the verdict on its log Z.
     reason : str
@@ -93,10 +94,9 @@ class Estimate:
         if self.value is None or self.lower is None or self.upper is None:
             return f"{self.quantity} unknown ({self.reason})"
         ends = "" if self.lower == self.upper else f" [{self.lower:.2f}, {self.upper:.2f}]"
-        bracket = (
-            f"AIS \N{LEFT RIGHT ARROW} reverse AIS, ESS {self.ess:.0f}/{self.n_chains}" if self.ess is not None else ""
-        )
-        return f"{self.quantity} = {self.value:.2f}{ends} ({bracket or self.method}, {self.verdict})"
+        how = "AIS \N{LEFT RIGHT ARROW} reverse AIS" if self.method == "ais" and self.ess is not None else self.method
+        how += "" if self.ess is None else f", ESS {self.ess:.0f}/{self.n_chains}"
+        return f"{self.quantity} = {self.value:.2f}{ends} ({how}, {self.verdict})"
 
     def as_dict(self) -> dict[str, Any]:
         """The fields ready for JSON, less the single samples; those that do not apply are left out."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.chains.agreement import disagreement
 from harmonium.chains.ladder import place_by_works
 from harmonium.chains.path import Float64Array
 from harmonium.chains.starts import leading_directions, spread_out
@@ -24,7 +25,7 @@ from harmonium.engines.arithmetic import matmul
 from harmonium.enumeration.exact import exact_sample
 from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
 from harmonium.likelihood.bracket import FEWEST, bracket
-from harmonium.likelihood.equilibrium_check import disagreement, drifts, stays, unseen
+from harmonium.likelihood.equilibrium_check import drifts, stays, unseen
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.reverse_starts import Ladders, ladders, temper
 from harmonium.likelihood.schedule import plan

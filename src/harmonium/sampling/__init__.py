@@ -4,6 +4,7 @@ from harmonium.chains.diagnostics import autocorrelation_time, effective_sample_
 from harmonium.sampling.conditional import Imputation, complete, impute
 from harmonium.sampling.gibbs import Clamp, gibbs_chain, sample
 from harmonium.sampling.moments import Moments, running_moments
+from harmonium.sampling.pairs import PairMoments, pair_moments
 from harmonium.sampling.tempering import TemperedSamples, sample_tempered
 from harmonium.sampling.thinning import ThinnedSamples, thinned_sample
 
@@ -11,6 +12,7 @@ __all__ = [
     "Clamp",
     "Imputation",
     "Moments",
+    "PairMoments",
     "TemperedSamples",
     "ThinnedSamples",
     "autocorrelation_time",
@@ -18,6 +20,7 @@ __all__ = [
     "effective_sample_size",
     "gibbs_chain",
     "impute",
+    "pair_moments",
     "r_hat",
     "running_moments",
     "sample",

@@ -8,6 +8,7 @@ elsewhere.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,16 +32,18 @@ from harmonium.enumeration.missing import (
     over_hidden,
     over_missing,
 )
-from harmonium.errors import OutOfReach
+from harmonium.errors import OutOfReach, SamplingAlarm
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
+from harmonium.sampling.watch import told_apart
 
 Float64Array = npt.NDArray[np.float64]
 
 _CELLS = 2**22  # logits of all chains at a time
+_COMPARED = 100  # rows of `complete` that are drawn twice
 _AGREED = 1e-3  # standard deviation of chains that differ by nothing that matters
 
 
@@ -182,7 +185,7 @@ def complete(
     X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
     method : {"auto", "exact", "gibbs"}
         As in `impute`: "auto" draws exactly where the hidden layer has at most 16 units or at most 10 entries of a row
-        are missing, and from Gibbs chains elsewhere. Whether those forget their starts is said by `impute` (`r_hat`).
+        are missing, and from Gibbs chains elsewhere.
     sweeps : int
         Gibbs sweeps of each such row's chain; every other one starts from noise with the machine's visible biases, the
         rest from fair coins.
@@ -201,6 +204,12 @@ def complete(
     OutOfReach
         As in `impute`.
     InvalidData, InvalidParameter
+
+    Warns
+    -----
+    SamplingAlarm
+        The chains of up to 100 of the rows differ from others of the same rows that start from the other kind of noise;
+        of 10 such rows or more. `impute` says which rows (`r_hat`). Sound draws are warned of once in some 500 calls.
     """
     check_choice(method, "method", ("auto", "exact", "gibbs"))
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
@@ -218,14 +227,35 @@ def complete(
             drawn[rows] = np.where(missing[rows], states, drawn[rows])
             first += len(rows)
             counter.tick(len(rows))
-    first = 0
-    for rows in blocks(np.flatnonzero(~(by_missing | by_hidden)), ROWS):
+    first, by_chains = 0, np.flatnonzero(~(by_missing | by_hidden))
+    for rows in blocks(by_chains, ROWS):
         noise, beta = key.rows_from(first), alternating(len(rows), first)
         state, free = _start(engine_, observed[rows], missing[rows], noise, beta)
         drawn[rows] = engine_.to_numpy(gibbs.run(engine_, state, noise, sweeps, free=free).v)
         first += len(rows)
         counter.tick(len(rows))
+    if sweeps and (doubt := _remembered(engine_, drawn, observed, missing, by_chains[:_COMPARED], sweeps, key)):
+        warnings.warn(f"{doubt} after {sweeps} sweeps: take more, or ask impute", SamplingAlarm, stacklevel=2)
     return drawn
+
+
+def _remembered(
+    engine: Engine,
+    drawn: npt.NDArray[Any],
+    observed: npt.NDArray[Any],
+    missing: BoolArray,
+    rows: npt.NDArray[np.intp],
+    sweeps: int,
+    key: Key,
+) -> str:
+    """Whether what was drawn for `rows` and as much from the other kind of start can be told apart."""
+    if len(rows) == 0:
+        return ""
+    noise, beta = key.derive("other start"), alternating(len(rows), 1)
+    state, free = _start(engine, observed[rows], missing[rows], noise, beta)
+    other = gibbs.run(engine, state, noise, sweeps, free=free).v
+    v = engine.visible(np.concatenate([drawn[rows], engine.to_numpy(other)]).astype(np.float32))
+    return told_apart(engine, v, np.concatenate([1 - beta, beta]) == 0)
 
 
 def _enumerable(rbm: RBM, missing: BoolArray, method: str) -> tuple[BoolArray, BoolArray]:

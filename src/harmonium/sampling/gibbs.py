@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,11 +15,12 @@ from harmonium.chains.path import Point
 from harmonium.chains.starts import alternating
 from harmonium.engines import Engine, States, make_engine, on_device
 from harmonium.enumeration.exact import exact_sample, is_quick
-from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.errors import InvalidData, InvalidParameter, SamplingAlarm
 from harmonium.inputs import check_count, check_matrix, check_number
 from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
+from harmonium.sampling.watch import told_apart
 
 _SWEEPS = 1000
 
@@ -100,7 +102,6 @@ def sample(
     sweeps : int, optional
         Full v -> h -> v sweeps for each chain. Zero returns the start. If left out, samples are exact (`exact_sample`)
         where that takes about a second and there is no `start`, `clamp` or `beta`, and 1000 sweeps are made elsewhere.
-        Whether so many are enough is said by `running_moments` (`r_hat`).
     start : array of 0 and 1, shape (n, n_visible), optional
         Initial states. If left out, every other chain starts from independent noise with the machine's visible biases,
         the rest from fair coins: chains that start alike may all miss the same mode.
@@ -119,6 +120,13 @@ def sample(
     ------
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
+
+    Warns
+    -----
+    SamplingAlarm
+        Chains from the two kinds of start differ in their free energies or along the leading directions of W (R-hat
+        above 1.1, and more than by chance). Of 20 chains or more, where no `start` is given and all have the same
+        `clamp` and `beta`; sound samples are warned of less than once in 500 calls.
     """
     key, engine = as_key(seed).derive_for_rows("sample"), on_device(engine, device)
     if sweeps is None and start is None and clamp is None and np.ndim(beta) == 0 and beta == 1 and is_quick(rbm):
@@ -138,7 +146,28 @@ def sample(
         state = next(chain)
         if progress is not None:
             progress(sweep + 1, sweeps)
+    if sweeps and start is None and _all_alike(clamp, beta):
+        doubt = told_apart(engine_, state.v, alternating(len(state.v)) == 0)
+        if doubt:
+            message = f"{doubt} after {sweeps} sweeps: take more, or use sample_tempered"
+            warnings.warn(message, SamplingAlarm, stacklevel=2)
     return engine_.decode(state.v)
+
+
+def draw(
+    rbm: RBM, n: int, sweeps: int, key: Key, name: str, *, exact: bool = False
+) -> tuple[npt.NDArray[np.uint8], str]:
+    """`n` states, exact or the ends of chains as those of `sample`; and what speaks against them, in words."""
+    if exact:
+        return exact_sample(rbm, n, seed=key, engine=name)[0], ""
+    engine = make_engine(rbm, name)
+    v = gibbs.run(engine, gibbs.init(engine, n, key, alternating(n)), key, sweeps).v
+    return engine.decode(v), told_apart(engine, v, alternating(n) == 0)
+
+
+def _all_alike(clamp: Clamp | None, beta: float | npt.NDArray[Any]) -> bool:
+    """Whether all chains sample the same distribution."""
+    return np.ndim(beta) == 0 and (clamp is None or (np.ndim(clamp.where) == 1 and np.ndim(clamp.values) == 1))
 
 
 def _run(

@@ -14,7 +14,6 @@ from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.path import Float64Array
 from harmonium.chains.starts import leading_directions, spread_out
 from harmonium.engines import Engine, Phase, Reals, States, make_engine
-from harmonium.engines.generic import free_energy
 from harmonium.enumeration.exact import exact_statistics, is_quick
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.progress import Progress
@@ -22,10 +21,10 @@ from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
 from harmonium.sampling.gibbs import sample
+from harmonium.sampling.watch import Watch
 from harmonium.statistics import Statistics
 
-_GROUPS = 10
-_DIRECTIONS = 2
+GROUPS = 10
 
 
 class Moments(NamedTuple):
@@ -113,7 +112,7 @@ def running_moments(
         mean = exact_statistics(rbm, engine=engine, progress=progress)
         return Moments(mean, Statistics(*(np.zeros_like(x) for x in mean)), 1.0, True)
     watch, run = Watch(rbm), walk(rbm, chains, start, key, engine)
-    groups = np.array_split(np.arange(chains), min(_GROUPS, chains))
+    groups = np.array_split(np.arange(chains), min(GROUPS, chains))
     totals: list[list[Float64Array]] = [[] for _ in groups]
     traces = np.empty((sweeps, watch.n_features, chains))
     next(run)  # the start
@@ -134,28 +133,6 @@ def running_moments(
     return _combine(totals, [len(rows) for rows in groups], sweeps, max(r_hat(x.T) for x in traces.swapaxes(0, 1)))
 
 
-class Watch:
-    """The few numbers by which chains of one machine are judged: the free energy, and where v lies along W.
-
-    Parameters
-    ----------
-    rbm : RBM
-
-    Attributes
-    ----------
-    n_features : int
-        The free energy, and as many of the two leading right singular vectors of W as there are.
-    """
-
-    def __init__(self, rbm: RBM) -> None:
-        self._directions = leading_directions(rbm)[:_DIRECTIONS].astype(np.float32)
-        self.n_features = 1 + len(self._directions)
-
-    def features(self, engine: Engine, v: States, logits: Reals) -> Float64Array:
-        """F(v) in nats and d'v for each direction d, shape (n_features, chains); `logits` are Wv + c."""
-        return np.stack([free_energy(engine, v, logits), *(engine.dot(v, d) for d in self._directions)])
-
-
 def walk(
     rbm: RBM, chains: int, start: npt.NDArray[Any] | None, key: Key, name: str
 ) -> Iterator[tuple[Engine, States, Reals]]:
@@ -164,14 +141,19 @@ def walk(
     The activations serve whoever looks at the state, and then the next sweep.
     """
     engine = make_engine(rbm, name)
-    states = sample(rbm, chains, sweeps=0, start=start, seed=key, engine=name)
-    if start is None:
-        states[1::2] = spread_out(rbm, leading_directions(rbm), None, chains // 2, key.derive("spread"))
-    state = GibbsState(engine.encode(states))
+    state = GibbsState(engine.encode(first_states(rbm, chains, start, key, name)))
     while True:
         state = state._replace(logits=engine.logits_h(state.v))
         yield engine, state.v, state.logits
         state, _ = gibbs.step(engine, state, key)
+
+
+def first_states(rbm: RBM, chains: int, start: npt.NDArray[Any] | None, key: Key, name: str) -> npt.NDArray[np.uint8]:
+    """`start`; or every other state as in `sample`, the rest as far apart as the directions of W reach."""
+    states = sample(rbm, chains, sweeps=0, start=start, seed=key, engine=name)
+    if start is None:
+        states[1::2] = spread_out(rbm, leading_directions(rbm), None, chains // 2, key.derive("spread"))
+    return states
 
 
 def _combine(totals: list[list[Float64Array]], sizes: list[int], sweeps: int, agreement: float) -> Moments:

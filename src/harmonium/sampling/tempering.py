@@ -43,6 +43,11 @@ class TemperedSamples(NamedTuple):
     round_trips: int
     betas: Float64Array
 
+    @property
+    def verdict(self) -> str:
+        """Whether to rely on them: "ok", or "unreliable" where there was less than a round trip for two samples."""
+        return "ok" if 2 * self.round_trips >= len(self.samples) else "unreliable"
+
     def __repr__(self) -> str:
         return short_repr(self)
 

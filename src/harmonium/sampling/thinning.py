@@ -17,7 +17,8 @@ from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
-from harmonium.sampling.moments import Watch, walk
+from harmonium.sampling.moments import walk
+from harmonium.sampling.watch import Watch
 
 _FIRST = 200  # sweeps before the first look at the chains
 _ENOUGH = 50  # autocorrelation times in the draws that measure them

@@ -12,12 +12,14 @@ from harmonium.theory.bounds import (
 )
 from harmonium.theory.cd_bias import cd_bias, cd_gradient, worst_cd_bias
 from harmonium.theory.contraction import contraction_rate, influence, log_overlap, logit_range
+from harmonium.theory.couplings import EffectiveCouplings, effective_couplings
 from harmonium.theory.markov import clique_potentials, interactions
 from harmonium.theory.report import CDBiasBounds, MixingSummary, cd_bias_bounds, certified_sweeps, mixing_summary
 from harmonium.theory.transition import Transition, transition_matrix
 
 __all__ = [
     "CDBiasBounds",
+    "EffectiveCouplings",
     "MixingSummary",
     "Transition",
     "bengio_delalleau",
@@ -30,6 +32,7 @@ __all__ = [
     "coupling_bias",
     "data_model_distance",
     "dobrushin",
+    "effective_couplings",
     "fischer_igel",
     "influence",
     "interactions",

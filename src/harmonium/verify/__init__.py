@@ -10,12 +10,23 @@ from collections.abc import Iterator
 
 from harmonium.engines import ENGINES
 from harmonium.inputs import check_choice
-from harmonium.verify import agreement, chains, conditionals, decisions, learning, likelihoods, markov, noise, scores
+from harmonium.verify import (
+    agreement,
+    chains,
+    conditionals,
+    decisions,
+    learning,
+    likelihoods,
+    markov,
+    noise,
+    observables,
+    scores,
+)
 from harmonium.verify.check import Check
 
 __all__ = ["Check", "verify"]
 
-_CONCEPTS = (conditionals, markov, likelihoods, learning, chains, scores, noise, decisions, agreement)
+_CONCEPTS = (conditionals, markov, likelihoods, observables, learning, chains, scores, noise, decisions, agreement)
 
 
 def verify(engine: str | None = None) -> Iterator[Check]:
