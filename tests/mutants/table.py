@@ -102,8 +102,8 @@ PYTHON = [
         ),
         (
             "ranks of 32-bit words",
-            'np.argsort((words[0] << _SHIFT) | words[1], kind="stable")',
-            'np.argsort(words[0], kind="stable")',
+            'np.argsort((high << _SHIFT) | low, kind="stable")',
+            'np.argsort(high, kind="stable")',
             RANDOM,
         ),
     ),
@@ -333,8 +333,13 @@ PYTHON = [
             "np.float32(self._config.target) - self._activity",
             OPTIMIZER,
         ),
-        ("no L1", "np.float32(config.l1) * np.sign(engine.rbm.W)", "np.float32(config.l1) * engine.rbm.W", OPTIMIZER),
-        ("Adam without its correction", "np.float32(1 / (1 - _BETA_1 ** (step + 1)))", "np.float32(1)", OPTIMIZER),
+        (
+            "no L1",
+            "config.l1 * engine.arrays.sign(engine.parameters.hv)",
+            "config.l1 * engine.parameters.hv",
+            OPTIMIZER,
+        ),
+        ("Adam without its correction", "(1 / (1 - beta ** (step + 1)) for beta", "(1.0 for beta", OPTIMIZER),
         (
             "Adam's second moment is lost",
             'zip(("adam", "adam2"), self._adam, strict=True)',
@@ -353,7 +358,7 @@ PYTHON = [
             'kept = {"activity"',
             CHECKPOINTS,
         ),
-        ("activity lost at a checkpoint", '"activity": self._activity}', "}", CHECKPOINTS),
+        ("activity lost at a checkpoint", '"activity": activity}', "}", CHECKPOINTS),
     ),
     *of(
         "training/batches.py",
@@ -487,7 +492,7 @@ PYTHON = [
     ),
     *of(
         "enumeration/exact.py",
-        ("blocks of some mass are skipped", "_NEGLIGIBLE = 1e-30", "_NEGLIGIBLE = 1e-3", EXACT),
+        ("blocks of some mass are skipped", "NEGLIGIBLE = 1e-30", "NEGLIGIBLE = 1e-3", EXACT),
     ),
     *of(
         "likelihood/annealed.py",
