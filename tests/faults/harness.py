@@ -37,7 +37,7 @@ from writer import at_number, watch
 
 from harmonium.cli.progress import TrainingProgress
 
-LIMIT = 2.0  # seconds from a signal to the end
+LIMIT = 2.0  # seconds from a signal to the end, on a processor of its own
 
 
 class Harness:
@@ -167,10 +167,8 @@ def signals(harness: Harness) -> dict[str, Any]:
             child = harness.child(name, out, slow_steps)
             wait_for(out / "checkpoint.safetensors")
             time.sleep(harness.random.uniform(0, 0.3))
-            sent = time.monotonic()
-            child.signal(number)
+            slowest, done = max(slowest, child.end_after(number)), done + 1
             code = child.wait()
-            slowest, done = max(slowest, time.monotonic() - sent), done + 1
             good = code == 128 + number and "its state is saved" in child.messages
             harness.check(good, f"{name}: exit code {code} after signal {number}: {child.messages}")
             harness.finish(name, out, f"signal {number}", SINCE_RESUMED)
@@ -182,10 +180,8 @@ def signals(harness: Harness) -> dict[str, Any]:
         time.sleep(0.2)
         child.signal(number)
         time.sleep(1.1)
-        sent = time.monotonic()
-        child.signal(number)
+        slowest, done = max(slowest, child.end_after(number)), done + 1
         code = child.wait()
-        slowest, done = max(slowest, time.monotonic() - sent), done + 1
         good = code == 128 + number and "stopped: at once" in child.messages
         harness.check(good, f"exit code {code} after a second signal {number}: {child.messages}")
         harness.finish("pcd", out, f"a second signal {number}")
@@ -281,7 +277,7 @@ def remove(path: Path) -> None:
 
 
 def wait_for(path: Path, ready: Callable[[Path], bool] = Path.exists) -> None:
-    for _ in range(3000):
+    for _ in range(60_000):  # ten minutes, on a busy machine
         if path.exists() and ready(path):
             return
         time.sleep(0.01)

@@ -150,6 +150,18 @@ class Child:
         self.seconds = time.monotonic() - self._start
         return os.waitstatus_to_exitcode(status)
 
+    def end_after(self, number: int) -> float:
+        """Send a signal, and let the process end: the seconds between, but for those it waited for a processor."""
+        begun, queued = time.monotonic(), self._queued()
+        self.signal(number)
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        return time.monotonic() - begun - (self._queued() - queued)
+
+    def _queued(self) -> float:
+        """Seconds that the process was ready to run while others ran, as far as the system counts them."""
+        counts = Path(f"/proc/{self.pid}/schedstat")
+        return int(counts.read_text().split()[1]) / 1e9 if counts.exists() else 0.0
+
     def kill_after(self, seconds: float) -> int:
         time.sleep(seconds)
         self.signal(signal.SIGKILL)
