@@ -122,7 +122,7 @@ def test_norms_whose_squares_overflow_are_norms(engine):
     np.testing.assert_allclose(machine.rbm.W, np.minimum(1, 10 / norms)[:, None] * W, rtol=1e-6)
     gradient = Statistics(W, np.zeros(N_VISIBLE, np.float32), np.full(3, 1e35, np.float32))
     norm = np.sqrt((norms**2).sum() + 3e70)
-    for got, whole in zip(_clipped(gradient, 5.0), gradient, strict=True):
+    for got, whole in zip(_clipped(machine, gradient, 5.0), gradient, strict=True):
         np.testing.assert_allclose(got, 5 / norm * whole, rtol=1e-6, atol=1e-44)
 
 

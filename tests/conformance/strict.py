@@ -8,7 +8,7 @@ from harmonium.engines import Contrast, Phase
 OWN = {"encode", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
 OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "contrasts", "anneal", "table", "permutation"}
 NUMPY = {"decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
-NUMPY |= {"replace", "ascend", "ascend_along", "own", "offset_sums"}
+NUMPY |= {"replace", "ascend", "ascend_along", "own", "offset_sums", "moved"}
 TAKING_OWN = {"take", "overwrite", "decode", "logits_h", "logits_v", "mean", "bernoulli", "sample_h", "sample_v"}
 TAKING_OWN |= {"sweeps", "anneal", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
 
@@ -93,6 +93,6 @@ def strict(base):
             other.below = self.below.moved(by)
             return other
 
-    for name in OWN | NUMPY:
+    for name in (OWN | NUMPY) - {"moved"}:
         setattr(Strict, name, _verb(name))
     return Strict

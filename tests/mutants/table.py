@@ -330,16 +330,16 @@ PYTHON = [
         (
             "sparsity of the wrong sign",
             "return self._activity - self._config.target",
-            "np.float32(self._config.target) - self._activity",
+            "return self._config.target - self._activity",
             OPTIMIZER,
         ),
+        ("no L1", "engine.arrays.sign(engine.parameters.hv)", "engine.parameters.hv", OPTIMIZER),
         (
-            "no L1",
-            "config.l1 * engine.arrays.sign(engine.parameters.hv)",
-            "config.l1 * engine.parameters.hv",
+            "Adam without its correction",
+            "scale, scale2 = (1 / (1 - beta ** (step + 1))",
+            "scale, scale2 = (1",
             OPTIMIZER,
         ),
-        ("Adam without its correction", "(1 / (1 - beta ** (step + 1)) for beta", "(1.0 for beta", OPTIMIZER),
         (
             "Adam's second moment is lost",
             'zip(("adam", "adam2"), self._adam, strict=True)',
