@@ -7,10 +7,10 @@ import shlex
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harmonium import Config, TrainingRun
-from harmonium.cli.errors import Stopped
+from harmonium.cli.errors import Stopped, options_named
 from harmonium.cli.options import DEFAULTS, OPTIONS, data_reference, load_data
 from harmonium.cli.output import complain
 from harmonium.cli.progress import TrainingProgress
@@ -18,7 +18,7 @@ from harmonium.cli.reading import NOTHING_SAID, Reading, words_of
 from harmonium.cli.stopping import StopWish, deferred_signals
 from harmonium.datasets import Dataset
 from harmonium.engines import TORCH
-from harmonium.training import RunDirectory
+from harmonium.training import RunDirectory, longer
 from harmonium.training.run_directory import check_new
 
 if TYPE_CHECKING:  # loaded where somebody watches
@@ -64,6 +64,32 @@ def reopen(path: Path, engine: str | None = None) -> tuple[RunDirectory, Trainin
     run = TrainingRun(X, config, valid=dataset.valid, state=state, history=history)
     rest = "which is complete" if run.finished else f"from step {run.step} of {run.n_steps}"
     complain("resume", f"{path} on {dataset.name}, {rest}")
+    return directory, run, dataset
+
+
+def train_on(
+    path: Path, more_epochs: int, changes: dict[str, Any], out: Path | None
+) -> tuple[RunDirectory, TrainingRun, Dataset]:
+    """A new run, in a directory of its own, that goes on where a finished one has ended."""
+    out = Path(f"{path}-more-{more_epochs}") if out is None else out
+    check_new(out)
+    parent, finished, dataset = reopen(path)
+    with options_named(learning_rate="--learning-rate", more_epochs="--more-epochs"):
+        config, state = longer(finished, more_epochs, **changes)
+    X = dataset.split("train")[0]
+    run = TrainingRun(X, config, valid=dataset.valid, state=state, history=parent.history())
+    directory = RunDirectory.create(
+        out, run.config, data=parent.data, reading=parent.reading, X=X, state=run.state, parent=parent
+    )
+    falls = {"constant": "stays", "linear": "falls linearly to zero", "cosine": "falls to zero by a cosine"}
+    kept = ""
+    if config.patience:
+        kept = f", and so does the best machine by held-out data, of epoch {state.extras['steering.counts'][0]}"
+    complain(
+        "train",
+        f"{more_epochs} epochs more after {finished.epoch}, into {out}: the learning rate begins at {config.rate:g} "
+        f"and {falls[config.schedule]}; chains, momentum and averages go on{kept}",
+    )
     return directory, run, dataset
 
 
@@ -120,6 +146,8 @@ def _stopped(number: int, run: TrainingRun, directory: RunDirectory) -> Stopped:
 
 def how_to_train(directory: RunDirectory) -> str:
     """The command that makes the same run anew, with every choice that has no fixed default."""
+    if directory.parent is not None:
+        return f"{shlex.join(['harmonium', 'train', '--from', directory.parent])} --more-epochs ..."
     words = ["harmonium", "train", directory.data, "--hidden", str(directory.config.n_hidden)]
     for name, default in DEFAULTS.items():
         value = getattr(directory.config, name)

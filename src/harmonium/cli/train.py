@@ -29,11 +29,12 @@ from harmonium.cli.options import (
 )
 from harmonium.cli.output import emit
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data, words_of
-from harmonium.cli.running import PAGE, advance, begin, reopen
+from harmonium.cli.running import PAGE, advance, begin, reopen, train_on
 from harmonium.errors import InvalidParameter
 from harmonium.training import RunDirectory
 from harmonium.training.config import METHODS
 from harmonium.training.explain import Choice, explain
+from harmonium.training.longer import CHANGEABLE
 from harmonium.training.reports import kept_record
 from harmonium.training.run_directory import advancing
 
@@ -49,11 +50,15 @@ Examples:
   harmonium train mnist --hidden 500 --explain
   harmonium train mnist-5k --hidden 200 --watch
   harmonium train --resume runs/a
+  harmonium train --from runs/a --more-epochs 15 --sweeps 10
 
 A run that was stopped (Ctrl-C, SIGTERM, a crash) goes on with --resume from its last checkpoint, and ends with the
 very bits that it would have ended with. A checkpoint is made after each epoch, every few minutes within one, and when
 the run is stopped. --watch draws the run while it learns, in the terminal and in RUN/index.html, which a browser loads
 anew every two seconds; "harmonium inspect RUN" makes the same page later.
+A finished run is trained on with --from RUN --more-epochs N: a new run, in a new directory, whose machine, chains and
+averages are those that RUN ended with. Beside it may stand --learning-rate, --schedule, --sweeps, --momentum,
+--weight-decay, --l1, --max-norm, --clip, --monitor and --engine; all else stays.
 Scores are shown for the valid split of DATA where there is one, else for a part of a small set that is set aside; in
 small sets they decide how tightly weights are held and which machine is kept (see --patience).
 A DATA file may hold NaN, NA or empty fields where entries are missing. Files of many kinds are read; where the ending
@@ -63,6 +68,7 @@ of the name does not tell which it is, --format does.
 _NAMES = {name: f"--{OPTIONS.get(name, name.replace('_', '-'))}" for name in DEFAULTS}
 _NARROWEST = 30  # columns for a reason
 _BESIDE_RESUME = ("resume", "as_json", "quiet", "watch")  # options that change nothing about a run
+_BESIDE_FROM = (*_BESIDE_RESUME[1:], "source", "more_epochs", "out")
 
 
 @reads_data
@@ -156,6 +162,13 @@ def command(
         Path | None,
         typer.Option(metavar="RUN", show_default=False, help="Go on with this run, here or on another --engine."),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", show_default=False, help="Train this finished run on, in a new one."),
+    ] = None,
+    more_epochs: Annotated[
+        int | None, integer("Passes over the data beside those of --from.", "--more-epochs", show_default=False)
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Draw filters, chains and curves, here and in RUN/index.html.")
     ] = False,
@@ -165,7 +178,19 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Train, and say where the result is."""
-    if resume is not None:
+    if (source is None) != (more_epochs is None):
+        raise InvalidParameter(
+            "--from and --more-epochs must stand together. Got one of them. Run for example: "
+            "harmonium train --from runs/a --more-epochs 15"
+        )
+    if source is not None and more_epochs is not None:
+        changes = _changes(context)
+        if "engine" in changes or "device" in changes:
+            changes = {k: x for k, x in changes.items() if k != "device"} | {"engine": engine_on(engine, device)}
+        directory, run, dataset = train_on(source, more_epochs, changes, out)
+        with advancing(directory.path):
+            advance(run, directory, dataset, watch=watch)
+    elif resume is not None:
         given = _refuse_others(context)
         with advancing(resume):
             directory, run, dataset = reopen(resume, engine_on(engine, device) if given else None)
@@ -255,6 +280,25 @@ def _print_choices(choices: list[Choice], as_json: bool) -> None:
 
 def _wrapped(text: str, width: int, indent: int) -> str:
     return textwrap.fill(text, width, initial_indent=" " * indent, subsequent_indent=" " * indent)
+
+
+def _changes(context: typer.Context) -> dict[str, Any]:
+    """The options beside --from and --more-epochs, by the names of their fields."""
+    found, refused = {}, []
+    for parameter in context.command.params:
+        name, source = str(parameter.name), context.get_parameter_source(str(parameter.name))
+        if source is None or source.name != "COMMANDLINE" or name in _BESIDE_FROM:
+            continue
+        if name in (*CHANGEABLE, "device"):
+            found[name] = context.params[name]
+        else:
+            refused.append(parameter.opts[0] if parameter.opts[0].startswith("-") else "DATA")
+    if refused:
+        raise InvalidParameter(
+            f"What changes in a run that is trained on must be one of {', '.join(_NAMES[x] for x in CHANGEABLE)}. Got "
+            f"{', '.join(refused)}. Leave that out, or start a new run."
+        )
+    return found
 
 
 def _refuse_others(context: typer.Context) -> bool:

@@ -2,6 +2,7 @@
 
 from harmonium.training.checkpoint import load_checkpoint, save_checkpoint
 from harmonium.training.config import Config
+from harmonium.training.longer import longer
 from harmonium.training.monitors import Scores
 from harmonium.training.run_directory import RunDirectory
 from harmonium.training.train import TrainingResult, train
@@ -16,6 +17,7 @@ __all__ = [
     "TrainingRun",
     "TrainingState",
     "load_checkpoint",
+    "longer",
     "save_checkpoint",
     "train",
 ]

@@ -58,6 +58,7 @@ def _expected(config: Config, rbm: RBM) -> Iterator[tuple[str, tuple[str, Shape]
     for name in ("hidden_means", "activity"):
         yield name, ("f", (n,))
     yield "completions", ("u", (None, packed))
+    yield "leg", ("f", (2,))
     if config.patience:
         yield f"{_STEERING}scores", ("f", (4,))
         yield f"{_STEERING}counts", ("i", (4,))

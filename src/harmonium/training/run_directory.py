@@ -50,6 +50,8 @@ class RunDirectory:
         Of the training data; see `fingerprint_of`.
     reading : dict
         Keyword arguments of `harmonium.datasets.load` for it.
+    parent : str or None
+        The directory of the finished run that this one trains on, if it does.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class RunDirectory:
     data: str
     fingerprint: str
     reading: dict[str, Any] = field(default_factory=dict)
+    parent: str | None = None
 
     @property
     def model_file(self) -> Path:
@@ -88,6 +91,7 @@ class RunDirectory:
         X: npt.NDArray[Any],
         state: TrainingState,
         reading: dict[str, Any] | None = None,
+        parent: RunDirectory | None = None,
     ) -> RunDirectory:
         """Make a run's directory, with all its files, in one step.
 
@@ -105,6 +109,8 @@ class RunDirectory:
             Where the run starts.
         reading : dict, optional
             How the data are read: keyword arguments of `harmonium.datasets.load`.
+        parent : RunDirectory, optional
+            The finished run that this one trains on (`harmonium.training.longer`); its history is copied.
 
         Raises
         ------
@@ -114,14 +120,15 @@ class RunDirectory:
         path = Path(path)
         check_new(path)
         reading = reading or {}
-        toml = _to_toml(_choices(data, reading, config))
+        origin = None if parent is None else os.path.abspath(parent.path)
+        toml = _to_toml(_choices(data, reading, config, origin))
         descriptor, temporary = -1, ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor, temporary = temporary_directory(path)
-            directory = cls(Path(temporary), config, data, fingerprint_of(X), reading)
+            directory = cls(Path(temporary), config, data, fingerprint_of(X), reading, origin)
             atomic_write(directory.config_file, toml)
-            atomic_write(directory.history_file, b"")
+            atomic_write(directory.history_file, b"" if parent is None else parent.history_file.read_bytes())
             directory.save(state)
             umask = os.umask(0)
             os.umask(umask)
@@ -140,7 +147,7 @@ class RunDirectory:
                 shutil.rmtree(temporary, ignore_errors=True)
             if descriptor >= 0:
                 os.close(descriptor)
-        return cls(path, config, data, directory.fingerprint, reading)
+        return cls(path, config, data, directory.fingerprint, reading, origin)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> tuple[RunDirectory, TrainingState]:
@@ -156,13 +163,15 @@ class RunDirectory:
             got = "a directory without checkpoint.safetensors" if os.path.isdir(path) else "no such directory"
             raise DataUnavailable(f"{path} must be the directory of a run. Got {got}. Check the path.")
         state, config, attributes = load_checkpoint(path / "checkpoint.safetensors")
-        data, fingerprint, reading = (attributes.get(name) for name in ("data", "fingerprint", "reading"))
+        names = "data", "fingerprint", "reading", "parent"
+        data, fingerprint, reading, parent = (attributes.get(name) for name in names)
         if not isinstance(data, str) or not isinstance(fingerprint, str):
             raise UnreadableFile(
                 f"{path} must hold a checkpoint that names its data. Got one without. "
                 "Continue it in Python: TrainingRun(X, config, state=state) after load_checkpoint."
             )
-        run = cls(path, config, data, fingerprint, reading if isinstance(reading, dict) else {})
+        parent = parent if isinstance(parent, str) else None
+        run = cls(path, config, data, fingerprint, reading if isinstance(reading, dict) else {}, parent)
         run._check_config()
         return run, state
 
@@ -177,6 +186,7 @@ class RunDirectory:
         state.rbm.save(self.model_file, step=state.step, data=self.data, config=asdict(self.config))
         names: dict[str, Any] = {"data": self.data, "fingerprint": self.fingerprint}
         names |= {"reading": self.reading} if self.reading else {}
+        names |= {"parent": self.parent} if self.parent else {}
         save_checkpoint(self.checkpoint_file, state, self.config, **names)
 
     def append(self, record: EpochRecord) -> None:
@@ -221,7 +231,7 @@ class RunDirectory:
             raise UnreadableFile(
                 f"{self.config_file} must hold the choices of the run. Got: {error}. Use a copy."
             ) from None
-        expected = tomllib.loads(_to_toml(_choices(self.data, self.reading, self.config)).decode())
+        expected = tomllib.loads(_to_toml(_choices(self.data, self.reading, self.config, self.parent)).decode())
         # A choice that an earlier version did not know has the value that it has where nobody chooses.
         written = {
             x.name: x.default for x in fields(Config) if x.name in expected and x.default is not MISSING
@@ -284,8 +294,9 @@ def fingerprint_of(X: npt.NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def _choices(data: str, reading: dict[str, Any], config: Config) -> dict[str, Any]:
-    return {"data": data} | {f"data_{name}": value for name, value in reading.items()} | asdict(config)
+def _choices(data: str, reading: dict[str, Any], config: Config, parent: str | None) -> dict[str, Any]:
+    source = {"data": data} | {f"data_{name}": value for name, value in reading.items()}
+    return source | asdict(config) | {"parent": parent}
 
 
 def _to_toml(values: dict[str, Any]) -> bytes:

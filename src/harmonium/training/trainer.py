@@ -159,9 +159,10 @@ class TrainingRun:
         arrays = dict(state.extras) if state.chains is None else {**state.extras, "chains": state.chains}
         self._estimator = make_estimator(config, self._key, self.engine, batches.data_means, batches.n_samples, arrays)
         self._optimizer = Optimizer(config, batches.data_means, arrays)
-        self._step = state.step
+        self._step, self._leg = state.step, state.extras.get("leg")  # of `harmonium.training.longer`
+        self._first = 0 if self._leg is None else int(self._leg[0])
         self._steering = None if fresh or not config.patience else Steering.resume(config, arrays)
-        start = 0 if self._steering is None else self._steering.start
+        start = self._first // self.n_batches if self._steering is None else self._steering.start
         weights: dict[str, Any] = {"sample_weight": batches.sample_weight, "valid_weight": valid_weight}
         self._monitor = Monitor(batches.X, valid, config, self._key.derive("monitor"), history, start, **weights)
         if fresh and config.patience:
@@ -265,6 +266,8 @@ class TrainingRun:
             extras["completions"] = self._batches.completions
         if self._steering is not None:
             extras |= self._steering.arrays()
+        if self._leg is not None:
+            extras["leg"] = self._leg
         return TrainingState(self.engine.rbm, self.engine.velocity, chains, self._step, extras)
 
     def steps(self) -> Iterator[int]:
@@ -331,7 +334,7 @@ class TrainingRun:
         return epoch * self._batches.n_samples + batch * self.config.batch_size
 
     def _learning_rate(self, step: int) -> float:
-        return self.config.learning_rate_at(step / self.n_steps)
+        return self.config.learning_rate_at((step - self._first) / (self.n_steps - self._first))
 
     def _advance(self, most: int = 1) -> None:
         """One step, or several that nobody looks at but the last."""
