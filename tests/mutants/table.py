@@ -400,8 +400,8 @@ PYTHON = [
         ("missing entries are not saved", 'extras["completions"] = self._batches.completions', "pass", CHECKPOINTS),
         (
             "the schedule begins a step late",
-            "return self.config.learning_rate_at(step / self.n_steps)",
-            "return self.config.learning_rate_at((step + 1) / self.n_steps)",
+            "learning_rate_at((step - self._first) / (self.n_steps",
+            "learning_rate_at((step - self._first + 1) / (self.n_steps",
             TRAINING,
         ),
         (
