@@ -11,6 +11,7 @@ from test_cli import in_terminal
 from harmonium import RBM, Config, Key, TrainingRun, datasets
 from harmonium.cli.progress import TrainingProgress
 from harmonium.engines import Phase, make_engine
+from harmonium.inputs import check_rows
 from harmonium.training.alarms import alarms
 from harmonium.training.health import WeightHealth
 from harmonium.training.mixing import ChainHealth
@@ -37,7 +38,7 @@ def reports(train, valid=None):
 def watched(X, config, every, valid=None, initial=None):
     """The reports on a run, one each so many epochs, with the alarms of each."""
     run = TrainingRun(X, config, valid=valid, initial=initial)
-    monitor = Monitor(X, valid, run.config, Key(7))
+    monitor = Monitor(check_rows(X), None if valid is None else check_rows(valid), run.config, Key(7))
     run._monitor.observe = monitor.observe
     whole = (step for step in run.steps() if step % (every * run.n_batches) == 0)
     return [monitor.report(run.engine, step, run.epoch) for step in whole]
@@ -257,7 +258,7 @@ def test_chains_in_one_state_are_heard():
     config = Config(16, epochs=100, **QUICK)
     machine = make_engine(RBM.initialise(BARS, 16, 1))
     for rows, expected in ((BARS[[7] * 100], True), (BARS[np.arange(100) % len(BARS)], False)):
-        monitor, states = Monitor(BARS, None, config, Key(7)), machine.encode(rows)
+        monitor, states = Monitor(check_rows(BARS), None, config, Key(7)), machine.encode(rows)
         logits = machine.logits_h(states)
         monitor.observe(1, machine, Phase(states, machine.mean(logits)), logits)
         assert hears([monitor.report(machine, 1, 1)], "100 chains are in only 1 different state") == expected

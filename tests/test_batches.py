@@ -6,9 +6,10 @@ from oracles import random_parameters
 
 from harmonium import RBM, Config, Key
 from harmonium.datasets import binarize
+from harmonium.datasets.binarize import as_learnt
 from harmonium.engines import make_engine
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import observed_totals
+from harmonium.inputs import check_rows
 from harmonium.training import TrainingRun
 from harmonium.training.batches import Batches
 
@@ -23,6 +24,15 @@ BINARIZATIONS = ["threshold", "sample", "none"]
 
 def config(**options):
     return Config(**{"n_hidden": 3, "batch_size": 7} | options)
+
+
+def batches_of(X, config, key, weights=None, completions=None):
+    return Batches(as_learnt(check_rows(X, sample_weight=weights), config.binarize), config, key, completions)
+
+
+def batches_of_run(X, weights, how):
+    """As a run makes them, which leaves rows out that do not count."""
+    return TrainingRun(X, config(binarize=how, seed=KEY.seed, epochs=1), sample_weight=weights)._batches
 
 
 def machine(engine, scale=1.0):
@@ -41,7 +51,7 @@ def arrays(batches, engine, steps):
 @pytest.mark.parametrize("X", [STATES, GREY], ids=["binary", "grey"])
 def test_order_and_noise_are_those_of_the_keys(X, how, engine):
     """Published runs rest on these very draws."""
-    batches, engine_ = Batches(X, config(binarize=how), KEY), machine(engine)
+    batches, engine_ = batches_of(X, config(binarize=how), KEY), machine(engine)
     assert (batches.n_samples, batches.n_batches, batches.completions) == (23, 4, None)
     for epoch in range(3):
         order = KEY.derive("order", epoch).permutation(23)
@@ -57,7 +67,7 @@ def test_order_and_noise_are_those_of_the_keys(X, how, engine):
 
 def test_batches_without_weights_have_none():
     for weights in (None, np.ones(23), np.full(23, 2.5), [3] * 23):
-        batch = Batches(STATES, config(), KEY, weights).at(machine("numpy"), 0)
+        batch = batches_of(STATES, config(), KEY, weights).at(machine("numpy"), 0)
         assert (batch.weights, batch.relative_weight) == (None, 1.0)
 
 
@@ -67,7 +77,7 @@ def test_batches_without_weights_have_none():
 def test_every_row_counts_by_its_weight_over_an_epoch():
     """What multiplies a row's statistics in the steps of an epoch, with batches of equal size."""
     X, weights = np.eye(21)[:, :20], np.random.default_rng(3).gamma(0.5, size=21)
-    batches, engine = Batches(X, config(), KEY, weights), make_engine(RBM(*random_parameters(3, 20)), "numpy")
+    batches, engine = batches_of(X, config(), KEY, weights), make_engine(RBM(*random_parameters(3, 20)), "numpy")
     total, shares = np.zeros(20), []
     for step in range(3):
         batch = batches.at(engine, step)
@@ -79,7 +89,7 @@ def test_every_row_counts_by_its_weight_over_an_epoch():
 
 
 def test_a_batch_of_all_rows_has_the_very_weights():
-    batches = Batches(STATES[:3], config(), KEY, [2, 1, 1])
+    batches = batches_of(STATES[:3], config(), KEY, [2, 1, 1])
     batch = batches.at(machine("numpy"), 0)
     order = KEY.derive("order", 0).permutation(3)
     np.testing.assert_array_equal(batch.weights, np.array([2, 1, 1])[order])
@@ -91,8 +101,7 @@ def test_a_batch_of_all_rows_has_the_very_weights():
 @pytest.mark.parametrize("X", [GREY, HOLES], ids=["complete", "holes"])
 def test_rows_of_no_weight_are_removed(X, how, engine):
     kept = WEIGHTS > 0
-    one = Batches(X, config(binarize=how), KEY, WEIGHTS)
-    two = Batches(X[kept], config(binarize=how), KEY, WEIGHTS[kept])
+    one, two = batches_of_run(X, WEIGHTS, how), batches_of_run(X[kept], WEIGHTS[kept], how)
     assert one.n_samples == kept.sum() < 23
     np.testing.assert_array_equal(one.data_means, two.data_means)
     for step in range(5):
@@ -103,19 +112,19 @@ def test_rows_of_no_weight_are_removed(X, how, engine):
 
 
 def test_weights_that_are_equal_once_zeros_are_gone():
-    batches = Batches(STATES, config(), KEY, WEIGHTS > 0)
-    assert batches.sample_weight is None
-    np.testing.assert_array_equal(batches.X, STATES[WEIGHTS > 0])
+    batches = batches_of_run(STATES, WEIGHTS > 0, "threshold")
+    assert batches.rows.weights is None
+    np.testing.assert_array_equal(batches.rows.X, STATES[WEIGHTS > 0])
 
 
 @pytest.mark.parametrize("X", [STATES, GREY, HOLES], ids=["binary", "grey", "holes"])
 def test_totals_and_means_count_rows_by_their_weights(X):
     repeated = np.repeat(X, WEIGHTS.astype(int), axis=0)
-    for got, expected in zip(observed_totals(X, WEIGHTS), observed_totals(repeated), strict=True):
+    for got, expected in zip(check_rows(X, sample_weight=WEIGHTS).totals, check_rows(repeated).totals, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6)
     for how in BINARIZATIONS:
         one, two = (
-            Batches(*x) for x in ((X, config(binarize=how), KEY, WEIGHTS), (repeated, config(binarize=how), KEY))
+            batches_of(*x) for x in ((X, config(binarize=how), KEY, WEIGHTS), (repeated, config(binarize=how), KEY))
         )
         states = binarize(repeated, "threshold", allow_nan=True) if how == "threshold" else repeated
         np.testing.assert_allclose(one.data_means, np.nanmean(states, axis=0, dtype=np.float64), rtol=1e-6)
@@ -127,7 +136,7 @@ def test_totals_and_means_count_rows_by_their_weights(X):
 )
 def test_bad_weights_are_refused(weights):
     with pytest.raises(InvalidData, match=r"^sample_weight must .* Got .*\. [A-Z].*\.$"):
-        Batches(STATES, config(), KEY, weights)
+        batches_of(STATES, config(), KEY, weights)
 
 
 # Missing entries ------------------------------------------------------------------------------------------------------
@@ -135,8 +144,8 @@ def test_bad_weights_are_refused(weights):
 
 @pytest.mark.parametrize("how", BINARIZATIONS)
 def test_observed_entries_have_the_noise_of_complete_data(how, engine):
-    complete = Batches(np.where(np.isnan(HOLES), np.float32(0.4), HOLES), config(binarize=how), KEY)
-    holes = Batches(HOLES, config(binarize=how), KEY)
+    complete = batches_of(np.where(np.isnan(HOLES), np.float32(0.4), HOLES), config(binarize=how), KEY)
+    holes = batches_of(HOLES, config(binarize=how), KEY)
     for step in range(9):
         rows = KEY.derive("order", step // 4).permutation(23)[step % 4 * 7 :][:7]
         a, b = (arrays(x, machine(engine), [step])[0] for x in (complete, holes))
@@ -151,7 +160,7 @@ def test_missing_entries_make_one_clamped_sweep_and_are_kept(how):
     W = np.array([[80.0, 80, 0, 0, 0, 0], [-80, 0, 0, 0, 0, 80]])
     engine = make_engine(RBM(W, [-40, -40, 40, -40, -40, -40], [-40.0, 40]), "numpy")
     X = np.array([[1, NAN, NAN, 0, NAN, NAN], [0, NAN, 0, 1, 1, NAN]])
-    batches = Batches(X, config(binarize=how), KEY, completions=np.zeros((2, 1), np.uint8))
+    batches = batches_of(X, config(binarize=how), KEY, completions=np.zeros((2, 1), np.uint8))
     (v,) = arrays(batches, engine, [0])
     order = KEY.derive("order", 0).permutation(2)
     expected = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
@@ -163,9 +172,9 @@ def test_missing_entries_make_one_clamped_sweep_and_are_kept(how):
 @pytest.mark.parametrize("how", BINARIZATIONS)
 @pytest.mark.parametrize("step", [1, 4, 6])
 def test_stored_completions_continue_bit_for_bit(how, step, engine):
-    whole = Batches(HOLES, config(binarize=how), KEY, WEIGHTS)
+    whole = batches_of(HOLES, config(binarize=how), KEY, 1 + WEIGHTS)
     arrays(whole, machine(engine), range(step))
-    resumed = Batches(HOLES, config(binarize=how), KEY, WEIGHTS, whole.completions)
+    resumed = batches_of(HOLES, config(binarize=how), KEY, 1 + WEIGHTS, whole.completions)
     for now in range(step, 9):
         a, b = (x.at(machine(engine), now) for x in (whole, resumed))
         np.testing.assert_array_equal(machine(engine).to_numpy(a.v), machine(engine).to_numpy(b.v))
@@ -174,7 +183,7 @@ def test_stored_completions_continue_bit_for_bit(how, step, engine):
 
 
 def test_engines_complete_alike():
-    one, two = Batches(HOLES, config(), KEY), Batches(HOLES, config(), KEY)
+    one, two = batches_of(HOLES, config(), KEY), batches_of(HOLES, config(), KEY)
     for step in range(8):
         a, b = (arrays(x, machine(name), [step])[0] for x, name in ((one, "numpy"), (two, "native")))
         np.testing.assert_array_equal(a, b)
@@ -185,7 +194,7 @@ def test_completions_start_at_the_means_of_the_columns(seed):
     """2000 coins for each column: 6.1 standard deviations are 0.068."""
     X = np.full((2006, 6), NAN, np.float32)
     X[:6] = np.tril(np.ones((6, 6)))
-    batches = Batches(X, config(), Key(seed(5)))
+    batches = batches_of(X, config(), Key(seed(5)))
     np.testing.assert_allclose(batches.data_means, np.arange(6, 0, -1) / 6, rtol=1e-6)
     np.testing.assert_allclose(batches.completed(np.arange(6, 2006)).mean(axis=0), batches.data_means, atol=0.0682)
     np.testing.assert_array_equal(batches.completed(np.arange(6)), X[:6])
@@ -193,14 +202,14 @@ def test_completions_start_at_the_means_of_the_columns(seed):
 
 def test_a_column_without_observations_starts_at_one_half():
     X = np.where(np.arange(6) == 2, np.float32(NAN), GREY)
-    batches = Batches(X, config(binarize="none"), KEY)
+    batches = batches_of(X, config(binarize="none"), KEY)
     assert batches.data_means[2] == 0.5
     np.testing.assert_allclose(np.delete(batches.data_means, 2), np.delete(GREY.mean(axis=0), 2), rtol=1e-6)
 
 
 def test_the_data_are_not_changed():
     X, kept = HOLES.copy(), WEIGHTS.copy()
-    batches = Batches(X, config(), KEY, kept)
+    batches = batches_of(X, config(), KEY, kept)
     arrays(batches, machine("native"), range(8))
     np.testing.assert_array_equal(X, HOLES)
     np.testing.assert_array_equal(kept, WEIGHTS)
@@ -209,9 +218,9 @@ def test_the_data_are_not_changed():
 @pytest.mark.parametrize("completions", [np.zeros((23, 6), np.uint8), np.zeros((22, 1), np.uint8), np.zeros((23, 1))])
 def test_completions_that_do_not_fit_are_refused(completions):
     with pytest.raises(InvalidParameter, match=r"^Completions must .* Got .*\. Resume"):
-        Batches(HOLES, config(), KEY, completions=completions)
+        batches_of(HOLES, config(), KEY, completions=completions)
     with pytest.raises(InvalidParameter, match=r"^Completions must come with missing data"):
-        Batches(GREY, config(), KEY, completions=completions)
+        batches_of(GREY, config(), KEY, completions=completions)
 
 
 @pytest.mark.parametrize("bad", [np.full((3, 6), NAN), np.where(np.isnan(HOLES), np.inf, HOLES), HOLES * 2, HOLES[0]])

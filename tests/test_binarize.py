@@ -5,8 +5,9 @@ import pytest
 
 import harmonium
 from harmonium.datasets import BINARIZATIONS, binarize
-from harmonium.datasets.binarize import describe_blank
+from harmonium.datasets.binarize import as_learnt, describe_blank
 from harmonium.errors import DataWarning, InvalidData, InvalidParameter
+from harmonium.inputs import check_rows
 from harmonium.random import Key
 
 GREY = np.array([[0.0, 0.25, 0.5, 0.75, 1.0]])
@@ -123,7 +124,7 @@ SHADES = np.random.default_rng(5).random((20, 4))
     ],
 )
 def test_blank_data_are_noticed(X, how, word):
-    found = describe_blank(X, how)
+    found = describe_blank(as_learnt(check_rows(X), how), how)
     assert found is None if word is None else word in found
 
 

@@ -123,3 +123,12 @@ def test_bad_data_are_refused(stack):
             stack.reconstruct(X)
     with pytest.raises(InvalidData, match="H must have 4 columns"):
         stack.mean_v_from_top(BARS)
+
+
+def test_all_layers_together_tell_how_far_they_are():
+    told = []
+    train_stack(BARS, [3, 2], epochs=2, batch_size=10, progress=lambda *x: told.append(x))
+    done = [x for x, _ in told]
+    assert done == list(range(1, len(told) + 1))
+    assert told[-1] == (len(told), len(told))
+    assert len({total for _, total in told}) == 2

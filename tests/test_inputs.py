@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import check_choice, check_count, check_matrix, check_number, check_weights, is_binary
+from harmonium.inputs import check_choice, check_count, check_matrix, check_number, is_binary
+from harmonium.rows import check_weights
 
 THREE_PARTS = r"(?s)^.*must .*\. Got .*\. [A-Z][^.]*\.?.*$"
 

@@ -13,7 +13,7 @@ from harmonium.cli import main
 from harmonium.datasets import binarize
 from harmonium.engines import NumpyEngine
 from harmonium.errors import InvalidData
-from harmonium.inputs import check_matrix
+from harmonium.inputs import check_matrix, check_rows
 from harmonium.sampling.conditional import impute
 from harmonium.training import load_checkpoint, save_checkpoint
 from harmonium.training.batches import Batches
@@ -68,7 +68,7 @@ def expected_positive_phase(X, p_start):
         packed = np.packbits(np.where(np.isnan(X), start, 0).astype(np.uint8), axis=1)
         for script in itertools.product((0, 1), repeat=len(X) * (N_HIDDEN + N_VISIBLE)):
             engine.follow(script)
-            v = Batches(X, config, Key(0), completions=packed).at(engine, 0).v
+            v = Batches(check_rows(X), config, Key(0), packed).at(engine, 0).v
             assert not engine.script
             h = logistic(v @ W.T + c)
             parts = h.T @ v / len(v), v.mean(axis=0), h.mean(axis=0), 1.0

@@ -11,6 +11,7 @@ from oracles import Exact, random_parameters, random_states
 from harmonium import RBM, Config, Key, TrainingRun, datasets
 from harmonium.engines import Phase, make_engine
 from harmonium.errors import InvalidParameter
+from harmonium.inputs import check_rows
 from harmonium.likelihood import free_energy, log_likelihood, pseudo_log_likelihood, reconstruction_error
 from harmonium.training.health import leading_pairs
 from harmonium.training.mixing import ChainWindow
@@ -23,7 +24,7 @@ BARS = datasets.load("bars-and-stripes-3x3").train
 
 def monitor_of(X, n_hidden, valid=None, history=(), **options):
     config = Config(n_hidden, **{"method": "pcd", "chains": 100, "epochs": 10, **options})
-    return Monitor(X, valid, config, Key(7), history)
+    return Monitor(check_rows(X), None if valid is None else check_rows(valid), config, Key(7), history)
 
 
 def negative_of(engine, v):

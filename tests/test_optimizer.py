@@ -292,6 +292,14 @@ def test_a_target_needs_a_cost(value):
         Config(3, sparsity_target=value)
 
 
+def test_a_largest_decay_needs_held_out_data_that_steer():
+    with pytest.raises(InvalidParameter, match=r"^max_weight_decay must come with patience above 0\."):
+        Config(3, patience=0, max_weight_decay=0.1)
+    with pytest.raises(InvalidParameter, match=r"^max_weight_decay must come with patience above 0\."):
+        Config(3, epochs=2, max_weight_decay=0.1).for_data(50, 10)
+    assert Config(3, max_weight_decay=0.1).for_data(50, 10).most_decay == 0.1
+
+
 def test_what_was_left_out_is_chosen_where_it_is_of_use_and_nowhere_else():
     for method in METHODS:
         chosen = Config(3, method).for_data(50, 10)

@@ -54,8 +54,7 @@ RECORDS = {
     "Moments",
     "PairMoments",
     "Statistics",
-    "TemperedSamples",
-    "ThinnedSamples",
+    "Samples",
     "TrainingResult",
     "TrainingRun",
 }
@@ -158,6 +157,7 @@ LONG = {
     "exact_statistics": lambda tell: harmonium.exact_statistics(MACHINE, progress=tell),
     "free_energy_difference": lambda tell: harmonium.free_energy_difference(MACHINE, MACHINE, progress=tell),
     "impute": lambda tell: harmonium.impute(MACHINE, HOLES, method="gibbs", burn_in=1, sweeps=2, progress=tell),
+    "log_likelihood": lambda tell: harmonium.log_likelihood(MACHINE, HOLES, progress=tell),
     "log_partition": lambda tell: harmonium.log_partition(MACHINE, progress=tell),
     "marginal_free_energy": lambda tell: harmonium.marginal_free_energy(MACHINE, HOLES, progress=tell),
     "pair_moments": lambda tell: harmonium.pair_moments(MACHINE, progress=tell),
@@ -191,7 +191,7 @@ def test_work_can_be_stopped_from_its_progress():
 
 def test_every_function_that_can_be_long_has_progress():
     """The others walk the data once, or are iterators."""
-    short = {"free_energy", "gibbs_chain", "log_likelihood", "probability_table", "reconstruction_error"}
+    short = {"free_energy", "gibbs_chain", "probability_table", "reconstruction_error"}
     assert {name for name in FUNCTIONS if "progress" in inspect.signature(getattr(harmonium, name)).parameters} == (
         FUNCTIONS - short
     )

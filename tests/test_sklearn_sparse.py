@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from harmonium.inputs import rows_of
 from harmonium.sklearn import BernoulliRBM
 from harmonium.training import Config
 from harmonium.training.batches import Batches
@@ -41,7 +42,7 @@ def test_the_batches_of_a_sparse_matrix_hold_the_draws_of_a_dense_one():
     config, key = Config(4, batch_size=7, binarize="sample"), Key(5)
     for step in (0, 3, 12, 20):  # in two epochs
         drawn = []
-        for make, X in ((Batches, GREY), (SparseBatches, scipy.sparse.csr_matrix(GREY))):
+        for make, X in ((Batches, rows_of(GREY)), (SparseBatches, scipy.sparse.csr_matrix(GREY))):
             engine = make_engine(RBM(np.zeros((4, 30)), np.zeros(30), np.zeros(4)), "numpy")
             drawn.append(engine.decode(make(X, config, key).at(engine, step).v))
         np.testing.assert_array_equal(*drawn)
@@ -56,6 +57,7 @@ MEMORY = """
 import resource
 import numpy as np
 import scipy.sparse
+from harmonium.inputs import rows_of
 from harmonium.sklearn import BernoulliRBM
 
 rng = np.random.default_rng(0)

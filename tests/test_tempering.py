@@ -294,12 +294,13 @@ def test_hopeless_and_perfect_acceptances_leave_a_ladder(acceptance):
 def test_seeds_decide_and_nothing_else(engine):
     rbm = RBM(*random_parameters(6, 9, scale=2))
     one, again, other = (sample_tempered(rbm, 8, sweeps=60, seed=seed, engine=engine) for seed in (1, Key(1), 2))
-    for x, y in zip(one, again, strict=True):
-        np.testing.assert_array_equal(x, y)
+    for name in ("samples", "acceptance", "betas", "round_trips"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
     assert (one.samples.shape, one.samples.dtype) == ((8, 9), np.uint8)
     assert (one.samples != other.samples).mean() > 0.1
     assert one.acceptance.shape == (9,)
     assert one.betas.shape == (10,)
+    assert (one.method, one.sweeps, one.exact) == ("tempered", 60, False)
 
 
 def test_the_sampler_is_its_steps():

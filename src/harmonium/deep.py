@@ -15,6 +15,7 @@ from harmonium.engines import make_engine
 from harmonium.errors import InvalidParameter, UnreadableFile
 from harmonium.inputs import check_count, check_matrix
 from harmonium.io import read_tensors, write_tensors
+from harmonium.progress import Progress
 from harmonium.random import Key, as_seed
 from harmonium.rbm import RBM
 from harmonium.training import EpochRecord, TrainingResult, train
@@ -152,6 +153,7 @@ def train_stack(
     valid: Any = None,
     layers: Sequence[Mapping[str, Any]] | None = None,
     on_epoch: Callable[[int, EpochRecord], None] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> StackResult:
     """Train a stack greedily: the first machine on `X`, each further one on E[h | v] of the machine below.
@@ -167,6 +169,8 @@ def train_stack(
         Options of single layers, which override `options`; one dict (it may be empty) a layer.
     on_epoch : callable, optional
         Called with the number of the layer, from 0, and each `EpochRecord`.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after every step; the total grows with each layer. May raise, to stop.
     **options
         The fields of `harmonium.Config` for all layers. `binarize` is for the first: the others see probabilities,
         and draw binary states from them anew each epoch unless `layers` says otherwise.
@@ -206,7 +210,8 @@ def train_stack(
         defaults = {"seed": seed.derive("layer", k).seed, "binarize": "sample"} if k else {"seed": seed.seed}
         chosen = options | defaults | own
         record = None if on_epoch is None else _for_layer(on_epoch, k)
-        results.append(train(X, size, valid=valid, on_epoch=record, **chosen))
+        steps = None if progress is None else _after(progress, results)
+        results.append(train(X, size, valid=valid, on_epoch=record, progress=steps, **chosen))
         below = Stack((results[-1].rbm,))
         engine = results[-1].config.engine
         if k + 1 < len(sizes):
@@ -216,6 +221,11 @@ def train_stack(
 
 def _for_layer(on_epoch: Callable[[int, EpochRecord], None], k: int) -> Callable[[EpochRecord], None]:
     return lambda record: on_epoch(k, record)
+
+
+def _after(progress: Progress, layers: Iterable[TrainingResult]) -> Progress:
+    before = sum(layer.history[-1].step for layer in layers if layer.history)
+    return lambda done, total: progress(before + done, before + total)
 
 
 def _pass_on(X: npt.NDArray[Any], rbms: Iterable[RBM], engine: str) -> FloatArray:

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from harmonium.containers import NUMERIC, as_plain_array
 from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.rows import Rows, check_weights
 
 FloatArray = npt.NDArray[np.floating[Any]]
-
-_WEIGHT_RANGE = 1e30  # in single precision, with room for sums
 
 
 def check_matrix(
@@ -43,9 +42,47 @@ def check_matrix(
     InvalidData
         Not numeric, not 2-D, empty, wrong width, NaN, infinite, or outside [0, 1].
     """
+    array, _ = _checked(X, n_columns, name, allow_nan)
+    if binary and not is_binary(array[~np.isnan(array)] if allow_nan else array):
+        raise InvalidData(f"{name} must hold only 0 and 1. Got values between. Binarise it first.")
+    return array
+
+
+def check_rows(X: Any, *, n_columns: int | None = None, name: str = "X", sample_weight: Any = None) -> Rows:
+    """Rows of data that nobody has to check again.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_samples, n_columns), values in [0, 1], NaN where missing
+        As for `check_matrix`; not copied unless something is missing.
+    n_columns, name
+        As for `check_matrix`.
+    sample_weight : array-like of shape (n_samples,), optional
+        How often each row counts.
+
+    Raises
+    ------
+    InvalidData
+        As `check_matrix` and `harmonium.rows.check_weights` do.
+    """
+    array, highest = _checked(X, n_columns, name, allow_nan=True)
+    return rows_of(array, sample_weight, highest)
+
+
+def rows_of(array: npt.NDArray[Any], sample_weight: Any = None, highest: float = 1.0) -> Rows:
+    """`check_rows` of an array whose values are known to lie in [0, 1]."""
+    missing = missing_entries(array)
+    if missing is not None:
+        array = np.where(missing, 0, array)
+    return Rows(array, is_binary(array), missing, check_weights(sample_weight, len(array)), highest)
+
+
+def _checked(X: Any, n_columns: int | None, name: str, allow_nan: bool) -> tuple[npt.NDArray[Any], float]:
+    """A dense array of values in [0, 1], and the largest of them, observed; 1 for booleans, which are not looked at."""
     sparse = is_sparse(X)
     array: Any = _canonical(X) if sparse else as_plain_array(X, name)
     _check_shape(array, n_columns, name)
+    low, high = 0, 1
     if array.dtype.kind != "b":
         low, high = _range_of(array, allow_nan)
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -59,11 +96,9 @@ def check_matrix(
             )
     if sparse:
         array = array.toarray()
-    if array.dtype.kind == "f" and (low < 0 or high > 1):
+    if low < 0 or high > 1:
         array = np.clip(array, 0, 1)
-    if binary and not is_binary(array[~np.isnan(array)] if allow_nan else array):
-        raise InvalidData(f"{name} must hold only 0 and 1. Got values between. Binarise it first.")
-    return array
+    return array, min(float(high), 1.0)
 
 
 def _canonical(X: Any) -> Any:
@@ -145,81 +180,6 @@ def missing_entries(X: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
         return None
     missing: npt.NDArray[np.bool_] = np.isnan(X)
     return missing if missing.any() else None
-
-
-def check_weights(sample_weight: Any, n_samples: int) -> npt.NDArray[np.float64] | None:
-    """Return the weights of rows as float64, shape (n_samples,); None for None and for weights that are all the same.
-
-    Weights so large or so small that their sums would leave the range of numbers are divided by the largest.
-
-    Raises
-    ------
-    InvalidData
-        Not one number for each row, negative, not finite, all of them zero, or further apart than single precision
-        reaches.
-    """
-    if sample_weight is None:
-        return None
-    try:
-        weights = np.asarray(sample_weight, np.float64)
-    except (TypeError, ValueError):
-        weights = np.empty(0)
-    if weights.shape != (n_samples,):
-        raise InvalidData(
-            f"sample_weight must hold one number for each of {n_samples} rows. Got shape {np.shape(weights)}. "
-            "Pass a vector as long as the data."
-        )
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise InvalidData(
-            f"sample_weight must be finite and not negative. Got values from {weights.min():g} to {weights.max():g}. "
-            "Correct those, or set them to zero."
-        )
-    if not weights.any():
-        raise InvalidData("sample_weight must not be zero for all rows. Got only zeros. Give some rows a weight.")
-    smallest, largest = weights[weights > 0].min(), weights.max()
-    if smallest < largest / _WEIGHT_RANGE:
-        raise InvalidData(
-            f"sample_weight must have its largest value within {_WEIGHT_RANGE:g} times its smallest above zero. "
-            f"Got values from {smallest:g} to {largest:g}. Set the smallest to zero."
-        )
-    if not 1 / _WEIGHT_RANGE < largest < _WEIGHT_RANGE:
-        weights = weights / largest
-    return None if (weights == weights[0]).all() else weights
-
-
-def observed_totals(
-    X: npt.NDArray[Any], sample_weight: npt.NDArray[np.float64] | None = None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """What the means of columns are made of, NaN being missing: a sum and a number of rows, both weighted.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_columns)
-    sample_weight : ndarray of shape (n_samples,), optional
-        How often each row counts; once if left out. Weights that add up to less than the number of rows that have one
-        are shares, not numbers of rows, and are scaled up to that.
-
-    Returns
-    -------
-    total : ndarray of shape (n_columns,), float64
-        The sum of the observed entries.
-    count : ndarray of shape (n_columns,), float64
-        How many there are.
-    """
-    missing = missing_entries(X)
-    if missing is None and sample_weight is None:
-        return X.sum(axis=0, dtype=np.float64), np.full(X.shape[1], float(len(X)))
-    weights = np.ones(len(X)) if sample_weight is None else sample_weight
-    weights = weights * max(1.0, np.count_nonzero(weights) / weights.sum())
-    if missing is None:
-        return _weighted_sum(weights, X), np.full(X.shape[1], weights.sum())
-    return _weighted_sum(weights, np.where(missing, 0, X)), _weighted_sum(weights, ~missing)
-
-
-def _weighted_sum(weights: npt.NDArray[Any], X: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Of the rows, one after the other, and not in the order of a BLAS library's product."""
-    total: npt.NDArray[np.float64] = np.multiply(weights[:, None], X, dtype=np.float64).sum(axis=0)
-    return total
 
 
 def check_count(value: Any, name: str, *, minimum: int = 1) -> int:

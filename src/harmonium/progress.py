@@ -1,4 +1,4 @@
-"""How far long work is: what a caller is told, and what counts it."""
+"""How far long work is, and how long it takes: what a caller is told, and what counts it."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ class Counter:
         self.done += steps
         if self._progress is not None:
             self._progress(self.done, self._total)
+
+
+def in_words(seconds: float) -> str:
+    """A time, roughly: "3 hours"."""
+    for size, unit in ((3.2e7, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}" if seconds < 1e4 * size else f"{seconds / size:.0e} {unit}"
+    return f"{max(seconds, 1):.0f} seconds"

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, UnreadableFile
-from harmonium.inputs import check_count, check_matrix, check_number, check_weights, observed_totals
+from harmonium.inputs import check_count, check_matrix, check_number, check_rows
 from harmonium.io import read_tensors, write_tensors
 from harmonium.ising import Ising
 from harmonium.random import Key, as_key
@@ -151,10 +151,10 @@ class RBM:
         ----------
         Hinton, "A practical guide to training restricted Boltzmann machines", UTML TR 2010-003, section 8.
         """
-        X = check_matrix(X, allow_nan=True)
+        rows = check_rows(X, sample_weight=sample_weight)
         n_hidden = check_count(n_hidden, "n_hidden")
         scale = check_number(scale, "scale", low=0)
-        return cls.of_totals(observed_totals(X, check_weights(sample_weight, len(X))), n_hidden, seed, scale=scale)
+        return cls.of_totals(rows.totals, n_hidden, seed, scale=scale)
 
     @classmethod
     def of_totals(cls, totals: tuple[Array, Array], n_hidden: int, seed: int | Key = 0, *, scale: float = 0.01) -> RBM:
@@ -391,6 +391,11 @@ class RBM:
                 f"v and h must have the same number of rows. Got {n_rows} and {len(x)}. Pass pairs of states."
             )
         return x
+
+
+def float64(rbm: RBM) -> RBM:
+    """The same machine in double precision."""
+    return RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
 
 
 def _draw(p: Array, key: Key) -> npt.NDArray[np.uint8]:

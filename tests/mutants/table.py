@@ -362,18 +362,18 @@ PYTHON = [
     ),
     *of(
         "training/batches.py",
-        ("one order for all epochs", 'self._key.derive("order", epoch)', 'self._key.derive("order", 0)', BATCHES),
-        ("the same draw each epoch", 'self._key.derive("data", epoch)', 'self._key.derive("data", 0)', BATCHES),
+        ("one order for all epochs", 'self._key.derive("order", number)', 'self._key.derive("order", 0)', BATCHES),
+        ("the same draw each epoch", 'self._key.derive("data", number)', 'self._key.derive("data", 0)', BATCHES),
         (
             "the last row of a batch is lost",
-            "slice(number * size, (number + 1) * size)",
-            "slice(number * size, (number + 1) * size - 1)",
+            "slice(number * self._batch_size, (number + 1) * self._batch_size)",
+            "slice(number * self._batch_size, (number + 1) * self._batch_size - 1)",
             BATCHES,
         ),
         (
             "a short batch by the size of a full one",
-            "float(weights.mean() / self.sample_weight.mean())",
-            "float(weights.sum() / size / self.sample_weight.mean())",
+            "float(weights.mean() / self.rows.weights.mean())",
+            "float(weights.sum() / self._batch_size / self.rows.weights.mean())",
             BATCHES,
         ),
         (

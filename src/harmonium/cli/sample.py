@@ -31,7 +31,7 @@ from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.datasets.writing import OUTPUTS, write_array
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.sampling import TemperedSamples, sample_tempered
+from harmonium.sampling import Samples, sample_tempered
 
 HELP = """Draw samples from a machine.
 
@@ -176,7 +176,7 @@ def _sample_tempered(
     reading: Reading,
     seed: int,
     engine: str,
-) -> TemperedSamples:
+) -> Samples:
     text = str(_COUNT) if temperatures is None else temperatures
     X = None if data is None else load_data(data, reading).split("train")[0]
     names = {name: f"--{name}" for name in ("sweeps", "temperatures", "data", "seed", "engine")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import numpy.typing as npt
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
 from harmonium.random import Key, as_key
+from harmonium.rows import Rows
 
 BINARIZATIONS = ("threshold", "sample", "none")
 
 _BLANK = 1.01 / 255
+_ROUNDING = 1e-12  # of weighted sums of ones
 
 # Philox holds about a hundred bytes for each number it draws, so a block takes some 30 MB, whatever the data's size.
 _BLOCK = 2**18
@@ -67,7 +70,7 @@ def states_of(X: npt.NDArray[Any], binarize: str, key: Key | int | None = None) 
     if missing is not None:
         return np.where(missing, np.float32(np.nan), states_of(np.where(missing, 0, X), binarize, key))
     if binarize == "threshold":
-        return (X > 0.5).astype(np.uint8)
+        return _threshold(X)
     if key is None:
         raise InvalidParameter(
             'binarize="sample" must come with a key. Got None. Pass a Key or an integer seed as `key`.'
@@ -75,27 +78,23 @@ def states_of(X: npt.NDArray[Any], binarize: str, key: Key | int | None = None) 
     return _sample(X, as_key(key).derive_for_rows("binarize"))
 
 
-def describe_blank(X: npt.NDArray[Any], binarize: str) -> str | None:
-    """Why nothing can be learnt from the rows of `X`; None where something can.
+def as_learnt(rows: Rows, binarize: str) -> Rows:
+    """Rows as a machine learns them: states by the threshold, else as they are, grey levels being probabilities."""
+    if binarize != "threshold" or rows.is_binary:
+        return rows
+    return replace(rows, X=_threshold(rows.X), is_binary=True)
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_columns)
-        Values in [0, 1], NaN where missing.
-    binarize : str
-        As in `binarize`.
 
-    Returns
-    -------
-    str or None
-        One sentence and what to do: images that were divided by 255 twice are blank; so is any set that thresholding
-        empties, and one whose columns all have one value.
+def describe_blank(rows: Rows, binarize: str) -> str | None:
+    """Why nothing can be learnt from rows, as `as_learnt` gives them; None where something can.
+
+    One sentence and what to do: images that were divided by 255 twice are blank; so is any set that thresholding
+    empties, and one whose columns all have one value, 0 or 1, in all rows that count.
     """
-    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)  # which pass over NaN
-    if (faint := describe_faint(float(np.fmax.reduce(high)), binarize)) is not None:
+    if (faint := describe_faint(rows.highest, binarize)) is not None:
         return faint
-    constant = (low > 0.5) == (high > 0.5) if binarize == "threshold" else (low == high) & ((low == 0) | (low == 1))
-    if len(X) > 1 and (constant | np.isnan(low)).all():
+    total, count = rows.totals
+    if len(rows) > 1 and ((total == 0) | (total >= (1 - _ROUNDING) * count)).all():
         return "Every column has one value only: there is nothing to learn. Check how the data were made."
     return None
 
@@ -111,6 +110,10 @@ def describe_faint(highest: float, binarize: str) -> str | None:
             'Scale the data to [0, 1], or pass binarize="sample" or "none".'
         )
     return None
+
+
+def _threshold(X: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    return (X > 0.5).astype(np.uint8)
 
 
 def _sample(X: npt.NDArray[Any], key: Key) -> npt.NDArray[np.uint8]:

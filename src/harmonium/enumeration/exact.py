@@ -19,9 +19,9 @@ from harmonium.engines import find_engine
 from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul, moments_block
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
-from harmonium.progress import Progress
+from harmonium.progress import Progress, in_words
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, all_states
+from harmonium.rbm import RBM, all_states, float64
 from harmonium.reprs import short_repr
 from harmonium.statistics import Statistics
 
@@ -123,7 +123,7 @@ def exact_gradient(
     """
     X = check_matrix(X, n_columns=rbm.n_visible)
     negative = exact_statistics(rbm, max_units=max_units, engine=engine, progress=progress)
-    rbm = _float64(rbm)
+    rbm = float64(rbm)
     positive = Statistics(np.zeros_like(rbm.W), np.zeros_like(rbm.b), np.zeros_like(rbm.c))
     for first in range(0, len(X), _ROWS):
         chunk = X[first : first + _ROWS].astype(np.float64)
@@ -247,14 +247,14 @@ class Walk:
     def __init__(self, rbm: RBM, max_units: int, layer: str = "smaller") -> None:
         max_units = check_count(max_units, "max_units", minimum=0)
         self.mirrored = rbm.n_visible < rbm.n_hidden if layer == "smaller" else layer == "visible"
-        self.machine = _float64(rbm.mirror() if self.mirrored else rbm)
+        self.machine = float64(rbm.mirror() if self.mirrored else rbm)
         self.n_units, m = self.machine.n_hidden, self.machine.n_visible
         if self.n_units > max_units:
             seconds = 2.0**self.n_units * m * _NANOSECONDS * 1e-9
             raise OutOfReach(
                 f"The {layer} layer must have at most {max_units} units to walk through all of its states. Got "
-                f"{self.n_units} (2**{self.n_units} states, up to {_in_words(seconds)}). Raise max_units if you have "
-                "the time."
+                f"{self.n_units} (2**{self.n_units} states, up to about {in_words(seconds)}). Raise max_units if you "
+                "have the time."
             )
         self.n_low = min(self.n_units, _BLOCK_BITS, max(0, (_CELLS // m).bit_length() - 1))
         self.low = all_states(self.n_low)
@@ -307,14 +307,3 @@ def _uniform52(key: Key, n_rows: int) -> Float64Array:
     """Two uniform numbers of 52 bits a row, strictly inside (0, 1): 32 bits would not reach all of 2**25 states."""
     words = key.bits(n_rows, 4).astype(np.float64)
     return (words[:, 0::2] * 2.0**20 + np.floor(words[:, 1::2] * 2.0**-12) + 0.5) * 2.0**-52
-
-
-def _float64(rbm: RBM) -> RBM:
-    return RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
-
-
-def _in_words(seconds: float) -> str:
-    for size, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
-        if seconds >= 2 * size:
-            return f"about {seconds / size:.0f} {unit}"
-    return f"about {max(seconds, 1):.0f} seconds"

@@ -78,7 +78,7 @@ def over_hidden(rbm: RBM, v: Float64Array, missing: BoolArray) -> Sums:
     """The sums for all rows together, by all states of the hidden layer; blocks relative to the largest term so far."""
     n, highest = rbm.n_hidden, np.full((len(v), 1), -np.inf)
     total, mean, mean_h = np.zeros((len(v), 1)), np.zeros(v.shape), np.zeros((len(v), n))
-    for h, a, log_p in _hidden_states(rbm, v, missing):
+    for h, a, log_p in hidden_states(rbm, v, missing):
         before, highest = highest, np.maximum(highest, log_p.max(axis=1, keepdims=True))
         p, shrink = exp(log_p - highest), exp(before - highest)
         total = shrink * total + p.sum(axis=1, keepdims=True)
@@ -104,7 +104,7 @@ def draw_over_hidden(rbm: RBM, v: Float64Array, missing: BoolArray, key: Key) ->
     Each block of states takes the place of what was drawn before with the probability of its share in the sum so far.
     """
     chosen, total, highest = np.zeros((len(v), rbm.n_hidden)), np.zeros(len(v)), np.full(len(v), -np.inf)
-    for number, (h, _, log_p) in enumerate(_hidden_states(rbm, v, missing)):
+    for number, (h, _, log_p) in enumerate(hidden_states(rbm, v, missing)):
         before, highest = highest, np.maximum(highest, log_p.max(axis=1))
         p = exp(log_p - highest[:, None])
         mass = p.sum(axis=1)
@@ -124,7 +124,7 @@ def _missing_states(rbm: RBM, row: Float64Array, free: BoolArray) -> Terms:
     return states, logits, matmul(states, rbm.b[free]) + softplus(logits).sum(axis=1)
 
 
-def _hidden_states(rbm: RBM, v: Float64Array, missing: BoolArray) -> Iterator[Terms]:
+def hidden_states(rbm: RBM, v: Float64Array, missing: BoolArray) -> Iterator[Terms]:
     """All hidden states in blocks, W'h + b for each, and log p(h | observed) of each row but for a constant.
 
     p(h | observed) is proportional to exp(c'h + the sum of a_j v_j over observed units), times the product of

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.inputs import check_count, check_matrix
+from harmonium.inputs import check_count, check_matrix, check_rows
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures, plan
 from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
@@ -108,12 +108,11 @@ def conservative_log_likelihood(
     See `harmonium.likelihood.conservative`.
     """
     X = check_matrix(X, n_columns=rbm.n_visible, binary=True)
-    if X_train is not None:
-        X_train = check_matrix(X_train, n_columns=rbm.n_visible, name="X_train", allow_nan=True)
+    learnt = None if X_train is None else check_rows(X_train, n_columns=rbm.n_visible, name="X_train")
     n_samples, temperatures = check_count(n_samples, "n_samples", minimum=2), check_temperatures(temperatures)
     key, counter = as_key(seed).derive("conservative"), Counter(progress)
     rows = np.sort(key.derive("rows").permutation(len(X))[:n_samples])
-    annealer, betas = plan(rbm, temperatures, X_train, key.derive("plan"), engine, counter)
+    annealer, betas = plan(rbm, temperatures, learnt, key.derive("plan"), engine, counter)
     v = annealer.engine.encode(X[rows].astype(np.uint8))
     counter.expect(len(betas) - 1)
     works = annealer.run(v, betas[::-1], key.derive("reverse"), counter.tick)

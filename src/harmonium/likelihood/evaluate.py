@@ -58,6 +58,7 @@ def log_likelihood(
     binarize: str | None = None,
     seed: int | Key = 0,
     engine: str = "native",
+    progress: Progress | None = None,
 ) -> Estimate:
     """Mean log-likelihood of the rows of `X` in nats; of what is observed, where entries are missing.
 
@@ -74,6 +75,8 @@ def log_likelihood(
     seed : int or Key
         Of the annealing that `marginal_free_energy` does for some rows with missing entries.
     engine : {"native", "numpy", "torch"}
+    progress : callable, optional
+        As in `marginal_free_energy`, once log Z is known.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def log_likelihood(
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
         unknown = Estimate.unknown(quantity, log_z.reason, log_z.method)
         return replace(unknown, binarize=binarize, n_missing=n_missing)
-    found = marginals(rbm, X, seed=as_key(seed).derive("log_likelihood"), engine=engine)
+    found = marginals(rbm, X, seed=as_key(seed).derive("log_likelihood"), engine=engine, progress=progress)
     minus_f = -found.free_energy
     complete = slice(None) if missing is None else ~missing.any(axis=1)
     mean, error = float(minus_f.mean()), float(np.sqrt((found.standard_error**2).sum())) / len(X)

@@ -32,7 +32,7 @@ from harmonium.enumeration.missing import ROWS, BoolArray, Float64Array, blocks,
 from harmonium.inputs import check_count, check_matrix, missing_entries
 from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM
+from harmonium.rbm import RBM, float64
 
 _ROWS = 2000  # complete rows at a time
 _CELLS = 2**22  # logits of all chains at a time
@@ -141,7 +141,7 @@ def marginals(
     numbers, missing = np.flatnonzero(~whole), holes[~whole]
     v = np.where(missing, 0, X[~whole]).astype(np.float64)
     by_missing, by_hidden = enumerable(missing.sum(axis=1), rbm.n_hidden)
-    machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+    machine = float64(rbm)
     for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
         for rows in blocks(np.flatnonzero(few), ROWS):
             found.free_energy[numbers[rows]] = -sums(machine, v[rows], missing[rows]).log_mass

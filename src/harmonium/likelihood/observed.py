@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 
 from harmonium.engines.arithmetic import exp, log, matmul, softplus
-from harmonium.enumeration.missing import ROWS, BoolArray, Float64Array, blocks
+from harmonium.enumeration.missing import ROWS, BoolArray, Float64Array, blocks, hidden_states
 from harmonium.inputs import check_count, check_matrix
 from harmonium.likelihood.pseudo import pseudo_log_likelihood
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, all_states
+from harmonium.rbm import RBM, all_states, float64
 from harmonium.sampling.conditional import complete
 from harmonium.special import logsumexp
 
 _MOST_HIDDEN, _MOST_MISSING = 16, 4  # that are enumerated
-_STATES = 2048  # at a time
 _STEEP = 500.0  # log-odds beyond which exp() would overflow, and which no longer differ
 
 
@@ -61,7 +60,7 @@ def observed_pseudo_log_likelihood(
     whole = n_missing == 0
     if whole.any():
         found[whole] = pseudo_log_likelihood(rbm, X[whole], engine=engine)
-    machine, v = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c))), np.where(missing, 0.0, X)
+    machine, v = float64(rbm), np.where(missing, 0.0, X)
     by_hidden = ~whole & (rbm.n_hidden <= _MOST_HIDDEN)
     for rows in blocks(np.flatnonzero(by_hidden), ROWS):
         found[rows] = _total(_over_hidden(machine, v[rows], missing[rows]), missing[rows])
@@ -98,13 +97,9 @@ def _log_odds(rbm: RBM, v: Float64Array) -> tuple[Float64Array, Float64Array]:
 
 def _over_hidden(rbm: RBM, v: Float64Array, missing: BoolArray) -> Float64Array:
     """Log-odds of the other state of each unit, shape (rows, n_visible), by all states of the hidden layer."""
-    n, highest = rbm.n_hidden, np.full((len(v), 1), -np.inf)
+    highest = np.full((len(v), 1), -np.inf)
     total, on, off = np.zeros((len(v), 1)), np.zeros(v.shape), np.zeros(v.shape)
-    for start in range(0, 2**n, _STATES):
-        numbers = np.arange(start, min(start + _STATES, 2**n))
-        h = ((numbers[:, None] >> np.arange(n)) & 1).astype(np.float64)
-        a = matmul(h, rbm.W) + rbm.b
-        log_p = matmul(h, rbm.c) + matmul(v, a.T) + matmul(missing, softplus(a).T)
+    for _, a, log_p in hidden_states(rbm, v, missing):
         before, highest = highest, np.maximum(highest, log_p.max(axis=1, keepdims=True))
         p, shrink, steep = exp(log_p - highest), exp(before - highest), np.clip(a, -_STEEP, _STEEP)
         total = shrink * total + p.sum(axis=1, keepdims=True)

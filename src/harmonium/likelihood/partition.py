@@ -11,11 +11,11 @@ import numpy as np
 from harmonium.engines import find_engine, on_device
 from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import OutOfReach
-from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.inputs import check_choice, check_count, check_rows
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures
 from harmonium.likelihood.two_sided import Settings, anneal_both_ways
-from harmonium.progress import Progress
+from harmonium.progress import Progress, in_words
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -101,7 +101,7 @@ def log_partition(
     chains = check_count(chains, "chains", minimum=2)
     temperatures = check_temperatures(temperatures)
     key = as_key(seed)
-    X = None if X is None else check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    rows = None if X is None else check_rows(X, n_columns=rbm.n_visible)
     n_units = min(rbm.n_visible, rbm.n_hidden)
     seconds = _predicted_seconds(rbm, engine)
     if method == "exact":
@@ -115,7 +115,7 @@ def log_partition(
     quick = n_units <= min(max_units, _EXACT_STARTS[0]) and seconds <= _EXACT_STARTS[1]
     exact = start == "exact" or (start == "auto" and quick)
     settings = Settings(temperatures, chains, exact, max_units, engine)
-    return anneal_both_ways(rbm, X, settings, key.derive("ais"), progress)
+    return anneal_both_ways(rbm, rows, settings, key.derive("ais"), progress)
 
 
 def _sum_exactly(rbm: RBM, engine: str, seconds: float, progress: Progress | None) -> float:
@@ -161,13 +161,6 @@ def _check_units(rbm: RBM, max_units: int, seconds: float) -> None:
     if n_units > max_units:
         raise OutOfReach(
             f"The smaller layer must have at most {max_units} units to sum over all of its states. Got {n_units} "
-            f"(2**{n_units} states, about {_in_words(seconds)} on two cores). Raise max_units if you have the time, or "
+            f"(2**{n_units} states, about {in_words(seconds)} on two cores). Raise max_units if you have the time, or "
             'use method="ais".'
         )
-
-
-def _in_words(seconds: float) -> str:
-    for size, unit in ((3.2e7, "years"), (86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}" if seconds < 1e4 * size else f"{seconds / size:.0e} {unit}"
-    return f"{max(seconds, 1):.0f} seconds"

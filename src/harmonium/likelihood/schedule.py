@@ -27,12 +27,13 @@ from harmonium.chains.ladder import place
 from harmonium.chains.path import Float64Array, linear_path
 from harmonium.engines import States
 from harmonium.errors import InvalidParameter
-from harmonium.inputs import check_count, observed_totals
+from harmonium.inputs import check_count
 from harmonium.likelihood.annealed import Annealer
 from harmonium.likelihood.constant_means import N_SWEEPS, constant_means_path
 from harmonium.progress import Counter
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
+from harmonium.rows import Rows
 
 SALAKHUTDINOV = "salakhutdinov"
 ADAPTIVE = "adaptive"
@@ -99,7 +100,7 @@ class Plan(NamedTuple):
 def plan(
     rbm: RBM,
     temperatures: int | str | Float64Array,
-    X: npt.NDArray[Any] | None,
+    rows: Rows | None,
     key: Key,
     engine: str,
     counter: Counter | None = None,
@@ -111,7 +112,7 @@ def plan(
     rbm : RBM
     temperatures : int, str or array
         As `check_temperatures` returns them. Those that are given one by one stand on the linear path.
-    X : array of shape (n_samples, n_visible), optional
+    rows : Rows, optional
         Data whose means become the base. Without, the means of the machine's own states after short runs: of all bases
         of independent units, the one with the means of p(v) itself is the closest to p(v).
     key : Key
@@ -120,13 +121,13 @@ def plan(
     """
     counter = Counter() if counter is None else counter
     given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
-    base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if X is None else bias_of_means(*observed_totals(X))
+    base = np.clip(rbm.b, -_LARGEST_BIAS, _LARGEST_BIAS) if rows is None else bias_of_means(*rows.totals)
     annealer, spacing, v = _linear(rbm, base, engine), _EVEN, None
     # The first and second fit the base, the second and third the spacing.
-    for number in range(0 if X is None else _LAST if given else 1, _LAST if given else _LAST + 1):
+    for number in range(0 if rows is None else _LAST if given else 1, _LAST if given else _LAST + 1):
         key_ = key.derive("short run", number)
         spacing, v = _short_run(annealer, spacing, number, key_, counter)
-        if X is None and number < _LAST:
+        if rows is None and number < _LAST:
             total, _, n, _ = _own_totals(annealer, v, _SETTLE, key_.derive("settle"), counter)
             annealer = _linear(rbm, bias_of_means(total, n), engine)
     if isinstance(temperatures, np.ndarray):
@@ -135,8 +136,8 @@ def plan(
         return Plan(annealer, salakhutdinov())
     if _LINEAR_SUFFICES * _VARIANCE < spacing.variance_times_n < math.inf:
         key_ = key.derive("level")
-        if X is not None:
-            v = annealer.engine.encode((X[key_.permutation(len(X))[:_ROUND_CHAINS]] > 0.5).astype(np.uint8))
+        if rows is not None:
+            v = annealer.engine.encode((rows.X[key_.permutation(len(rows))[:_ROUND_CHAINS]] > 0.5).astype(np.uint8))
         annealer, spacing = _better(annealer, spacing, v, key_, counter)
     n_betas = temperatures if isinstance(temperatures, int) else spacing.enough
     return Plan(annealer, spacing.place(n_betas))

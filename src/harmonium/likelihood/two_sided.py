@@ -32,6 +32,7 @@ from harmonium.likelihood.schedule import plan
 from harmonium.progress import Counter, Progress
 from harmonium.random import Key
 from harmonium.rbm import RBM
+from harmonium.rows import Rows
 
 EXACT, CHAINS = "exact samples", "tempered chains"
 _SWEEPS = 100, 150, 225, 350  # of the ladders, from one check to the next
@@ -64,26 +65,26 @@ class Settings(NamedTuple):
 
 
 def anneal_both_ways(
-    rbm: RBM, X: npt.NDArray[Any] | None, settings: Settings, key: Key, progress: Progress | None = None
+    rbm: RBM, rows: Rows | None, settings: Settings, key: Key, progress: Progress | None = None
 ) -> Estimate:
-    """A bracket of log Z; `X` gives the base its biases and the chains some of their starts."""
+    """A bracket of log Z; `rows` give the base its biases and the chains some of their starts."""
 
     def exact(n: int, purpose: str) -> npt.NDArray[np.uint8]:
         seed = key.derive(purpose)
         return exact_sample(rbm, n, seed=seed, max_units=settings.max_units, engine=settings.engine)[0]
 
-    visited = [] if X is None else [(X[:_FLOOR_ROWS] > 0.5).astype(np.uint8)]
-    if X is None and settings.exact_starts:
-        X = exact(_BASE_SAMPLES, "base")
+    visited = [] if rows is None else [(rows.X[:_FLOOR_ROWS] > 0.5).astype(np.uint8)]
+    if rows is None and settings.exact_starts:
+        rows = Rows(exact(_BASE_SAMPLES, "base"))
     counter = Counter(progress)
-    annealer, betas = plan(rbm, settings.temperatures, X, key.derive("plan"), settings.engine, counter)
+    annealer, betas = plan(rbm, settings.temperatures, rows, key.derive("plan"), settings.engine, counter)
     run = _Runs(annealer, betas, settings.chains, key, counter)
     forward = run.forward()
     if settings.exact_starts:
         start, doubt = exact(settings.chains, "start"), ""
         reverse = run.reverse(start, 0)
     else:
-        start, reverse, doubt = run.from_chains(forward, X)
+        start, reverse, doubt = run.from_chains(forward, None if rows is None else rows.X)
     visited += [annealer.engine.decode(forward.kept[-1]), start]
     found = bracket(forward.log_z, reverse, _floor(annealer, np.concatenate(visited)), doubt)
     return replace(found, start=EXACT if settings.exact_starts else CHAINS)

@@ -5,16 +5,16 @@ from harmonium.sampling.conditional import Imputation, complete, impute
 from harmonium.sampling.gibbs import Clamp, gibbs_chain, sample
 from harmonium.sampling.moments import Moments, running_moments
 from harmonium.sampling.pairs import PairMoments, pair_moments
-from harmonium.sampling.tempering import TemperedSamples, sample_tempered
-from harmonium.sampling.thinning import ThinnedSamples, thinned_sample
+from harmonium.sampling.samples import Samples
+from harmonium.sampling.tempering import sample_tempered
+from harmonium.sampling.thinning import thinned_sample
 
 __all__ = [
     "Clamp",
     "Imputation",
     "Moments",
     "PairMoments",
-    "TemperedSamples",
-    "ThinnedSamples",
+    "Samples",
     "autocorrelation_time",
     "complete",
     "effective_sample_size",

@@ -36,7 +36,7 @@ from harmonium.errors import OutOfReach, SamplingAlarm
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM
+from harmonium.rbm import RBM, float64
 from harmonium.reprs import short_repr
 from harmonium.sampling.watch import told_apart
 
@@ -147,7 +147,7 @@ def impute(
     by_missing, by_hidden = _enumerable(rbm, missing, method)
     exact = by_missing | by_hidden
     found = Imputation(v.copy(), np.zeros(X.shape), np.empty((len(X), rbm.n_hidden)), np.ones(len(X)), exact)
-    machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+    machine = float64(rbm)
     counter = Counter(progress, len(X))
     for few, sums in ((by_missing, over_missing), (by_hidden, over_hidden)):
         for rows in blocks(np.flatnonzero(few), ROWS):
@@ -219,7 +219,7 @@ def complete(
     missing = np.isnan(X)
     drawn, observed = np.asarray(X, np.float32).copy(), np.where(missing, 0, X).astype(np.float64)
     by_missing, by_hidden = _enumerable(rbm, missing, method)
-    machine = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+    machine = float64(rbm)
     for few, draw, name in ((by_missing, draw_over_missing, "missing"), (by_hidden, draw_over_hidden, "hidden")):
         exact, first = key.derive("exact", name), 0
         for rows in blocks(np.flatnonzero(few), ROWS):

@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from harmonium.chains.ladder import adapt, n_temperatures
 from harmonium.chains.path import Float64Array, linear_path
 from harmonium.chains.tempered import Ladder, TemperedState, cold_rows, init, set_out, step
 from harmonium.engines import Engine, make_engine
-from harmonium.inputs import check_choice, check_count, check_matrix, observed_totals
+from harmonium.inputs import check_choice, check_count, check_rows
 from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, bias_of_means
-from harmonium.reprs import short_repr
+from harmonium.sampling.samples import Samples
 
 _TEMPERATURES = 10
 ADAPTIVE = "adaptive"
 _MOST = 200  # temperatures that "adaptive" may take
 _FIRST = 16  # sweeps before the ladder is first moved
-
-
-class TemperedSamples(NamedTuple):
-    """Samples, and how well the ladder that they come from has worked.
-
-    Attributes
-    ----------
-    samples : uint8 array of shape (n, n_visible)
-    acceptance : float64 array of shape (T - 1,)
-        Mean probability of a swap between each temperature and the next, while the ladder stood still.
-    round_trips : int
-        Walks from beta = 0 to 1 and back in that time, of all n * T walkers. None at all: the ladder has not mixed.
-    betas : float64 array of shape (T,)
-        The inverse temperatures, from 0 to 1.
-    """
-
-    samples: npt.NDArray[np.uint8]
-    acceptance: Float64Array
-    round_trips: int
-    betas: Float64Array
-
-    @property
-    def verdict(self) -> str:
-        """Whether to rely on them: "ok", or "unreliable" where there was less than a round trip for two samples."""
-        return "ok" if 2 * self.round_trips >= len(self.samples) else "unreliable"
-
-    def __repr__(self) -> str:
-        return short_repr(self)
 
 
 def sample_tempered(
@@ -62,7 +33,7 @@ def sample_tempered(
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,
-) -> TemperedSamples:
+) -> Samples:
     """Samples of a machine whose modes are too far apart for Gibbs sampling, from `n` independent tempered ladders.
 
     Each sample is the state at beta = 1 of a ladder of its own. The first half of the sweeps moves the temperatures to
@@ -89,7 +60,7 @@ def sample_tempered(
 
     Returns
     -------
-    TemperedSamples
+    Samples
 
     Raises
     ------
@@ -106,9 +77,9 @@ def sample_tempered(
         count = _TEMPERATURES
     else:
         count = check_count(temperatures, "temperatures", minimum=2)
-    X = None if X is None else check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    rows = None if X is None else check_rows(X, n_columns=rbm.n_visible)
     key = as_key(seed).derive("sample_tempered")
-    base = np.zeros(rbm.n_visible) if X is None else bias_of_means(*observed_totals(X))
+    base = np.zeros(rbm.n_visible) if rows is None else bias_of_means(*rows.totals)
     engine_, ladder = make_engine(rbm, engine), Ladder(linear_path(base, rbm.n_hidden), np.linspace(0, 1, count))
     counter = Counter(progress, sweeps)
     state = init(engine_, ladder, n, key)
@@ -120,7 +91,8 @@ def sample_tempered(
         ladder = ladder._replace(betas=adapt(ladder.betas, acceptance, count))
     state, acceptance = _run(engine_, state, ladder, key, sweeps - counter.done, counter)
     samples = engine_.decode(engine_.take(state.v, cold_rows(state)))
-    return TemperedSamples(samples, acceptance, int(state.round_trips.sum()), ladder.betas)
+    tempered: dict[str, Any] = {"betas": ladder.betas, "acceptance": acceptance}
+    return Samples(samples, "tempered", sweeps, every=sweeps, round_trips=int(state.round_trips.sum()), **tempered)
 
 
 def _run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,43 +16,12 @@ from harmonium.inputs import check_choice, check_count
 from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
-from harmonium.reprs import short_repr
 from harmonium.sampling.moments import walk
+from harmonium.sampling.samples import Samples
 from harmonium.sampling.watch import Watch
 
 _FIRST = 200  # sweeps before the first look at the chains
 _ENOUGH = 50  # autocorrelation times in the draws that measure them
-
-
-class ThinnedSamples(NamedTuple):
-    """Exact samples, or states of a few chains, taken far apart.
-
-    Attributes
-    ----------
-    samples : uint8 array of shape (n, n_visible)
-        Row k * chains + c is the k-th state kept of chain c.
-    tau : float
-        The integrated autocorrelation time in sweeps, the longest of the free energy and of the two leading directions
-        of W.
-    every : int
-        Sweeps between two states of a chain: ceil(2 tau), at which an exponential memory has fallen to 2 %.
-    sweeps : int
-        Sweeps of each chain in all, with those that measured tau and were dropped.
-    r_hat : float
-        The largest of the same three numbers, at most 1.1; 1 where the samples are exact.
-    exact : bool
-        Whether they were drawn by enumeration; then tau and every are 1 and sweeps 0.
-    """
-
-    samples: npt.NDArray[np.uint8]
-    tau: float
-    every: int
-    sweeps: int
-    r_hat: float = 1.0
-    exact: bool = False
-
-    def __repr__(self) -> str:
-        return short_repr(self)
 
 
 def thinned_sample(
@@ -66,7 +35,7 @@ def thinned_sample(
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,
-) -> ThinnedSamples:
+) -> Samples:
     """`n` nearly independent samples: exact ones, or from few Gibbs chains, thinned by their measured autocorrelation.
 
     The chains start as those of `running_moments`. They run, twice as long each time, until their second half covers 50
@@ -93,7 +62,7 @@ def thinned_sample(
 
     Returns
     -------
-    ThinnedSamples
+    Samples
 
     Raises
     ------
@@ -110,7 +79,7 @@ def thinned_sample(
     key = as_key(seed).derive("thinned_sample")
     if method == "exact" or (method == "auto" and start is None and is_quick(rbm)):
         samples, _ = exact_sample(rbm, n, seed=key, engine=engine, progress=progress)
-        return ThinnedSamples(samples, 1.0, 1, 0, 1.0, True)
+        return Samples(samples, "exact", 0, tau=1.0, r_hat=1.0)
     watch, run = Watch(rbm), walk(rbm, chains, start, key, engine)
     features: list[Float64Array] = []
     length = _FIRST
@@ -137,4 +106,5 @@ def thinned_sample(
             kept.append(engine_.decode(v))
         if progress is not None:
             progress(length + sweep, length + every * draws)
-    return ThinnedSamples(np.concatenate(kept)[:n], tau, every, length - 1 + every * draws, agreement)
+    sweeps = length - 1 + every * draws
+    return Samples(np.concatenate(kept)[:n], "gibbs", sweeps, tau, every, agreement)

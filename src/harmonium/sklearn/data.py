@@ -16,7 +16,8 @@ import scipy.sparse
 import sklearn
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from harmonium.inputs import check_weights, rounding_of
+from harmonium.inputs import rounding_of
+from harmonium.rows import check_weights
 
 # Numbers that are dense at one time.
 _CELLS = 2**20

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from harmonium.datasets.binarize import as_learnt
 from harmonium.engines import Engine, Velocity, make_engine
+from harmonium.inputs import rows_of
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.training import Config
@@ -53,9 +55,12 @@ class Learning:
         completions: npt.NDArray[np.uint8] | None = None,
         averages: Any = None,
     ) -> None:
-        make_batches = SparseBatches if scipy.sparse.issparse(X) else Batches
-        batches = self._batches = make_batches(X, config, key, sample_weight, completions)
-        self._config = config
+        batches: SparseBatches | Batches
+        if scipy.sparse.issparse(X):
+            batches = SparseBatches(X, config, key, sample_weight, completions)
+        else:
+            batches = Batches(as_learnt(rows_of(X, sample_weight), config.binarize), config, key, completions)
+        self._batches, self._config = batches, config
         if engine is None:
             engine = make_engine(RBM.of_totals(batches.totals, config.n_hidden, key), config.engine)
         self.engine = engine

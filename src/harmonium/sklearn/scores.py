@@ -11,9 +11,10 @@ from sklearn.utils.validation import _check_sample_weight
 
 from harmonium.datasets import binarize
 from harmonium.engines.generic import free_energy
-from harmonium.inputs import check_weights, missing_entries
+from harmonium.inputs import missing_entries
 from harmonium.likelihood import marginal_free_energy
 from harmonium.likelihood.observed import observed_pseudo_log_likelihood
+from harmonium.rows import check_weights
 from harmonium.sklearn.data import DataRangeWarning, check_data, dense_chunks, warn
 from harmonium.sklearn.fitted import Fitted, only
 

@@ -17,11 +17,10 @@ import numpy.typing as npt
 from harmonium.errors import InvalidData
 from harmonium.inputs import check_count, check_matrix, check_number, is_binary
 from harmonium.likelihood.partition import log_partition
-from harmonium.rbm import RBM
+from harmonium.rbm import RBM, float64
 from harmonium.special import expit, log_expit
 from harmonium.statistics import Statistics
 from harmonium.theory.contraction import contraction_rate, influence, log_overlap, logit_range
-from harmonium.theory.transition import float64
 
 Float64Array = npt.NDArray[np.float64]
 

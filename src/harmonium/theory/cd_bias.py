@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from harmonium.enumeration.exact import exact_statistics
 from harmonium.inputs import check_choice, check_count, check_matrix, is_binary
-from harmonium.rbm import RBM, all_states
+from harmonium.rbm import RBM, all_states, float64
 from harmonium.statistics import Statistics
-from harmonium.theory.transition import check_reach, float64, product_table, state_blocks
+from harmonium.theory.transition import check_reach, product_table, state_blocks
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -32,10 +32,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.inputs import check_choice
-from harmonium.rbm import RBM
+from harmonium.rbm import RBM, float64
 from harmonium.reprs import short_repr
 from harmonium.special import softplus
-from harmonium.theory.transition import float64
 
 Float64Array = npt.NDArray[np.float64]
 

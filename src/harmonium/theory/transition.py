@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count
-from harmonium.rbm import RBM, all_states
+from harmonium.rbm import RBM, all_states, float64
 from harmonium.reprs import short_repr
 from harmonium.special import expit, logsumexp
 
@@ -169,8 +169,3 @@ def check_reach(rbm: RBM, max_units: int) -> None:
             f"Both layers together must have at most {max_units} units to count all states of the machine. Got "
             f"{n_units}. Use the bounds (harmonium.theory.cd_bias_bounds), or raise max_units if you have the time."
         )
-
-
-def float64(rbm: RBM) -> RBM:
-    """The same machine in double precision."""
-    return RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))

@@ -35,8 +35,8 @@ from harmonium.datasets.binarize import states_of
 from harmonium.engines import Engine, Reals, States
 from harmonium.engines.engine import FloatArray
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import check_weights, is_binary, missing_entries, observed_totals
 from harmonium.random import Key
+from harmonium.rows import Rows
 from harmonium.training.config import Config
 
 SWEEPS = 1  # of the missing entries of a row, each time it is in a batch
@@ -65,8 +65,26 @@ class Batch(NamedTuple):
     relative_weight: float = 1.0
 
 
-# The order is where it is needed; the table of it always.
-Epoch = tuple[int, Any, States | None, npt.NDArray[np.intp] | None, Any]
+class Epoch(NamedTuple):
+    """The data of an epoch, as the engine holds them.
+
+    Attributes
+    ----------
+    number : int
+    v : States or Reals of shape (n_samples, n_visible)
+        0 where missing.
+    missing : States of that shape, or None
+    order : int array of shape (n_samples,), or None
+        The rows in the order of the batches, where it is needed beside the table of it.
+    table
+        That order, as `harmonium.engines.Engine.table` gives it.
+    """
+
+    number: int
+    v: States | Reals
+    missing: States | None
+    order: npt.NDArray[np.intp] | None
+    table: Any
 
 
 class Batches:
@@ -74,60 +92,42 @@ class Batches:
 
     Parameters
     ----------
-    X : array of shape (n_samples, n_visible), values in [0, 1], NaN where missing
-        As `harmonium.inputs.check_matrix` returns it.
+    rows : Rows
+        As `harmonium.datasets.binarize.as_learnt` gives them; each with a weight above zero, if they have weights.
     config : Config
         For ``batch_size`` and ``binarize``.
     key : Key
         That of the run.
-    sample_weight : array-like of shape (n_samples,), optional
     completions : uint8 array of shape (n_samples, ceil(n_visible / 8)), optional
         Where the missing entries stand, as the property of that name gave it; drawn from the means of the columns if
         left out.
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_visible)
-        The data without rows of weight zero.
-    sample_weight : float64 array of shape (n_samples,), or None
-        None where all rows weigh the same.
-    n_samples, n_batches : int
+    rows : Rows
+    n_samples, n_visible, n_batches : int
     totals : pair of float64 arrays of shape (n_visible,)
-        As in `harmonium.inputs.observed_totals`, of the data as they are learnt.
+        Those of the rows.
     data_means : float32 array of shape (n_visible,)
-        Weighted means of what is observed, as ``binarize`` makes it; 1/2 where nothing is.
+        Weighted means of what is observed; 1/2 where nothing is.
 
     Raises
     ------
     InvalidData
-        `sample_weight` breaks the input contract, or nothing is observed at all.
+        Nothing is observed at all.
     InvalidParameter
         `completions` do not fit the data.
     """
 
-    def __init__(
-        self,
-        X: npt.NDArray[Any],
-        config: Config,
-        key: Key,
-        sample_weight: Any = None,
-        completions: npt.NDArray[np.uint8] | None = None,
-    ) -> None:
-        weights = check_weights(sample_weight, len(X))
-        if weights is not None and not weights.all():
-            X, weights = X[weights > 0], weights[weights > 0]
-            weights = check_weights(weights, len(X))  # what is left may be equal
-        self.X, self.sample_weight = X, weights
-        self.n_samples, self.n_visible = X.shape
+    def __init__(self, rows: Rows, config: Config, key: Key, completions: npt.NDArray[np.uint8] | None = None) -> None:
+        self.rows = rows
+        self.n_samples, self.n_visible = rows.X.shape
         self.n_batches = -(-self.n_samples // config.batch_size)
-        self._config, self._key = config, key
-        self._missing = missing_entries(X)
-        if self._missing is not None and self._missing.all():
+        self._batch_size, self._key = config.batch_size, key
+        if rows.missing is not None and rows.missing.all():
             raise InvalidData("X must hold at least one observed entry. Got only NaN. Check how it was made.")
-        # What is missing is 0 here, so that the noise of all other entries is that of complete data.
-        self._observed = X if self._missing is None else np.where(self._missing, 0, X)
-        self._drawn_anew = config.binarize == "sample" and not is_binary(self._observed)
-        self.totals = total, count = observed_totals(self.as_learnt(), self.sample_weight)
+        self._drawn_anew = config.binarize == "sample" and not rows.is_binary
+        self.totals = total, count = rows.totals
         means = np.divide(total, count, where=count > 0, out=np.full(self.n_visible, 0.5))
         self.data_means: npt.NDArray[np.float32] = means.astype(np.float32)
         self._completions = self._start(completions)
@@ -142,11 +142,11 @@ class Batches:
         return None if self._completions is None else np.packbits(self._completions, axis=1)
 
     def completed(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-        """Rows of `X` with their missing entries where they stand."""
-        X = self._observed[rows]
-        if self._missing is None or self._completions is None:
+        """Some rows, by their numbers, with their missing entries where they stand."""
+        X = self.rows.X[rows]
+        if self.rows.missing is None or self._completions is None:
             return X
-        return np.where(self._missing[rows], self._completions[rows], X)
+        return np.where(self.rows.missing[rows], self._completions[rows], X)
 
     def at(self, engine: Engine, step: int) -> Batch:
         """The batch of a step; missing entries move on, so each step is to be asked for once, in order.
@@ -159,55 +159,55 @@ class Batches:
             Mini-batches done before it, over all epochs.
         """
         number = step % self.n_batches
-        _, data, missing, order, table = self._epoch_of(engine, step)
-        size = self._config.batch_size
-        part = slice(number * size, (number + 1) * size)
-        v = engine.take(data, table[part])
-        if order is None:
+        epoch, part = self._epoch_of(engine, step), slice(number * self._batch_size, (number + 1) * self._batch_size)
+        v = engine.take(epoch.v, epoch.table[part])
+        if epoch.order is None:
             return Batch(v)
-        rows = order[part]
-        if missing is not None:
-            v = self._complete(engine, v, engine.take(missing, table[part]), rows, step)
-        if self.sample_weight is None:
+        numbers = epoch.order[part]
+        if epoch.missing is not None:
+            v = self._complete(engine, v, engine.take(epoch.missing, epoch.table[part]), numbers, step)
+        if self.rows.weights is None:
             return Batch(v)
-        weights = self.sample_weight[rows]
-        return Batch(v, weights.astype(np.float32), float(weights.mean() / self.sample_weight.mean()))
+        weights = self.rows.weights[numbers]
+        return Batch(v, weights.astype(np.float32), float(weights.mean() / self.rows.weights.mean()))
 
     def several(self, engine: Engine, step: int, most: int) -> tuple[States | Reals, Any] | None:
         """The data, and the rows of at most so many batches from `step` on, shape (batches, rows).
 
         None if that is less than two, or batches are more than rows: weighted, to be filled in, or short.
         """
-        size, number = self._config.batch_size, step % self.n_batches
+        size, number = self._batch_size, step % self.n_batches
         n = min(most, self.n_samples // size - number)
-        if n < 2 or self._missing is not None or self.sample_weight is not None:
+        if n < 2 or self.rows.missing is not None or self.rows.weights is not None:
             return None
-        _, data, _, _, table = self._epoch_of(engine, step)
-        return data, table[number * size : (number + n) * size].reshape(n, size)
+        epoch = self._epoch_of(engine, step)
+        return epoch.v, epoch.table[number * size : (number + n) * size].reshape(n, size)
 
     def _epoch_of(self, engine: Engine, step: int) -> Epoch:
-        """The number of the epoch of a step, its data, which entries are missing, their order, and its table."""
-        epoch = step // self.n_batches
-        if self._epoch is None or self._epoch[0] != epoch:
-            key, order = self._key.derive("order", epoch), None
-            if self._missing is None and self.sample_weight is None:
+        number, last = step // self.n_batches, self._epoch
+        if last is None or last.number != number:
+            key, order = self._key.derive("order", number), None
+            if self.rows.missing is None and self.rows.weights is None:
                 table = engine.permutation(key, self.n_samples)
             else:
                 order = key.permutation(self.n_samples)
                 table = engine.table(order)
-            self._epoch = (epoch, *self._encoded(engine, epoch), order, table)
-        return self._epoch
+            self._epoch = last = Epoch(number, *self._encoded(engine, number, last), order, table)
+        return last
 
-    def _encoded(self, engine: Engine, epoch: int) -> tuple[States | Reals, States | None]:
+    def _encoded(self, engine: Engine, number: int, last: Epoch | None) -> tuple[States | Reals, States | None]:
         """The observed entries and the mask of the missing ones as the engine holds them."""
-        missing = None if self._epoch is None else self._epoch[2]
-        if self._epoch is None and self._missing is not None:
-            missing = engine.encode(self._missing.astype(np.uint8))
+        missing = None if last is None else last.missing
+        if last is None and self.rows.missing is not None:
+            missing = engine.encode(self.rows.missing.astype(np.uint8))
         if self._drawn_anew:
-            return engine.draw(self._observed, self._key.derive("data", epoch)), missing
-        if self._epoch is not None:
-            return self._epoch[1], missing
-        return engine.visible(states_of(self._observed, self._config.binarize, self._key)), missing
+            return engine.draw(self.rows.X, self._key.derive("data", number)), missing
+        if last is not None:
+            return last.v, missing
+        X = self.rows.X
+        return engine.encode(X.astype(np.uint8, copy=False)) if self.rows.is_binary else engine.encode(
+            X, real=True
+        ), missing
 
     def _complete(
         self, engine: Engine, v: States | Reals, where: States, rows: npt.NDArray[np.intp], step: int
@@ -220,21 +220,15 @@ class Batches:
         self._completions[rows] = engine.decode(where) * engine.to_numpy(v).astype(np.uint8)
         return v
 
-    def as_learnt(self) -> npt.NDArray[Any]:
-        """`X` as ``binarize`` makes it, and as probabilities where states are drawn from it."""
-        if self._config.binarize != "threshold" or is_binary(self._observed):
-            return self.X
-        return states_of(self.X, "threshold")
-
     def _start(self, completions: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:
-        if self._missing is None:
+        if self.rows.missing is None:
             if completions is not None:
                 raise InvalidParameter(
                     "Completions must come with missing data. Got some, and no NaN. Resume with the data of the run."
                 )
             return None
         if completions is None:
-            means = np.broadcast_to(self.data_means, self.X.shape)
+            means = np.broadcast_to(self.data_means, self.rows.X.shape)
             states = states_of(means, "sample", self._key.derive("completions"))
         else:
             shape = (self.n_samples, -(-self.n_visible // 8))
@@ -244,4 +238,4 @@ class Batches:
                     "Resume with the data of the run."
                 )
             states = np.unpackbits(completions, axis=1, count=self.n_visible)
-        return np.where(self._missing, states, 0).astype(np.uint8)
+        return np.where(self.rows.missing, states, 0).astype(np.uint8)

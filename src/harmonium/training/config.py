@@ -222,6 +222,12 @@ class Config:
                 "Give a cost, or leave it out."
             )
 
+        if self.patience == 0 and self.max_weight_decay not in (None, self.weight_decay):
+            raise InvalidParameter(
+                "max_weight_decay must come with patience above 0. Got patience 0, with which the weight decay is never "
+                "raised. Leave it out, or let held-out data steer."
+            )
+
     def _keep(self, name: str, number: int | float) -> None:
         object.__setattr__(self, name, number)  # a plain int or float, whatever number type it came as
 

@@ -8,14 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy.typing as npt
-
 from harmonium.engines import Engine, Phase, Reals
 from harmonium.engines.engine import FloatArray
-from harmonium.inputs import missing_entries, observed_totals
 from harmonium.likelihood import Estimate, log_partition
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
+from harmonium.rows import Rows
 from harmonium.training.alarms import alarms
 from harmonium.training.config import Config
 from harmonium.training.gain import Gain
@@ -23,7 +21,7 @@ from harmonium.training.health import weight_health
 from harmonium.training.mixing import ChainWindow, n_distinct
 from harmonium.training.monitoring_schedule import BRACKET_CHAINS, BRACKET_TEMPERATURES, monitoring_schedule
 from harmonium.training.reports import Report, read_reports
-from harmonium.training.scores import Scores, Subset, Weights, annealed_log_z
+from harmonium.training.scores import Scores, Subset, annealed_log_z
 
 __all__ = ["Monitor", "Report", "Scores"]
 
@@ -41,9 +39,8 @@ class Monitor:
 
     Parameters
     ----------
-    X : array of shape (n_samples, n_visible), values in [0, 1], or NaN where missing
-    valid : array of shape (any, n_visible), optional
-        Both as `harmonium.inputs.check_matrix` returns them.
+    train : Rows
+    valid : Rows, optional
     config : Config
     key : Key
     history : iterable of records
@@ -51,28 +48,21 @@ class Monitor:
         of `Report`; what one lacks is unknown.
     start : int
         The epoch that the run went back to its best machine after; 0 if it never did.
-    sample_weight, valid_weight : float array with an element a row, optional
-        How often each row of `X` and of `valid` counts.
     """
 
     def __init__(
         self,
-        X: npt.NDArray[Any],
-        valid: npt.NDArray[Any] | None,
+        train: Rows,
+        valid: Rows | None,
         config: Config,
         key: Key,
         history: Iterable[Any] = (),
         start: int = 0,
-        *,
-        sample_weight: Weights = None,
-        valid_weight: Weights = None,
     ) -> None:
-        n_samples, n_visible = X.shape
+        n_samples, n_visible = train.X.shape
         self._config, self._key = config, key
-        self._train = _subset(X, config, key, "train", sample_weight)
-        self._valid = None
-        if valid is not None:
-            self._valid = _subset(valid, config, key, "valid", valid_weight)
+        self._train = _subset(train, config, key, "train")
+        self._valid = None if valid is None else _subset(valid, config, key, "valid")
         sets = [x for x in (self._train, self._valid) if x is not None]
         rows, pseudo_rows = sum(len(x) for x in sets), sum(x.n_pseudo_rows for x in sets)
         holed_rows = sum(len(x) for x in sets if not x.is_complete)
@@ -81,7 +71,7 @@ class Monitor:
         self._start, self._history = start, list[Report]()
         self._independent = self._distinct = None
         if self._train is not None:
-            self._base = bias_of_means(*observed_totals(self._train.X, self._train.sample_weight))
+            self._base = bias_of_means(*self._train.totals)
             self._independent = self._train.independent_score(self._base)
             if self._train.is_binary and self._train.is_complete and config.chains is not None:
                 self._distinct = n_distinct(self._train.X[: config.chains].astype("uint8"))
@@ -233,12 +223,11 @@ class Monitor:
         )
 
 
-def _subset(X: npt.NDArray[Any], config: Config, key: Key, name: str, sample_weight: Weights) -> Subset | None:
+def _subset(rows: Rows, config: Config, key: Key, name: str) -> Subset | None:
     """What is scored of a set; None if nothing of it is observed."""
-    missing = missing_entries(X)
-    if missing is not None and missing.all():
+    if rows.missing is not None and rows.missing.all():
         return None
-    return Subset(X, config.binarize, key.derive(name, "rows"), key.derive(name), sample_weight)
+    return Subset(rows, config.binarize, key.derive(name, "rows"), key.derive(name))
 
 
 def _epoch_of(record: Any) -> float:

@@ -22,11 +22,12 @@ from harmonium.engines import Engine, Reals
 from harmonium.engines.arithmetic import softplus
 from harmonium.engines.engine import FloatArray
 from harmonium.engines.generic import free_energy
-from harmonium.inputs import is_binary, missing_entries
+from harmonium.inputs import is_binary
 from harmonium.likelihood import Estimate, marginal_free_energy
 from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
 from harmonium.random import Key
 from harmonium.rbm import RBM
+from harmonium.rows import Rows, observed_totals
 
 Weights = npt.NDArray[np.float64] | None  # how often each row counts; None where all count the same
 
@@ -84,41 +85,38 @@ class Subset:
 
     Parameters
     ----------
-    X : array of shape (n_samples, n_visible), values in [0, 1], or NaN where missing
+    rows : Rows
         At least one entry must be observed.
     binarize : {"threshold", "sample", "none"}
-    rows, noise : Key
-        Which rows are taken, and the noise of states that are drawn from grey levels.
-    sample_weight : float array of shape (n_samples,), optional
-        How often each row counts in every mean.
+    key, noise : Key
+        Of the choice of the rows, and of the states that are drawn from grey levels.
 
     Attributes
     ----------
     X : array of shape (rows, n_visible)
-        The rows as they are learnt.
+        The rows as they are learnt; NaN where missing.
     states : array of shape (rows, n_visible)
         The rows as the likelihood is of them: those of `X`, or drawn from its grey levels.
+    totals : pair of float64 arrays of shape (n_visible,)
+        As `harmonium.rows.observed_totals` gives them for `X`.
     """
 
-    def __init__(
-        self,
-        X: npt.NDArray[Any],
-        binarize: str,
-        rows: Key,
-        noise: Key,
-        sample_weight: Weights = None,
-    ) -> None:
-        missing = missing_entries(X)
-        usable = np.ones(len(X), bool) if missing is None else ~missing.any(axis=1)
-        self.is_complete = 2 * np.count_nonzero(usable) >= len(X)
+    def __init__(self, rows: Rows, binarize: str, key: Key, noise: Key) -> None:
+        missing, weights = rows.missing, rows.weights
+        usable = np.ones(len(rows), bool) if missing is None else ~missing.any(axis=1)
+        self.is_complete = 2 * np.count_nonzero(usable) >= len(rows)
         if missing is not None and not self.is_complete:
             usable = ~missing.all(axis=1)
-        if sample_weight is not None:
-            usable &= sample_weight > 0
+        if weights is not None:
+            usable &= weights > 0
         chosen = np.flatnonzero(usable)
-        chosen = chosen[np.sort(rows.permutation(len(chosen))[: ROWS if self.is_complete else OBSERVED_ROWS])]
-        self.X = states_of(X[chosen], binarize, noise)
-        self.sample_weight = None if sample_weight is None else sample_weight[chosen]
+        chosen = chosen[np.sort(key.permutation(len(chosen))[: ROWS if self.is_complete else OBSERVED_ROWS])]
+        holes = None if missing is None or self.is_complete else missing[chosen]
+        self.sample_weight = None if weights is None else weights[chosen]
+        self.X = states_of(rows.X[chosen], binarize, noise)
+        self.totals = observed_totals(self.X, holes, self.sample_weight)
+        if holes is not None:
+            self.X = np.where(holes, np.float32(np.nan), self.X)
         self.is_binary = is_binary(self.X if self.is_complete else self.X[~np.isnan(self.X)])
         self.states = self.X
         if not self.is_binary:

@@ -16,8 +16,8 @@ from harmonium.chains import gibbs
 from harmonium.chains.gibbs import GibbsState
 from harmonium.engines import Engine
 from harmonium.errors import InvalidData
-from harmonium.inputs import check_weights
 from harmonium.random import Key
+from harmonium.rows import check_weights
 from harmonium.training.batches import SWEEPS, Batch
 from harmonium.training.config import Config
 
@@ -43,7 +43,7 @@ class SparseBatches:
     Attributes
     ----------
     totals : pair of float64 arrays of shape (n_visible,)
-        As in `harmonium.inputs.observed_totals`, of the data as they are learnt.
+        As in `harmonium.rows.observed_totals`, of the data as they are learnt.
     sample_weight, n_samples, n_visible, n_batches, data_means
         As in `Batches`.
 

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.datasets.binarize import describe_blank, states_of
+from harmonium.datasets.binarize import as_learnt, describe_blank
 from harmonium.engines import Engine, Phase, Velocity, make_engine
 from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.inputs import check_matrix, check_weights, observed_totals
+from harmonium.inputs import check_rows
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
+from harmonium.rows import Rows
 from harmonium.training.batches import Batches, set_aside
 from harmonium.training.config import Config
 from harmonium.training.estimators import PERSISTENT, first_chains, make_estimator
 from harmonium.training.gain import Gain, independent_units
 from harmonium.training.monitors import Monitor, Report
 from harmonium.training.optimizer import Optimizer
-from harmonium.training.scores import Weights
 from harmonium.training.steering import Steering
 from harmonium.training.step import advance, advance_several
 
@@ -141,9 +141,9 @@ class TrainingRun:
         history: Iterable[Any] = (),
     ) -> None:
         self._key = Key(config.seed)
-        config, X, sample_weight, valid, valid_weight = self._choose(config, X, sample_weight, valid)
+        config, train, held_out = self._choose(config, X, sample_weight, valid)
         completions = None if state is None else state.extras.get("completions")
-        batches = self._batches = Batches(X, config, self._key, sample_weight, completions)
+        batches = self._batches = Batches(train, config, self._key, completions)
         if config.data_moments and batches.completions is not None:
             raise InvalidParameter(
                 "data_moments must be off for data with missing entries. Got NaN in X. Leave it out."
@@ -163,53 +163,47 @@ class TrainingRun:
         self._first = 0 if self._leg is None else int(self._leg[0])
         self._steering = None if fresh or not config.patience else Steering.resume(config, arrays)
         start = self._first // self.n_batches if self._steering is None else self._steering.start
-        weights: dict[str, Any] = {"sample_weight": batches.sample_weight, "valid_weight": valid_weight}
-        self._monitor = Monitor(batches.X, valid, config, self._key.derive("monitor"), history, start, **weights)
+        self._monitor = Monitor(train, held_out, config, self._key.derive("monitor"), history, start)
         if fresh and config.patience:
             self._steering = Steering.begin(config, self.rbm, *self._monitor.score(self.engine))
         if self._steering is not None:
             self._optimizer.weight_decay = self._steering.decay
 
-    def _choose(
-        self, config: Config, X: Any, sample_weight: Any, valid: Any
-    ) -> tuple[Config, npt.NDArray[Any], Weights, Any, Weights]:
-        """The choices for these data; what is trained on, and what is held out, with their weights."""
-        X = check_matrix(X, allow_nan=True)
-        if valid is not None:
-            valid = check_matrix(valid, n_columns=X.shape[1], name="valid", allow_nan=True)
-        self.blank = describe_blank(X, config.binarize)
-        weights = check_weights(sample_weight, len(X))
-        if weights is not None and config.held_out is None:
+    def _choose(self, config: Config, X: Any, sample_weight: Any, valid: Any) -> tuple[Config, Rows, Rows | None]:
+        """The choices for these data; what is trained on, and what is held out, as they are learnt."""
+        rows = check_rows(X, sample_weight=sample_weight)
+        n_samples, n_visible = rows.X.shape
+        given = None if valid is None else check_rows(valid, n_columns=n_visible, name="valid")
+        rows = as_learnt(rows, config.binarize)
+        if rows.weights is not None and config.held_out is None:
             config = replace(config, held_out=0)
-        config = config.for_data(len(X), X.shape[1], valid=valid is not None)
+        config = config.for_data(n_samples, n_visible, valid=valid is not None)
         if config.patience and valid is None and not config.held_out:
             raise InvalidParameter(
                 f"patience must come with held-out data. Got patience {config.patience} and no held-out rows. "
                 "Pass valid data, set rows aside with held_out, or set patience to 0."
             )
-        if config.held_out and (valid is not None or config.held_out >= len(X)):
-            got = "held-out data as well" if valid is not None else f"{config.held_out} of {len(X)}"
+        if config.held_out and (valid is not None or config.held_out >= n_samples):
+            got = "held-out data as well" if valid is not None else f"{config.held_out} of {n_samples}"
             raise InvalidParameter(
                 "held_out must be less than the rows of the data, and 0 where held-out data come with them. "
                 f"Got {got}. Set fewer aside."
             )
-        self._independent = None
-        if config.patience:
-            learnt = states_of(X, "threshold") if config.binarize == "threshold" else X
-            self._independent = independent_units(observed_totals(learnt, weights), config.n_hidden)
-        train, self.held_out_rows = set_aside(len(X), config.held_out or 0, self._key)
-        valid_weights = None
-        if len(self.held_out_rows):
-            valid, X, all_weights = X[self.held_out_rows], X[train], weights
-            if all_weights is not None:
-                weights, valid_weights = (check_weights(all_weights[x], len(x)) for x in (train, self.held_out_rows))
-        return config, X, weights, valid, valid_weights
+        learnt, self.held_out_rows = set_aside(n_samples, config.held_out or 0, self._key)
+        if rows.weights is not None:
+            learnt = learnt[rows.weights[learnt] > 0]
+        train = rows if len(learnt) == n_samples else rows.take(learnt)
+        held_out = rows.take(self.held_out_rows) if len(self.held_out_rows) else given
+        self._totals, totals = train.totals, rows.totals
+        self.blank = describe_blank(rows, config.binarize)
+        self._independent = independent_units(totals, config.n_hidden) if config.patience else None
+        return config, train, held_out
 
     def _fresh_state(self, initial: RBM | None) -> TrainingState:
         config, n_visible = self.config, self._batches.n_visible
         rbm = initial
         if rbm is None:
-            rbm = RBM.of_totals(self._batches.totals, config.n_hidden, self._key)
+            rbm = RBM.of_totals(self._totals, config.n_hidden, self._key)
         zero = Velocity(*(np.zeros(x.shape, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
         if rbm.n_visible != n_visible:
             raise InvalidData(
@@ -324,7 +318,7 @@ class TrainingRun:
         if not self.finished:
             return None
         self.engine.replace(steering.best)
-        gain = self._monitor.gain(self.engine, bias_of_means(*self._batches.totals))
+        gain = self._monitor.gain(self.engine, bias_of_means(*self._totals))
         if gain is not None and not gain.is_told and self._independent is not None:
             self.engine.replace(self._independent)
         return gain

@@ -16,7 +16,7 @@ from harmonium.engines import Offsets, Phase, Rates, make_engine
 from harmonium.engines.native import instruction_set, use_instruction_set
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
-from harmonium.rbm import RBM
+from harmonium.rbm import RBM, float64
 from harmonium.verify.check import EXACT, SINGLE, Check, compare
 from harmonium.verify.machines import parameters
 
@@ -91,7 +91,7 @@ def _other(engine: Any, v: Any) -> Phase:
 
 def _on_paper(rbm: RBM, v: Any, h: Any) -> dict[str, Any]:
     """The same by the equations, in double precision."""
-    paper = RBM(*(x.astype(np.float64) for x in (rbm.W, rbm.b, rbm.c)))
+    paper = float64(rbm)
     logits = paper.logits_h(v)
     softplus = np.logaddexp(logits, 0)
     energies = paper.free_energy(v)
