@@ -1,11 +1,12 @@
-"""Write the README's tables from the JSON that the benchmarks left: likelihoods with their alarms, peers, and speed.
+"""Write the tables of the README and of docs/results from the JSON that the benchmarks left: likelihoods with their
+alarms, peers, and speed.
 
     python benchmarks/readme_table.py
 
-They come from docs/results: bench.json (``harmonium bench --json``), peers.json (``python benchmarks/peers.py``),
-training/*.json (``python benchmarks/training.py``) and mnist/results.json (``harmonium reproduce --data mnist``). What
-a file does not hold is left out. Nothing in a table is typed by hand but the published numbers, whose sources are in
-docs/results/training.md.
+They come from docs/results: bench.json (``harmonium bench --instruction-set all --json``), peers.json (``python
+benchmarks/peers.py``), training/*.json (``python benchmarks/training.py``) and mnist/results.json (``harmonium
+reproduce --data mnist``). What a file does not hold is left out. Nothing in a table is typed by hand but the published
+numbers, whose sources are in docs/results/training.md.
 """
 
 import json
@@ -117,6 +118,31 @@ def peers() -> str:
     )])  # fmt: skip
 
 
+def sets() -> str:
+    """Ratios to the floor of every shape, per instruction set and on coins and digits."""
+    rows = read("bench.json").get("table", [])
+    columns = list(dict.fromkeys((row["instruction_set"], row["data"]) for row in rows))
+    lines = [
+        f"| × floor | {' | '.join(' '.join(column) for column in columns)} |",
+        f"|---{'|---' * len(columns)}|",
+    ]
+    kinds = {"training": "CD-1", "sampling": "Gibbs"}
+    shapes = [(row["kind"], row["n_visible"], row["n_hidden"], row["batch"]) for row in rows]
+    for kind, n_visible, n_hidden, batch in dict.fromkeys(shapes):
+        found = {
+            (row["instruction_set"], row["data"]): f"{row['ratio_to_floor']:.2f}{'?' if row['unreliable'] else ''}"
+            for row, shape in zip(rows, shapes, strict=True)
+            if shape == (kind, n_visible, n_hidden, batch)
+        }
+        rows_of = f"batch {batch}" if kind == "training" else f"{batch:,} chains"
+        cells = " | ".join(found.get(column, "") for column in columns)
+        lines.append(f"| {kinds[kind]}, {n_visible} × {n_hidden}, {rows_of} | {cells} |")
+    floors = dict.fromkeys(f"{row['instruction_set']} beside {row['blas_kernel']}" for row in rows)
+    doubts = any(row["unreliable"] for row in rows)
+    note = f"BLAS kernels of the floor: {', '.join(floors)}." + (" ?: not to be relied on." if doubts else "")
+    return "\n".join([*lines, "", note]) if rows else ""
+
+
 def speed() -> str:
     """Rates of a training step beside the floor."""
     bench = read("bench.json")
@@ -138,10 +164,10 @@ def speed() -> str:
         f"{machine['processor']}, {machine['instruction_set']} instructions, {machine['blas'][0]}."
         + (f" **Not to be relied on**: the floor: {', '.join(doubts)}." if doubts else ""),
     ]
-    return "\n".join(lines)
+    return "\n".join(lines + (["", table] if (table := sets()) else []))
 
 
-BLOCKS = {"likelihoods": likelihoods, "peers": peers, "performance": speed}
+BLOCKS = {"likelihoods": likelihoods, "peers": peers, "performance": speed, "sets": sets}
 
 
 def read(file: str) -> dict:
@@ -160,14 +186,16 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
-def main(readme: Path = ROOT / "README.md") -> None:
-    """Replace what stands between the marks of each block."""
-    text = readme.read_text(encoding="utf-8")
-    for name, make in BLOCKS.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-        before, rest = text.split(begin)
-        text = before + begin + make() + "\n" + end + rest.split(end, 1)[1]
-    readme.write_text(text, encoding="utf-8")
+def main(*pages: Path) -> None:
+    """Replace what stands between the marks of each block that a page has."""
+    for page in pages or (ROOT / "README.md", RESULTS / "README.md"):
+        text = page.read_text(encoding="utf-8")
+        for name, make in BLOCKS.items():
+            begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+            if begin in text:
+                before, rest = text.split(begin)
+                text = before + begin + make() + "\n" + end + rest.split(end, 1)[1]
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,20 +2,19 @@
 
 import importlib
 import json
-import os
+import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harmonium.bench import contenders, interleave, suite, watching
+from harmonium.bench import contenders, interleave, suite, table, watching
 from harmonium.bench.contenders import Shape
 from harmonium.bench.digits import digits
 from harmonium.bench.interleave import Timing
 from harmonium.bench.machine import blas_kernel
-from harmonium.cli.bench import _ratio
-from harmonium.engines.native import instruction_set, instruction_sets, use_instruction_set
+from harmonium.engines.native import instruction_set, instruction_sets
 
 SMALL = Shape(12, 5, 10)
 ROOT = Path(__file__).parent.parent
@@ -121,30 +120,47 @@ def test_shapes_on_digits_have_a_trained_machine():
     assert rbm.free_energy(digits(64, 500)).mean() < rbm.free_energy(Shape(64, 16, 500).rows()).mean() - 10
 
 
-def test_every_instruction_set_runs_on_its_own_kernels():
-    usual, seen = instruction_set(), []
-    for name in instruction_sets():
-        contenders.on_instruction_set(name, lambda: lambda: seen.append(instruction_set()))()
-    use_instruction_set(usual)
-    assert seen == instruction_sets()
-    assert seen[0] == usual or "HARMONIUM_INSTRUCTION_SET" in os.environ
+def test_every_instruction_set_is_measured_on_its_own_kernels_beside_a_floor_that_has_no_more(monkeypatch):
+    """Real processes, with everything of the table but its size."""
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    small = "table._ROUNDS, table.TRAINING, table.SAMPLING = 1, (table.Shape(64, 5, 10),), (table.Shape(64, 5, 10),)"
+    child = table._CHILD.replace("table.tell", f"{small}; table.tell")
+    monkeypatch.setattr(table, "_CHILD", child.replace("{quick}", "False"))
+    told = []
+    found = table.on_every_set(told.append)
+    assert found == told
+    kinds = [(kind, data) for kind in ("training", "sampling") for data in ("coins", "digits")]
+    assert [(x["instruction_set"], x["kind"], x["data"]) for x in found] == [
+        (name, *kind) for name in instruction_sets() for kind in kinds
+    ]
+    if blas_kernel() is not None:  # OpenBLAS
+        assert {x["blas_kernel"] for x in found if x["instruction_set"] in ("avx2", "portable")} == {"Haswell"}
+    monkeypatch.setattr(table, "_CHILD", "raise SystemExit(3)")
+    with pytest.raises(subprocess.CalledProcessError):
+        table.on_every_set(told.append)
+
+
+def test_the_table_has_the_shapes_that_are_promised(monkeypatch):
+    monkeypatch.setattr(table, "training", lambda shape: shape)
+    monkeypatch.setattr(table, "sampling", lambda shape: shape)
+    shapes = list(table.rows())
+    assert len(shapes) == 2 * 7 + 2
+    assert {(784, 500), (784, 200), (64, 256)} == {(x.n_visible, x.n_hidden) for x in shapes if x.data == "digits"}
+    assert [x for x in shapes if x.n_visible == 4096] == [Shape(4096, 4096, 100)] * 2
+    assert {(x.n_visible, x.n_hidden) for x in table.rows(quick=True)} == {(784, 500)}
 
 
 def test_results_name_what_they_ran_on_and_mark_what_is_not_to_be_believed(monkeypatch):
     def interleave(calls, rounds):
         return {name: timed([1.0, 1.0, 3.0, 3.0], [2.0] * 4) for name in calls}
 
-    monkeypatch.setattr(suite, "interleave", interleave)
-    monkeypatch.setattr(suite, "REFERENCE", Shape(64, 5, 10))
-    found = [suite._training(SMALL, 4), suite._gibbs(SMALL, 4), *suite._every_set(4, lambda _: None)]
-    for measured in found:
+    monkeypatch.setattr(table, "interleave", interleave)
+    for measured in table.training(SMALL, 4), table.sampling(SMALL, 4):
         assert measured["unreliable"] == ["its quartiles are 3.00 apart"]
         assert measured["blas_kernel"] == blas_kernel()
-        assert "(unreliable: the floor: its quartiles" in _ratio({**measured, "ratio_to_floor": 1.0})
-    assert [measured["instruction_set"] for measured in found[:2]] == [instruction_set()] * 2
-    assert {measured["data"] for measured in found[2:]} == {"coins", "digits"}
-    assert all(measured["ratio_to_floor"].keys() == {"floor", *instruction_sets()} for measured in found[2:])
-    assert _ratio({"ratio_to_floor": 1.234, "unreliable": []}) == "1.23"
+        assert measured["instruction_set"] == instruction_set()
+        assert "1.00 (unreliable: the floor: its quartiles are 3.00 apart) x floor" in table.line(measured)
+    assert table.ratio({"ratio_to_floor": 1.234, "unreliable": []}) == "1.23"
 
 
 def test_watching_is_measured_beside_a_run_that_differs_in_nothing_else(runs):

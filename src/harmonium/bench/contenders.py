@@ -6,6 +6,7 @@ NumPy's BLAS, without the sampling, the sums and the update that a real step nee
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ import numpy.typing as npt
 from harmonium.bench.digits import digits, trained_machine
 from harmonium.chains.gibbs import GibbsState, step
 from harmonium.engines import make_engine
-from harmonium.engines.native import use_instruction_set
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.training import Config, TrainingRun
@@ -49,8 +49,13 @@ class Shape:
         """A machine trained on the digits, or for coins random weights of the size that training finds."""
         if self.data == "digits":
             return trained_machine(self.n_visible, self.n_hidden)
-        W = 0.1 * Key(2).normal(self.n_hidden, self.n_visible).astype(np.float32)
-        return RBM(W, np.zeros(self.n_visible, np.float32), np.zeros(self.n_hidden, np.float32))
+        return _random_machine(self.n_visible, self.n_hidden)
+
+
+@functools.lru_cache(maxsize=1)
+def _random_machine(n_visible: int, n_hidden: int) -> RBM:
+    W = 0.1 * Key(2).normal(n_hidden, n_visible).astype(np.float32)
+    return RBM(W, np.zeros(n_visible, np.float32), np.zeros(n_hidden, np.float32))
 
 
 def cd_floor(shape: Shape) -> Call:
@@ -202,18 +207,6 @@ def gibbs_harmonium(shape: Shape, engine: str) -> Call:
         state, _ = step(engine_, state, key)
 
     return sweep
-
-
-def on_instruction_set(name: str, make: Callable[[], Call]) -> Call:
-    """The call of `make`, with the kernels of another instruction set."""
-    use_instruction_set(name)
-    call = make()
-
-    def run() -> None:
-        use_instruction_set(name)
-        call()
-
-    return run
 
 
 def installed(name: str) -> bool:

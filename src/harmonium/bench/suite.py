@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,25 +11,26 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from harmonium.bench import contenders
+from harmonium.bench import contenders, table
 from harmonium.bench.contenders import Shape
-from harmonium.bench.interleave import Timing, interleave
-from harmonium.bench.machine import blas_kernel, describe_machine, n_threads
+from harmonium.bench.interleave import interleave
+from harmonium.bench.machine import describe_machine, n_threads
 from harmonium.bench.memory import training_memory
+from harmonium.bench.table import REFERENCE, described, sampling, training
 from harmonium.bench.watching import cost_of_watching
-from harmonium.engines.native import instruction_set, instruction_sets, use_instruction_set
 from harmonium.errors import MissingExtra
 from harmonium.likelihood import log_partition
 from harmonium.rbm import RBM
 
-REFERENCE = Shape(784, 500, 100)
-LAYERS = ((64, 256), (784, 200), (784, 500), (784, 1024), (4096, 4096))
-BATCHES = (1, 10, 100, 500, 2000)
-CHAINS = (100, 1000, 10_000)
-DATA = ("coins", "digits")
+# Beside the table, on fair coins: where the ratio to the floor goes as layers, batches and sweeps grow.
+TRAINED = (
+    *(Shape(784, 500, batch) for batch in (1, 500, 2000)),
+    Shape(64, 256, 10),
+    Shape(784, 1024, 100),
+    *(Shape(*layers, 100, sweeps=10) for layers in ((64, 256), (784, 500))),
+)
+SAMPLED = (Shape(784, 500, 100), Shape(784, 500, 10_000), Shape(784, 1024, 1000))
 _TEMPERATURES = 10  # of parallel tempering
-# Multiply-adds of a step's products; a larger one takes many seconds through BLAS and is left out.
-_LARGEST = 2e11
 Progress = Callable[[str], None]
 
 
@@ -42,7 +42,8 @@ def run_suite(*, quick: bool = False, every_set: bool = False, progress: Progres
     quick : bool
         The reference shapes only, in a minute or two.
     every_set : bool
-        Also the reference shapes on every instruction set that the processor runs.
+        The rows of `harmonium.bench.table` for every instruction set that the processor runs; without it, and without
+        `quick`, for the one in use.
     progress : callable
         Told what is being measured.
 
@@ -50,36 +51,41 @@ def run_suite(*, quick: bool = False, every_set: bool = False, progress: Progres
     -------
     dict
         ``machine``, ``threads``, ``cd1``, ``cd1_batch_10``, ``methods``, ``monitoring``, ``gibbs``, ``digits``,
-        ``log_partition``, ``peak_memory_mb``, ..., with `every_set` also ``instruction_sets``, and without `quick` the
-        lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``. Rates are samples a
-        second (training), sweeps of all chains a second (Gibbs); ratios are medians of ratios round by round. What is
-        called CD-1 is plain: ``method="cd"``, not centred; "native_centered" is the centred step. ``unreliable`` beside
-        a ratio to the floor says why it should not be believed: the machine had other work to do (`Timing.doubts`).
-        Data are fair coins, except in ``digits`` and in half of ``training`` and ``sampling``: real digits, and a
-        machine that is trained on them.
+        ``log_partition``, ``peak_memory_mb``, ..., with `every_set` or without `quick` the list ``table``, and without
+        `quick` the lists ``training``, ``sampling`` and ``scaling``, and ``annealing`` and ``enumeration``. Rates are
+        samples a second (training), sweeps of all chains a second (Gibbs); ratios are medians of ratios round by round.
+        What is called CD-1 is plain: ``method="cd"``, not centred; "native_centered" is the centred step.
+        ``unreliable`` beside a ratio to the floor says why it should not be believed: the machine had other work to do
+        (`Timing.doubts`).
+        Data are fair coins, except in ``digits`` and where a row of ``table`` says so: real digits, and a machine that
+        is trained on them.
     """
     progress = progress or (lambda _: None)
-    rounds = 9 if quick else 15
+    rounds = 9 if quick else 11
     progress("training, 784 x 500, batch 100")
     result: dict[str, Any] = {"machine": describe_machine(), "threads": n_threads()}
     result["cd1"] = _reference(REFERENCE, rounds)
     result["cd1"]["python_overhead"] = _overhead(rounds)
     progress("training, batch 10")
-    result["cd1_batch_10"] = _training(Shape(784, 500, 10), rounds)
+    result["cd1_batch_10"] = training(Shape(784, 500, 10), rounds)
     progress("methods of training, 100 chains")
     result["methods"] = _methods(REFERENCE, rounds)
     progress("watching a run, 784 x 500, batch 100")
     result["monitoring"] = cost_of_watching(REFERENCE, reports=3 if quick else 9)
     progress("sampling, 1,000 chains")
-    result["gibbs"] = _gibbs(Shape(784, 500, 1000), rounds)
+    result["gibbs"] = sampling(Shape(784, 500, 1000), rounds)
     progress("training and sampling on real digits")
     result["digits"] = {
-        "cd1": _training(_on_digits(REFERENCE), rounds),
-        "cd1_batch_10": _training(_on_digits(Shape(784, 500, 10)), rounds),
-        "gibbs": _gibbs(_on_digits(Shape(784, 500, 1000)), rounds),
+        "cd1": training(_on_digits(REFERENCE), rounds),
+        "cd1_batch_10": training(_on_digits(Shape(784, 500, 10)), rounds),
+        "gibbs": sampling(_on_digits(Shape(784, 500, 1000)), rounds),
     }
     if every_set:
-        result["instruction_sets"] = _every_set(rounds, progress)
+        progress("all instruction sets")
+        result["table"] = table.on_every_set(lambda row: progress(table.line(row)), quick=quick)
+    elif not quick:
+        progress("the table's shapes")
+        result["table"] = list(table.rows())
     progress("enumeration, 20 hidden units")
     result["log_partition"] = _enumeration(rounds)
     progress("memory")
@@ -87,7 +93,7 @@ def run_suite(*, quick: bool = False, every_set: bool = False, progress: Progres
     result["peak_memory_mb"] = memory["peak_mb"]
     result["memory_added_by_training_mb"] = memory["added_by_training_mb"]
     if not quick:
-        result |= _grids(progress)
+        result |= _more(progress)
     return result
 
 
@@ -113,7 +119,7 @@ def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
     rates: dict[str, Any] = {name: samples[name] / timing.median for name, timing in times.items()}
     native = times["native"]
     return {
-        **_described(shape),
+        **described(shape),
         **rates,
         "ratio_to_floor": native.times_faster_than(times["floor"]),
         "unreliable": times["floor"].doubts(n_threads()),
@@ -122,11 +128,6 @@ def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
         "ratio_to_sklearn_float32": native.times_faster_than(times["sklearn_float32"]) / 10,
         "spread": {name: [samples[name] / t.high, samples[name] / t.low] for name, t in times.items()},
     }
-
-
-def _training(shape: Shape, rounds: int) -> dict[str, Any]:
-    times = interleave({"floor": contenders.cd_floor(shape), "native": contenders.training(shape)}, rounds)
-    return {**_described(shape), **_pair(times, shape.batch)}
 
 
 def _methods(shape: Shape, rounds: int) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def _methods(shape: Shape, rounds: int) -> dict[str, Any]:
     times = interleave(calls, rounds)
     cost = times["pcd_centered"].times_faster_than(times["pt_centered"])
     return {
-        **_described(shape),
+        **described(shape),
         "chains": shape.batch,
         "temperatures": _TEMPERATURES,
         **{name: shape.batch / timing.median for name, timing in times.items()},
@@ -159,62 +160,8 @@ def _methods(shape: Shape, rounds: int) -> dict[str, Any]:
     }
 
 
-def _gibbs(shape: Shape, rounds: int) -> dict[str, Any]:
-    times = interleave(
-        {"floor": contenders.gibbs_floor(shape), "native": contenders.gibbs_harmonium(shape, "native")}, rounds
-    )
-    flips = shape.batch * (shape.n_visible + shape.n_hidden)
-    return {**_described(shape), **_pair(times, 1), "flips_per_ns": flips / times["native"].median * 1e-9}
-
-
-def _pair(times: dict[str, Timing], units: int) -> dict[str, Any]:
-    return {
-        **{name: units / timing.median for name, timing in times.items()},
-        "ratio_to_floor": times["native"].times_faster_than(times["floor"]),
-        "unreliable": times["floor"].doubts(n_threads()),
-        "spread": {name: [units / t.high, units / t.low] for name, t in times.items()},
-    }
-
-
-def _every_set(rounds: int, progress: Progress) -> list[dict[str, Any]]:
-    """Every instruction set beside the same floor, in turn with it."""
-    usual, found = instruction_set(), []
-    for batch, floor, make in (
-        (100, contenders.cd_floor, contenders.training),
-        (10, contenders.cd_floor, contenders.training),
-        (1000, contenders.gibbs_floor, functools.partial(contenders.gibbs_harmonium, engine="native")),
-    ):
-        for data in DATA:
-            shape = dataclasses.replace(REFERENCE, batch=batch, data=data)
-            kind = "sampling" if floor is contenders.gibbs_floor else "training"
-            progress(f"{kind} on every instruction set, {batch} {data}")
-            calls = {"floor": floor(shape)}
-            for name in instruction_sets():
-                calls[name] = contenders.on_instruction_set(name, functools.partial(make, shape))
-            times = interleave(calls, rounds)
-            use_instruction_set(usual)
-            found.append(
-                {
-                    "kind": kind,
-                    **dataclasses.asdict(shape),
-                    "blas_kernel": blas_kernel(),
-                    "seconds": {name: timing.median for name, timing in times.items()},
-                    "ratio_to_floor": {
-                        name: timing.times_faster_than(times["floor"]) for name, timing in times.items()
-                    },
-                    "unreliable": times["floor"].doubts(n_threads()),
-                }
-            )
-    return found
-
-
 def _on_digits(shape: Shape) -> Shape:
     return dataclasses.replace(shape, data="digits")
-
-
-def _described(shape: Shape) -> dict[str, Any]:
-    """The shape and what it was computed with."""
-    return {**dataclasses.asdict(shape), "instruction_set": instruction_set(), "blas_kernel": blas_kernel()}
 
 
 def _overhead(rounds: int) -> dict[str, float]:
@@ -242,38 +189,23 @@ def _enumeration(rounds: int) -> dict[str, Any]:
     }
 
 
-def _grids(progress: Progress) -> dict[str, Any]:
-    training = []
-    for n_visible, n_hidden in LAYERS:
-        for batch in BATCHES:
-            for sweeps in (1, 10):
-                shape = Shape(n_visible, n_hidden, batch, sweeps)
-                if shape.n_visible * shape.n_hidden * shape.batch * (2 * sweeps + 3) > _LARGEST:
-                    continue
-                progress(f"training, {n_visible} x {n_hidden}, batch {batch}, CD-{sweeps}")
-                training += [_training(dataclasses.replace(shape, data=data), 5) for data in DATA]
-    sampling = []
-    for n_visible, n_hidden in LAYERS:
-        for chains in CHAINS:
-            progress(f"sampling, {n_visible} x {n_hidden}, {chains} chains")
-            sampling += [_gibbs(Shape(n_visible, n_hidden, chains, data=data), 5) for data in DATA]
+def _more(progress: Progress) -> dict[str, Any]:
+    found: dict[str, Any] = {"training": [], "sampling": []}
+    for kind, measure, shapes in (("training", training, TRAINED), ("sampling", sampling, SAMPLED)):
+        for shape in shapes:
+            progress(f"{kind}, {shape.n_visible} x {shape.n_hidden}, {shape.batch} rows, {shape.sweeps} sweeps")
+            found[kind].append(measure(shape, 5))
     progress("annealing, 14,503 temperatures x 100 chains, both directions")
     start = time.perf_counter()
     bracket = log_partition(REFERENCE.machine(), "ais", temperatures="salakhutdinov", chains=100)
-    annealing = {"seconds": time.perf_counter() - start, "log_z": str(bracket)}
+    found["annealing"] = {"seconds": time.perf_counter() - start, "log_z": str(bracket)}
     progress("enumeration, 25 hidden units")
     start = time.perf_counter()
     log_partition(Shape(784, 25, 1).machine(), "exact")
-    enumeration = {"n_visible": 784, "n_hidden": 25, "seconds": time.perf_counter() - start}
-    scaling = []
+    found["enumeration"] = {"n_visible": 784, "n_hidden": 25, "seconds": time.perf_counter() - start}
+    found["scaling"] = []
     for threads in range(1, n_threads() + 1):
         progress(f"training on {threads} threads")
         with threadpool_limits(threads):
-            scaling.append({"threads": threads, **_training(REFERENCE, 9)})
-    return {
-        "training": training,
-        "sampling": sampling,
-        "annealing": annealing,
-        "enumeration": enumeration,
-        "scaling": scaling,
-    }
+            found["scaling"].append({"threads": threads, **training(REFERENCE, 9)})
+    return found

@@ -18,7 +18,7 @@ in turn with everything else. All rates belong to this machine and this run; onl
 Examples:
   harmonium bench --quick
   harmonium bench --json > bench.json
-  harmonium bench --instruction-set all
+  harmonium bench --instruction-set all --json > bench.json
 """
 
 
@@ -28,7 +28,7 @@ def command(
         str | None,
         typer.Option(
             metavar="amx|avx512|avx2|portable|all",
-            help="Not the best that runs here, but this; or the best, and beside it all that do.",
+            help="Not the best that runs here, but this; or the best, and a table of all that do.",
         ),
     ] = None,
     as_json: Json = False,
@@ -44,6 +44,8 @@ def command(
 
 
 def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
+    from harmonium.bench.table import line, ratio
+
     cd1, gibbs, digits = result["cd1"], result["gibbs"], result["digits"]
     rows = [
         ("processor", f"{result['machine']['processor']}, {result['machine']['instruction_set']}"),
@@ -55,15 +57,15 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
     rows += [(f"  {name}", f"{cd1[name]:,.0f} ({cd1[name] / cd1['floor']:.2f} x floor)") for name in names]
     return [
         *rows,
-        ("CD-1 / floor", _ratio(cd1)),
-        ("  on real digits", _ratio(digits["cd1"])),
+        ("CD-1 / floor", ratio(cd1)),
+        ("  on real digits", ratio(digits["cd1"])),
         (
             "CD-1 / scikit-learn",
             f"{cd1['ratio_to_sklearn']:.1f} on 0/1 integers, {cd1['ratio_to_sklearn_float32']:.1f} on float32",
         ),
         ("Python's share", f"{100 * cd1['python_overhead']['share_of_step']:.1f} % of a step"),
-        ("CD-1, batch 10 / floor", _ratio(result["cd1_batch_10"])),
-        ("  on real digits", _ratio(digits["cd1_batch_10"])),
+        ("CD-1, batch 10 / floor", ratio(result["cd1_batch_10"])),
+        ("  on real digits", ratio(digits["cd1_batch_10"])),
         ("CD-1 centred / floor", f"{cd1['ratio_to_floor_centered']:.2f}"),
         ("PCD-1 / CD-1", f"{result['methods']['ratio_pcd_to_cd']:.2f}"),
         (
@@ -71,19 +73,9 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, Any]]:
             f"{result['methods']['cost_pt_to_pcd']:.1f} x the cost of PCD-1",
         ),
         ("watching a run", f"{100 * result['monitoring']['share']:.1f} % of its time"),
-        ("Gibbs, 1,000 chains / floor", f"{_ratio(gibbs)} ({gibbs['flips_per_ns']:.2f} flips/ns)"),
-        ("  on real digits", f"{_ratio(digits['gibbs'])} ({digits['gibbs']['flips_per_ns']:.2f} flips/ns)"),
+        ("Gibbs, 1,000 chains / floor", f"{ratio(gibbs)} ({gibbs['flips_per_ns']:.2f} flips/ns)"),
+        ("  on real digits", f"{ratio(digits['gibbs'])} ({digits['gibbs']['flips_per_ns']:.2f} flips/ns)"),
         ("enumeration", f"{result['log_partition']['ns_per_state_visible']:.3f} ns per (state, visible unit)"),
         ("memory of training, MB", result["memory_added_by_training_mb"]),
-        *[
-            (f"{x['kind']}, {x['batch']} {x['data']}, {name} / floor", _ratio({**x, "ratio_to_floor": ratio}))
-            for x in result.get("instruction_sets", ())
-            for name, ratio in x["ratio_to_floor"].items()
-            if name != "floor"
-        ],
+        *[(name, value) for name, _, value in (line(row).partition(": ") for row in result.get("table", ()))],
     ]
-
-
-def _ratio(measured: dict[str, Any]) -> str:
-    doubts = measured["unreliable"]
-    return f"{measured['ratio_to_floor']:.2f}" + (f" (unreliable: the floor: {', '.join(doubts)})" if doubts else "")

@@ -143,7 +143,9 @@ static inline void add_onto(int32_t* sums, const vh (&x)[REGISTERS<int16_t>]) {
 template <class T>
 static inline void build_tables(const T* f, uint64_t used, char* tables) {
     typedef typename Vector<T>::type V;
-    for (; used; used >>= 4, f += 4 * 32, tables += TABLE_BYTES<T>)
+    for (; used; used >>= 4, f += 4 * 32, tables += TABLE_BYTES<T>) {
+        // The same rows of the next block, which may have to come from far away while this one's entries are added.
+        for (int line = 0; line < 4 * ENTRY_BYTES<T>; line += 64) __builtin_prefetch(reinterpret_cast<const char*>(f + BLOCK_NUMBERS) + line);
         for (int p = 0; used & 1 && p < REGISTERS<T>; p++) {
             V t[16] = {};  // the first of which is in no list
             for (int i = 0; i < 4; i++) {
@@ -152,6 +154,7 @@ static inline void build_tables(const T* f, uint64_t used, char* tables) {
             }
             for (int s = 1; s < 16; s++) store(tables + s * ENTRY_BYTES<T> + p * VECTOR_BYTES, t[s]);
         }
+    }
 }
 
 // For the rows with LENGTH entries: a constant, as loops of unknown length cost more than the additions in them.
