@@ -1,4 +1,5 @@
 # Everything sets itself up: `make demo` and `make test` are all a fresh machine needs besides Python, make and a compiler.
+# .venv/ready has what a user needs, .venv/built the kernels as they are now, .venv/dev what the tests need.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -9,32 +10,32 @@ demo: .venv/built  ## the experiments on 5,000 real digits, on the native engine
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
 	$(BIN)/harmonium reproduce --data mnist-5k --out demo
 
-test: .venv/built  ## every test
+test: .venv/built .venv/dev  ## every test
 	$(BIN)/python -m pytest
 
 # The interpreter of later versions of Triton refuses masks made of tensors and numbers.
-test-torch: .venv/built  ## the torch engine, on the processor, bit for bit with the native one
+test-torch: .venv/built .venv/dev  ## the torch engine, on the processor, bit for bit with the native one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 triton==3.6.0 nvidia-cuda-nvrtc==13.5.37
 	$(BIN)/python -m pytest -k torch tests/conformance tests/test_extremes.py tests/test_load.py
 	$(BIN)/python -m pytest tests/triton
 
-test-keras: .venv/built  ## what needs Keras, on TensorFlow and JAX, with real processes (several minutes)
+test-keras: .venv/built .venv/dev  ## what needs Keras, on TensorFlow and JAX, with real processes (several minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu jax tensorboard
 	$(BIN)/python -m pytest tests/keras tests/test_reproduce.py
 
-faults: .venv/built  ## 1,000 kills of runs, signals, full disks, and two processes on one run (several minutes)
+faults: .venv/built .venv/dev  ## 1,000 kills of runs, signals, full disks, and two processes on one run (several minutes)
 	$(BIN)/python tests/faults/harness.py kills $(or $(KILLS),1000)
 	$(BIN)/python tests/faults/harness.py threads 40
 	$(BIN)/python tests/faults/harness.py signals
 	$(BIN)/python tests/faults/harness.py disks
 	$(BIN)/python tests/faults/harness.py pairs
 
-fuzz: .venv/built  ## damaged files, configurations and command lines, ten minutes for each of five targets
+fuzz: .venv/built .venv/dev  ## damaged files, configurations and command lines, ten minutes for each of five targets
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: atheris \
 	  || echo "Atheris is not to be had for this Python: inputs are drawn at random"
 	$(BIN)/python tests/fuzz/fuzz.py $(or $(SECONDS),600)
 
-seeds: .venv/built  ## the statistical tests under 20 other base seeds (half an hour)
+seeds: .venv/built .venv/dev  ## the statistical tests under 20 other base seeds (half an hour)
 	for base in $$(seq 1 20); do $(BIN)/python -m pytest -m false_alarm --base-seed $$base || exit 1; done
 
 # Debian's libtestu01-0-dev, of its non-free part.
@@ -46,17 +47,17 @@ randomness: .venv/built  ## TestU01's SmallCrush on the noise in every order of 
 	done
 	$(BIN)/python tests/randomness.py library | build/testu01 Rabbit
 
-mutants: .venv/built  ## plant the bugs of tests/mutants, in Python and in the kernels (half an hour)
+mutants: .venv/built .venv/dev  ## plant the bugs of tests/mutants, in Python and in the kernels (half an hour)
 	$(BIN)/python tests/mutants/run.py
 	$(BIN)/python tests/mutants/run.py native
 
-test-ecosystem: .venv/built  ## the page about ArviZ, Optuna and MLflow
+test-ecosystem: .venv/built .venv/dev  ## the page about ArviZ, Optuna and MLflow
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check arviz optuna mlflow-skinny sqlalchemy alembic
 	$(BIN)/python -m pytest tests/test_ecosystem.py
 
 # What depends most on the kernels and their threads. The conformance suite, a part of `make test`, varies both by itself.
 TELLING := tests/test_training.py tests/test_resume.py tests/test_gibbs.py tests/test_likelihood.py tests/test_sklearn.py
-test-sets: .venv/built  ## results on older instruction sets, with 1, 2 and 4 threads (a few minutes)
+test-sets: .venv/built .venv/dev  ## results on older instruction sets, with 1, 2 and 4 threads (a few minutes)
 	for run in portable:2 avx2:1 avx2:4; do \
 	  export HARMONIUM_INSTRUCTION_SET=$${run%:*} OMP_NUM_THREADS=$${run#*:} OPENBLAS_NUM_THREADS=$${run#*:}; \
 	  if $(BIN)/python -c "from harmonium.engines import native; native.instruction_set()" 2> /dev/null; then $(BIN)/python -m pytest $(TELLING) || exit 1; \
@@ -93,7 +94,7 @@ wheel: .venv/ready  ## the source archive, a wheel made from it that needs no co
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/auditwheel repair --wheel-dir dist dist/plain/*.whl
 	$(PYTHON) -m venv --clear build/fresh
 	$(FRESH) -m pip install --quiet --disable-pip-version-check dist/*.whl
-	cd build/fresh && PATH= bin/python -m harmonium.cli inspect --engine && PATH= bin/python -m harmonium.cli verify
+	cd build/fresh && PATH= bin/python -m harmonium.cli inspect --engine native && PATH= bin/python -m harmonium.cli verify
 
 test-lowest: .venv/ready  ## the tests that tell most, with every dependency at its lower bound
 	$(PYTHON) -m venv --clear build/lowest
@@ -108,7 +109,7 @@ sbom: .venv/ready  ## what an installation consists of, as CycloneDX in dist/sbo
 	mkdir -p dist
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json $(FRESH)
 
-lint: .venv/ready  ## style, types, and the direction of imports
+lint: .venv/dev  ## style, types, and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -126,7 +127,12 @@ bench: .venv/built  ## speed beside the BLAS floor, in one run
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check cmake ninja \
 	  $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable .
+	touch $@
+
+.venv/dev: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["dev"])')
 	touch $@
 
 .venv/built: .venv/ready CMakeLists.txt $(wildcard src/harmonium/engines/_native/*)

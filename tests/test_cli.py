@@ -250,6 +250,29 @@ def test_tempered_samples_are_those_of_the_library(run, capsys, tmp_path, temper
         assert result["round_trips"] == expected.round_trips > 0
 
 
+def test_a_result_says_how_samples_were_drawn(run, capsys, tmp_path):
+    """It said nothing where the sweeps were left out, of exact samples as of a thousand sweeps."""
+    out = tmp_path / "s.npy"
+    assert result_of(capsys, "sample", run, "-n", 2, "--out", out)["sweeps"] is None
+    assert main(["sample", str(run), "-n", "2", "--out", str(out)]) == 0
+    assert "none, as samples are exact" in capsys.readouterr().out
+    RBM(np.zeros((40, 40)), np.zeros(40), np.zeros(40)).save(tmp_path / "large.safetensors")
+    assert result_of(capsys, "sample", tmp_path / "large.safetensors", "-n", 2, "--out", out)["sweeps"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate", "nowhere", DATA], "MODEL must be a model file, or the directory of a run. Got 'nowhere'"),
+        (["evaluate", "RUN", DATA, "--split", "trian"], "--split must be one of"),
+        (["verify", "--engine", "gpu"], "--engine must be one of"),
+    ],
+)
+def test_messages_name_what_was_typed(run, capsys, arguments, said):
+    assert main([str(run) if x == "RUN" else x for x in arguments]) != 0
+    assert said in capsys.readouterr().err
+
+
 def test_the_sweeps_of_tempering_may_be_left_out(run, capsys, tmp_path):
     """They were None, and refused."""
     assert result_of(capsys, "sample", run, "--tempered", "-n", 2, "--out", tmp_path / "s.npy")["sweeps"] == 1000

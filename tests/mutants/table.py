@@ -193,6 +193,9 @@ PYTHON = [
             "gradient = self.moments(positive)",
             CONFORMANCE,
         ),
+    ),
+    *of(
+        "engines/records.py",
         (
             "centring of one layer",
             "gradient.h[:, None] * self.v + self.h[:, None] * gradient.v",

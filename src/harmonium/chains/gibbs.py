@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from harmonium.chains.path import MACHINE, Float64Array, Point
 from harmonium.engines import Engine, Reals, States
-from harmonium.engines.engine import Beta
 from harmonium.engines.generic import independent_v
+from harmonium.engines.records import Beta
 from harmonium.random import Key
 
 HIDDEN, VISIBLE, START = 0, 1, 2  # noise streams

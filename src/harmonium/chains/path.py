@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, Reals, States
-from harmonium.engines.engine import Beta, Offset
 from harmonium.engines.generic import independent_v, visible_biases
+from harmonium.engines.records import Beta, Offset
 from harmonium.random import Key
 from harmonium.special import softplus
 

@@ -45,7 +45,8 @@ Small machines and few holes are summed up exactly; else chains of Gibbs samplin
 not come together (R-hat above 1.1) are counted as doubtful: raise --sweeps.
 The result is an array (float32) of the shape of the data, in a file that ends in .npy, .npz, .csv, .csv.gz, .tsv,
 .mat, .h5, .parquet or .feather. In .npz, .mat and .h5 it is called X, and beside it is standard_error, which is zero
-where nothing was missing or the sum is exact. "harmonium train" learns from data with holes.
+where nothing was missing or the sum is exact. "harmonium train" learns from data with holes;
+docs/tutorials/completing.md makes holes.npy.
 """
 
 _SETTINGS = {name: x.default for name, x in inspect.signature(impute).parameters.items()}

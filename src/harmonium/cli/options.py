@@ -87,6 +87,11 @@ def engine_on(engine: str, device: str | None) -> str:
 
 def load_model(path: Path) -> RBM:
     """The machine in a model file or in the directory of a run."""
+    if not path.exists():
+        raise DataUnavailable(
+            f"MODEL must be a model file, or the directory of a run. Got {str(path)!r}, which is not there. Check the "
+            "path, or train one: harmonium train digits --hidden 64 --out runs/digits"
+        )
     if not path.is_dir():
         return RBM.load(path)
     if not (path / "model.safetensors").is_file():
@@ -115,7 +120,8 @@ def load_split(data: str, split: str | None, reading: dict[str, Any]) -> tuple[D
         split = dataset.splits[0]
         complain("note", f"{dataset.name} has no test split; all numbers are for its {split} split.")
     split = split or "test"
-    return dataset, split, dataset.split(split)[0]
+    with options_named(split="--split"):
+        return dataset, split, dataset.split(split)[0]
 
 
 def load_rows(path: Path, n_visible: int, reading: dict[str, Any]) -> npt.NDArray[Any]:

@@ -35,7 +35,7 @@ Examples:
   harmonium reproduce
   harmonium reproduce --data mnist --seeds 3 --out results
 
-It takes minutes with mnist-5k, and with mnist about ten for each seed. It needs TensorFlow:
+It takes minutes with mnist-5k, and with mnist about ten for each seed. It needs TensorFlow, a download of 0.3 GB:
 pip install "harmonium[tensorflow]"
 """
 

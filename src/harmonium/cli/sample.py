@@ -30,6 +30,7 @@ from harmonium.cli.pictures import parse_shape, save_picture
 from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.datasets.writing import OUTPUTS, write_array
+from harmonium.enumeration.exact import is_quick
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.sampling import Samples, sample_tempered
 
@@ -47,7 +48,7 @@ Examples:
 --clamp holds visible units fixed and draws the others given them. Its file holds 0, 1 and NaN (an empty field in a
 table) with one column per visible unit: 0 or 1 where a unit is held, NaN where it is free. One row holds for all
 chains; several rows make one chain each. --start gives the first states, 0 and 1 with a row a chain. Both may be files
-of all kinds that DATA may be.
+of all kinds that DATA may be; docs/tutorials/completing.md makes half.npy.
 --tempered runs every chain at several temperatures that exchange their states, which reaches modes that Gibbs
 sampling does not. Half of the sweeps places the temperatures; then the acceptance of the swaps and the round trips
 through all temperatures are counted. Without round trips the samples are not to be trusted. --data brings the
@@ -122,6 +123,9 @@ def command(
         if found.verdict == "unreliable":
             complain("warning", "few states have been through all temperatures and back. Raise --sweeps.")
     else:
+        exactly = sweeps is None and start is None and clamp is None and is_quick(rbm)
+        result["sweeps"] = sweeps = _SWEEPS if sweeps is None and not exactly else sweeps
+        shown = {"sweeps": "none, as samples are exact"} if exactly else {}
         samples = _sample(rbm, n, sweeps, start, clamp, reading, seed, engine)
     if expectation:
         samples = _expected(rbm, samples, seed, None if clamp is None else _read_clamp(clamp, rbm.n_visible, reading))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harmonium.cli.errors import FAILED
+from harmonium.cli.errors import FAILED, options_named
 from harmonium.cli.options import Json
 from harmonium.cli.output import emit
 from harmonium.engines import ENGINES
@@ -38,12 +38,13 @@ def command(
     from harmonium.verify import verify
 
     found = []
-    for check in verify(engine):
-        found.append(check)
-        if not as_json:
-            verdict = "ok" if check.passed else f"FAILED (at most {check.tolerance:.0e})"
-            where = f" [{check.engine}]" if check.engine else ""
-            print(f"{check.equation:<29} {check.max_error:.0e}  {verdict}  {check.name}{where}")
+    with options_named(engine="--engine"):
+        for check in verify(engine):
+            found.append(check)
+            if not as_json:
+                verdict = "ok" if check.passed else f"FAILED (at most {check.tolerance:.0e})"
+                where = f" [{check.engine}]" if check.engine else ""
+                print(f"{check.equation:<29} {check.max_error:.0e}  {verdict}  {check.name}{where}")
     failed = sum(not check.passed for check in found)
     result = {"checks": [check.as_dict() for check in found], "passed": len(found) - failed, "failed": failed}
     emit(result, [("checks", f"{len(found) - failed} passed, {failed} failed")], as_json=as_json)

@@ -6,8 +6,9 @@ import re
 
 import numpy as np
 
-from harmonium.engines.engine import Centring, Contrast, Engine, Offsets, Phase, Rates, Reals, States, Velocity
+from harmonium.engines.engine import Engine
 from harmonium.engines.numpy import NumpyEngine
+from harmonium.engines.records import Centring, Contrast, Offsets, Phase, Rates, Reals, States, Velocity
 from harmonium.errors import EngineUnavailable, InvalidParameter
 from harmonium.inputs import check_choice
 from harmonium.rbm import RBM

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.engines.engine import Beta, Engine, FloatArray, Offset, Reals, States
+from harmonium.engines.engine import Engine
+from harmonium.engines.records import Beta, FloatArray, Offset, Reals, States
 from harmonium.random import Key
 
 Float32Array = npt.NDArray[np.float32]

@@ -26,12 +26,12 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 from harmonium.engines._native import _kernels
 from harmonium.engines.arithmetic import contiguous, matmul
-from harmonium.engines.engine import (
+from harmonium.engines.engine import Engine
+from harmonium.engines.records import (
     Beta,
     BoolArray,
     Centring,
     Contrast,
-    Engine,
     FloatArray,
     Offset,
     Offsets,

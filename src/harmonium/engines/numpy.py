@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import generic
-from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
+from harmonium.engines.engine import Engine
+from harmonium.engines.records import Beta, BoolArray, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.special import expit, logsumexp, softplus

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from harmonium.engines import torch_arithmetic
-from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
+from harmonium.engines.engine import Engine
+from harmonium.engines.records import Beta, BoolArray, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.engines.torch_arithmetic import Machine, Side, padded
 from harmonium.engines.torch_functions import ARRAYS, pairwise_sum
 from harmonium.engines.torch_kernels import KINDS, arithmetic_on

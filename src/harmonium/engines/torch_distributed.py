@@ -21,7 +21,8 @@ import torch.distributed as processes
 from torch import Tensor
 
 from harmonium.engines import generic, torch_arithmetic
-from harmonium.engines.engine import Beta, BoolArray, Engine, FloatArray, Offset, Offsets, Phase, Rates, Velocity
+from harmonium.engines.engine import Engine
+from harmonium.engines.records import Beta, BoolArray, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.engines.torch import TorchEngine, Units, torch_engine
 from harmonium.engines.torch_arithmetic import Side
 from harmonium.engines.torch_functions import ARRAYS

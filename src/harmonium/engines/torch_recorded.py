@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harmonium.engines import torch_arithmetic
-from harmonium.engines.engine import Beta, Centring, Contrast, FloatArray, Offset, Phase, Rates, States, Velocity
+from harmonium.engines.records import Beta, Centring, Contrast, FloatArray, Offset, Phase, Rates, States, Velocity
 from harmonium.engines.torch import TorchEngine, Units, as_noise
 from harmonium.engines.torch_arithmetic import padded
 from harmonium.engines.torch_graphs import Done, Recorder, Tensors

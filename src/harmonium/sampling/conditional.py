@@ -20,7 +20,7 @@ from harmonium.chains.diagnostics import APART, scale_reduction
 from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.starts import alternating
 from harmonium.engines import Engine, States, make_engine
-from harmonium.engines.engine import Beta
+from harmonium.engines.records import Beta
 from harmonium.enumeration.missing import (
     LIMITS,
     ROWS,

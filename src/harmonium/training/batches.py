@@ -33,7 +33,7 @@ from harmonium.chains import gibbs
 from harmonium.chains.gibbs import GibbsState
 from harmonium.datasets.binarize import states_of
 from harmonium.engines import Engine, Reals, States
-from harmonium.engines.engine import FloatArray
+from harmonium.engines.records import FloatArray
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.random import Key
 from harmonium.rows import Rows

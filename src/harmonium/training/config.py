@@ -224,7 +224,7 @@ class Config:
 
         if self.patience == 0 and self.max_weight_decay not in (None, self.weight_decay):
             raise InvalidParameter(
-                "max_weight_decay must come with patience above 0. Got patience 0, with which the weight decay is never "
+                "max_weight_decay must come with patience above 0. Got patience 0, with which it is never "
                 "raised. Leave it out, or let held-out data steer."
             )
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine
-from harmonium.engines.engine import FloatArray
+from harmonium.engines.records import FloatArray
 from harmonium.random import Key
 from harmonium.statistics import Statistics
 from harmonium.training.config import Config

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from harmonium.engines import Velocity
 from harmonium.engines.arithmetic import matmul
-from harmonium.engines.engine import FloatArray
+from harmonium.engines.records import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import RBM
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from harmonium.chains.diagnostics import autocorrelation_time, r_hat
 from harmonium.engines import Engine, Phase, Reals
 from harmonium.engines.arithmetic import matmul
-from harmonium.engines.engine import FloatArray
 from harmonium.engines.generic import free_energy
+from harmonium.engines.records import FloatArray
 from harmonium.inputs import is_binary
 from harmonium.random import Key
 from harmonium.rbm import RBM

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from harmonium.engines import Engine, Phase, Reals
-from harmonium.engines.engine import FloatArray
+from harmonium.engines.records import FloatArray
 from harmonium.likelihood import Estimate, log_partition
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means

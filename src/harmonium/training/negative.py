@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from harmonium.chains.gibbs import HIDDEN, VISIBLE, run_from_h
 from harmonium.engines import Contrast, Engine, Offsets, Phase, Reals, States
-from harmonium.engines.engine import FloatArray
+from harmonium.engines.records import FloatArray
 from harmonium.random import Key
 from harmonium.statistics import Statistics
 from harmonium.training.config import Config

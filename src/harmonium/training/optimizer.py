@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from harmonium.engines import Centring, Engine, Offsets, Phase, Rates, Reals
-from harmonium.engines.engine import FloatArray
+from harmonium.engines.records import FloatArray
 from harmonium.rbm import RBM
 from harmonium.statistics import Statistics
 from harmonium.training.config import Config

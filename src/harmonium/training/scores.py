@@ -20,8 +20,8 @@ from harmonium.chains.path import linear_path
 from harmonium.datasets.binarize import states_of
 from harmonium.engines import Engine, Reals
 from harmonium.engines.arithmetic import softplus
-from harmonium.engines.engine import FloatArray
 from harmonium.engines.generic import free_energy
+from harmonium.engines.records import FloatArray
 from harmonium.inputs import is_binary
 from harmonium.likelihood import Estimate, marginal_free_energy
 from harmonium.likelihood.annealed import Annealer, effective_size, log_mean

@@ -21,7 +21,7 @@ from harmonium.chains.ladder import adapt
 from harmonium.chains.path import linear_path
 from harmonium.chains.tempered import Ladder, TemperedState, cold_rows
 from harmonium.engines import Engine, Phase
-from harmonium.engines.engine import FloatArray
+from harmonium.engines.records import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import bias_of_means
 from harmonium.training.config import Config
