@@ -459,7 +459,7 @@ def about(at: Setting) -> Row:
 
         found["triton"] = triton.__version__
     if cuda:
-        from harmonium.engines.torch import description
+        from harmonium.engines.torch_devices import description
 
         found["engine"] = description(at.device)
     return found

@@ -80,7 +80,7 @@ def _device(engine: str) -> str | None:
     """What "torch" runs on, in words; None for an engine of the processor, of which `machine` tells."""
     if not engine.startswith(TORCH):
         return None
-    from harmonium.engines.torch import description  # PyTorch is an extra
+    from harmonium.engines.torch_devices import description  # PyTorch is an extra
 
     return description(engine.partition(":")[2])
 

@@ -1,11 +1,13 @@
 """The torch engine against the native one, bit for bit, on the CPU: what a GPU computes is the same plain torch."""
 
+import contextlib
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from harmonium.errors import EngineUnavailable, InvalidParameter, OutOfMemory
 
 torch = pytest.importorskip("torch", reason="PyTorch: make test-torch")
 torch_arithmetic = pytest.importorskip("harmonium.engines.torch_arithmetic")
+TorchDispatchMode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
+tree_leaves = pytest.importorskip("torch.utils._pytree").tree_leaves
 TorchFunctionMode = pytest.importorskip("torch.overrides").TorchFunctionMode
 
 
@@ -105,11 +109,30 @@ def test_every_result_is_that_of_the_native_engine():
     assert {name: got[name] for name in results.CALLS} == golden
 
 
-@pytest.mark.parametrize("method", ["cd", "pcd", "fpcd", "pt"])
-def test_a_run_moves_between_engines_bit_for_bit(method):
-    X, config = random_states(40, 12), Config(5, method, epochs=4, batch_size=10, learning_rate=0.1, patience=0, seed=3)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # alarms of small examples
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "cd"},
+        {"method": "pcd", "optimizer": "adam", "sparsity_cost": 0.1},
+        {"method": "fpcd", "weight_decay": 0.01},
+        {"method": "pt"},
+        {"method": "exact", "data": "holes"},
+        {"method": "cd", "data": "grey", "binarize": "none", "clip": 0.1, "max_norm": 0.5},
+        {"method": "pcd", "data": "grey", "binarize": "sample", "restarts": 0.2},
+    ],
+    ids=lambda options: " ".join(map(str, options.values())),
+)
+def test_a_run_moves_between_engines_bit_for_bit(options):
+    X = random_states(40, 12).astype(np.float32)
+    data = options.pop("data", "states")
+    if data == "holes":
+        X[random_states(40, 12, 3) > 0] = np.nan
+    if data == "grey":
+        X *= 0.7
+    config = Config(5, epochs=4, batch_size=10, learning_rate=0.1, patience=0, seed=3, **options)
     whole = TrainingRun(X, config)
-    list(whole.steps())
+    records = list(whole.epochs())
     state, names = None, ["torch", "native", "torch:cpu", "native"]
     for number, name in enumerate(names):
         run = TrainingRun(X, config.moved_to(name), state=state)
@@ -120,9 +143,9 @@ def test_a_run_moves_between_engines_bit_for_bit(method):
     list(run.steps())
     for part in "Wbc":
         np.testing.assert_array_equal(getattr(run.rbm, part), getattr(whole.rbm, part))
-    history = [list(TrainingRun(X, replace(config, engine=name)).epochs()) for name in ("native", "torch")]
-    for ours, theirs in zip(*history, strict=True):
-        assert (ours.train, ours.weights, ours.chains) == (theirs.train, theirs.weights, theirs.chains)
+    theirs = TrainingRun(X, replace(config, engine="torch")).epochs()
+    for ours, other in zip(records, theirs, strict=True):
+        assert (ours.train, ours.weights, ours.chains) == (other.train, other.weights, other.chains)
 
 
 def test_a_run_does_not_move_to_an_engine_of_other_bits():
@@ -256,6 +279,38 @@ def test_sweeps_take_nothing_across(crossings):
     assert crossings == []
 
 
+class OnlyWide(TorchDispatchMode):
+    """For a device without double precision, as Apple's: where numbers of it are made, they are on the host."""
+
+    PLACES = ("torch_functions.py", "torch_likelihood.py")  # which compute with what `wide` gives them
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        here = [x.dtype for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        made = [x.dtype for x in tree_leaves(found) if isinstance(x, torch.Tensor)]
+        if torch.float64 in made and torch.float64 not in here:
+            files = (Path(frame.f_code.co_filename) for frame, _ in traceback.walk_stack(sys._getframe(1)))
+            ours = Path(torch_arithmetic.__file__).parents[1]
+            place = next(file.name for file in files if file.is_relative_to(ours) or file.name == Path(__file__).name)
+            assert place in self.PLACES, f"{place} makes double precision by {function}"
+        return found
+
+
+def test_double_precision_is_left_to_the_host_where_a_device_has_none():
+    """All of it goes by `wide`, which takes it to the host there; enumeration runs there as a whole."""
+    with pytest.raises(AssertionError, match=r"test_torch\.py makes double precision"), OnlyWide():
+        torch.zeros(2).to(torch.float64)
+    X = random_states(40, 12).astype(np.float32)
+    with OnlyWide():
+        for options in ({"method": "pcd"}, {"method": "fpcd", "optimizer": "adam"}, {"method": "pt", "l1": 0.01}):
+            config = Config(5, epochs=2, batch_size=10, patience=0, engine="torch:cpu", **options)
+            list(TrainingRun(X, config).epochs())
+        list(TrainingRun(0.5 * X, Config(5, epochs=1, patience=0, binarize="none", engine="torch:cpu")).epochs())
+        rbm = RBM(*random_parameters(20, 12))
+        harmonium.log_partition(rbm, "ais", chains=5, temperatures=5, engine="torch:cpu")
+        harmonium.evaluate(rbm, X, engine="torch:cpu")
+
+
 # Messages -----------------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +323,37 @@ def test_devices_are_checked_by_name_and_then_by_presence():
     with pytest.raises(EngineUnavailable, match=r"Device cuda:99 must be one that PyTorch .* sees\. Got"):
         find_engine("torch:cuda:99")
     assert Config(2, engine="torch:cuda:99").engine == "torch:cuda:99"  # a run of another machine can be read
+
+
+def test_without_pytorch_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "harmonium.engines.torch_devices", None)
+    with pytest.raises(
+        EngineUnavailable, match=r'must have PyTorch\. Got: .*pip install "harmonium\[torch\]", or choose'
+    ):
+        find_engine("torch:cpu")
+
+
+def test_verbs_run_on_their_own_of_several_gpus(monkeypatch):
+    """Kernels are launched, and graphs recorded, on the device that is current: that of the engine, not the first."""
+    devices = pytest.importorskip("harmonium.engines.torch_devices")
+    on = []
+
+    @contextlib.contextmanager
+    def current(device):
+        on.append(device)
+        yield
+        on.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", current)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "arithmetic_on", lambda _: (torch_arithmetic, on[-1])[0])
+    engine = devices.torch_engine.__wrapped__("torch:cuda:1", "cuda:1")
+    seen = []
+    monkeypatch.setattr(torch_arithmetic, "log_partition_block", lambda *_: seen.append(on[-1]))
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, *_: x)
+    engine.log_partition_block(RBM(*random_parameters(3, 4)), 0, 8)
+    assert seen == [torch.device("cuda:1")]
+    assert on == []
 
 
 def test_too_little_memory_is_said(monkeypatch):

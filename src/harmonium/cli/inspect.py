@@ -123,9 +123,9 @@ def _description(engine: str) -> str:
     find_engine(engine)  # or what is missing
     family, _, device = engine.partition(":")
     if family == TORCH:
-        from harmonium.engines import torch
+        from harmonium.engines import torch_devices
 
-        return torch.description(device)
+        return torch_devices.description(device)
     from harmonium.engines import native
 
     check_choice(family, "--engine", (native.NativeEngine.name, TORCH))

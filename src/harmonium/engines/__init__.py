@@ -82,7 +82,7 @@ def find_engine(name: str) -> type[Engine]:
     if family in ENGINES:
         return ENGINES[family]
     try:
-        from harmonium.engines.torch import torch_engine
+        from harmonium.engines.torch_devices import torch_engine
     except ImportError as error:
         raise EngineUnavailable(
             f"The torch engine must have PyTorch. Got: {error}. "

@@ -11,7 +11,6 @@ has come to its limit; both have the size of W.
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -27,9 +26,8 @@ from harmonium.engines.engine import Engine
 from harmonium.engines.records import Beta, BoolArray, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.engines.torch_arithmetic import Machine, Side, padded
 from harmonium.engines.torch_functions import ARRAYS, pairwise_sum
-from harmonium.engines.torch_kernels import KINDS, arithmetic_on
 from harmonium.engines.torch_noise import Noise, permutation
-from harmonium.errors import EngineUnavailable, OutOfMemory
+from harmonium.errors import EngineUnavailable
 from harmonium.random import Key
 from harmonium.rbm import RBM
 from harmonium.statistics import Statistics
@@ -65,7 +63,7 @@ class TorchEngine(Engine):
         self.n_visible, self.n_hidden = rbm.n_visible, rbm.n_hidden
         zeros = [np.zeros(x.shape, np.float32) for x in (rbm.W, rbm.b, rbm.c)]
         dW, db, dc = zeros if velocity is None else velocity
-        states = _state_dtype(self.device)
+        states = state_dtype(self.device)
         W, b, c = self._fill_W(rbm.W), self._fill(rbm.b), self._fill(rbm.c)
         self._equal_weights: dict[int, tuple[Tensor, float]] = {}  # of batches, by their size
         self._machine = Machine(
@@ -307,68 +305,12 @@ class TorchEngine(Engine):
         return Side(phase.v.x, self._reals(phase.mean_h), *self._weights(phase))
 
 
-def description(device: str = "") -> str:
-    """One line about what the engine runs on here."""
-    engine = torch_engine("torch", device)
-    place, states = engine.device, _state_dtype(engine.device)
-    what = torch.cuda.get_device_name(place) if place.type == "cuda" else f"at most {torch.get_num_threads()} threads"
-    products = str(states).removeprefix("torch.")
-    kernels = f", kernels: {KINDS[engine.do.__name__.rpartition('.')[2]]}" if place.type == "cuda" else ""
-    return f"PyTorch {torch.__version__} on {place} ({what}), products of {products}{kernels}"
-
-
-@functools.cache
-def torch_engine(name: str, device: str = "") -> type[TorchEngine]:
-    """The engine on a device: "cpu", "cuda", "mps", or one of several, as "cuda:1".
-
-    Left out, it is the GPU that torch has, if it is one of NVIDIA's, and otherwise the processor.
-
-    Raises
-    ------
-    EngineUnavailable
-        There is no such device here.
-    """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, number = device.partition(":")
-    n_devices = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
-    if int(number or 0) >= n_devices:
-        raise EngineUnavailable(
-            f"Device {device} must be one that PyTorch {torch.__version__} sees. Got {n_devices or 'no'} {kind} "
-            'device(s). Install a PyTorch that is built for the GPU, or choose device="cpu".'
-        )
-    base: type[TorchEngine] = TorchEngine
-    if kind == "cuda":
-        from harmonium.engines.torch_recorded import RecordedEngine as base
-    do = arithmetic_on(torch.device(device)) if kind == "cuda" else torch_arithmetic
-    written = {**vars(TorchEngine), **vars(base)}
-    verbs = {name: _explaining(verb) for name, verb in written.items() if name in vars(Engine)}
-    return type("TorchEngine", (base,), {**verbs, "name": name, "device": torch.device(device), "do": do})
-
-
-def _explaining(verb: Any) -> Any:
-    """The verb, whose failure for lack of memory says so."""
-    if isinstance(verb, (str, property)) or not callable(verb):
-        return verb
-
-    @functools.wraps(verb)
-    def explained(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return verb(*args, **kwargs)
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemory(
-                f"The machine, its data and its chains must fit the memory of the device. Got: {error} "
-                "Take smaller batches or fewer chains, or another device; a run goes on from its last checkpoint."
-            ) from None
-
-    return explained
-
-
 def as_noise(key: Key) -> Noise:
     """The key as the arithmetic takes it."""
     return Noise(key.seed, key.stream, key.step, key.row)
 
 
-def _state_dtype(device: torch.device) -> torch.dtype:
+def state_dtype(device: torch.device) -> torch.dtype:
     """The fastest type whose products are exact on a device.
 
     Raises

@@ -23,8 +23,9 @@ from torch import Tensor
 from harmonium.engines import generic, torch_arithmetic
 from harmonium.engines.engine import Engine
 from harmonium.engines.records import Beta, BoolArray, FloatArray, Offset, Offsets, Phase, Rates, Velocity
-from harmonium.engines.torch import TorchEngine, Units, torch_engine
+from harmonium.engines.torch import TorchEngine, Units
 from harmonium.engines.torch_arithmetic import Side
+from harmonium.engines.torch_devices import torch_engine
 from harmonium.engines.torch_functions import ARRAYS
 from harmonium.errors import EngineUnavailable
 from harmonium.random import Key
@@ -270,8 +271,12 @@ def distributed_engine(name: str) -> type[DistributedEngine]:
             'device="distributed" must be used in a process of torch.distributed. Got neither a process group nor RANK '
             "and WORLD_SIZE. Start the program with: torchrun --nproc-per-node 2 PROGRAM."
         )
-    gpu = torch.cuda.is_available()
-    on = torch_engine(f"{name}:device", f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if gpu else "cpu")
+    gpu, device = torch.cuda.is_available(), "cpu"
+    if gpu:
+        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    on = torch_engine(f"{name}:device", device)
+    if gpu:
+        torch.cuda.set_device(on.device)  # that of NCCL's own kernels, and of all that is no verb
     if not processes.is_initialized():
         processes.init_process_group("nccl" if gpu else "gloo")
     return type("DistributedEngine", (DistributedEngine,), {"name": name, "on": on, "term_seconds": on.term_seconds})
