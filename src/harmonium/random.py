@@ -147,7 +147,10 @@ class Key:
         return Key(self.seed, self.stream, self.step, self.row + row)
 
     def derive(self, *labels: str | int) -> Key:
-        """An independent key for a purpose: its seed is a 64-bit BLAKE2b hash of this whole key and `labels`."""
+        """An independent key for a purpose: its seed is a 64-bit BLAKE2b hash of this whole key and `labels`.
+
+        So labels are part of the results: one that is given a better name draws other noise.
+        """
         # A key that is only a seed is written as a number, any other as four: no two keys have the same text.
         rest = self.stream, self.step, self.row
         address = (self.seed, *rest) if any(rest) else self.seed

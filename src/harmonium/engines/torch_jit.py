@@ -95,8 +95,8 @@ bool is_on(float x, unsigned word) {  // whether (word + 1/2) / 2^32 < 1 / (1 + 
 
 template <typename T> T four_states(
     T row, T quad, T x, T stride, T half, T scale, T bias, T n, T beta, T beta_rows, T offset, T offset_rows,
-    T seed_low, T seed_high, T stream, T step, T pace, T clock, T first_row) {
-  if (clock) step += pace * *(const T*)clock;
+    T seed_low, T seed_high, T stream, T step, T step_stride, T clock, T first_row) {
+  if (clock) step += step_stride * *(const T*)clock;
   unsigned x0 = quad, x1 = row + first_row, x2 = step, x3 = stream, k0 = seed_low, k1 = seed_high;
   for (int i = 0; i < 10; i++) {
     unsigned low = 0xD2511F53u * x0, high = __umulhi(0xD2511F53u, x0);
@@ -163,7 +163,7 @@ def _drawn(
     )
     table = None if offset is None else offset.contiguous()
     now = noise.step
-    step, pace, clock = (now.offset, now.stride, now.clock) if isinstance(now, MovingStep) else (now, 0, None)
+    step, step_stride, clock = (now.offset, now.stride, now.clock) if isinstance(now, MovingStep) else (now, 0, None)
     scale, bias = (None, None) if affine is None else affine
     numbers = {
         "x": _address(x),
@@ -180,7 +180,7 @@ def _drawn(
         "seed_high": noise.seed >> 32,
         "stream": noise.stream,
         "step": step,
-        "pace": pace,
+        "step_stride": step_stride,
         "clock": _address(clock),
         "first_row": noise.row,
     }
