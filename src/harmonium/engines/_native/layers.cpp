@@ -19,7 +19,8 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
     const bool is_near = size_t(packed.n_columns) * n_blocks * form.packed_bytes_per_block <= size_t(1) << 18;
     const size_t most_parts = is_near ? 1 : 4, chunk_rows = most_parts * k.max_rows;
     const int n_chunks = int((states.rows + chunk_rows - 1) / chunk_rows);
-    const int threads = threads_for(double(states.rows) * packed.n_units * n_blocks);
+    // An exponential and its noise take as long as the sums of a few blocks.
+    const int threads = threads_for(double(states.rows) * packed.n_units * (n_blocks + 4));
     const auto rows_of = [&](int chunk) { return int(std::min(states.rows - chunk * chunk_rows, chunk_rows)); };
     const size_t part_bytes = form.prepared_bytes(int(std::min(states.rows, size_t(k.max_rows))), n_blocks);
     // A part is what one product takes.
