@@ -16,6 +16,7 @@ from noise_ledger import Ledger, Repeated
 
 import harmonium
 from harmonium import RBM, Key
+from harmonium.random import philox4x32
 
 GREY = np.random.default_rng(0).random((400, 784)).astype(np.float32)
 HOLES = np.where(np.random.default_rng(1).random((60, 784)) < 0.2, np.nan, GREY[:60] > 0.5)
@@ -68,6 +69,13 @@ def library():
         ledger.drawn.clear()
 
 
+def steps(first, n):
+    """``Key(4).at(step).bits(1, 4)`` for each of `n` steps."""
+    counters = np.zeros((n, 4), np.uint32)
+    counters[:, 2] = np.arange(first, first + n)
+    return philox4x32(counters, 4)
+
+
 # Each yields blocks whose numbers are written row after row.
 ORDERS = {
     "library": library,
@@ -76,10 +84,10 @@ ORDERS = {
     # One long row; and one column of many rows, as for chains of a single unit.
     "columns": lambda: (Key(2).at(i).bits(1, 2**20) for i in itertools.count()),
     "rows": lambda: (Key(3).at(i).bits(2**20, 1) for i in itertools.count()),
-    # The first four numbers of one step after another, of neighbouring seeds, and of derived keys.
-    "steps": lambda: (Key(4 + (i >> 32)).at(i % 2**32).bits(1, 4) for i in itertools.count()),
-    "seeds": lambda: (Key(i).bits(1, 4) for i in itertools.count()),
-    "derived": lambda: (Key(5).derive("chain", i).bits(1, 4) for i in itertools.count()),
+    # The first four numbers of one step after another; and more of neighbouring seeds, and of derived keys.
+    "steps": lambda: (steps(i << 16, 1 << 16) for i in itertools.count()),
+    "seeds": lambda: (Key(i).bits(4, 100) for i in itertools.count()),
+    "derived": lambda: (Key(5).derive("chain", i).bits(4, 100) for i in itertools.count()),
 }
 
 

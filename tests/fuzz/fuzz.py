@@ -43,7 +43,7 @@ def led_by_coverage(name: str, seconds: int) -> None:
         source = random.Random(0)
         for number in range(50):
             (Path(corpus) / str(number)).write_bytes(source.randbytes(2 ** (6 + number % 7)))
-        options = [f"-max_total_time={seconds}", "-timeout=60", "-rss_limit_mb=4096", f"-max_len={LONGEST}"]
+        options = [f"-max_total_time={seconds}", "-timeout=600", "-rss_limit_mb=4096", f"-max_len={LONGEST}"]
         options += ["-len_control=0", "-print_final_stats=1", f"-artifact_prefix={KEPT}/{name}-"]
         atheris.Setup([name, *options, corpus], target)
         atheris.Fuzz()
