@@ -27,6 +27,7 @@ from harmonium.reproduce.busy import BUSY, Others
 from harmonium.reproduce.provenance import commit
 
 N_HIDDEN, SEEDS, EPOCHS = 16, (0, 1, 2), 10  # EPOCHS is scikit-learn's default, which machines from scratch share
+N_BAD = 200  # rows of bad input
 
 
 def by_harmonium(X, seed):
@@ -152,9 +153,10 @@ def measure(fit, X, X_test):
         alarms += sum(not issubclass(x.category, DeprecationWarning | FutureWarning) for x in heard)
         rbm = found if isinstance(found, harmonium.RBM) else harmonium.RBM(*found)
         scores.append(harmonium.log_likelihood(rbm, X_test).value)
-    holes = X.astype(float)
+    some = X[:N_BAD].astype(float)
+    holes = some.copy()
     holes[::2, 0] = np.nan
-    bad = {"bytes 0 to 255": what_happens(fit, 255 * X.astype(float)), "missing entries": what_happens(fit, holes)}
+    bad = {"bytes 0 to 255": what_happens(fit, 255 * some), "missing entries": what_happens(fit, holes)}
     return {"seconds": seconds, "test_log_likelihood": scores, "alarms": alarms, "bad_input": bad}
 
 
