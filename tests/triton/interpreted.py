@@ -17,6 +17,7 @@ from harmonium.engines import Centring, NativeEngine, Phase, Rates, _triton, ari
 from harmonium.engines import torch_arithmetic as plain
 from harmonium.engines._triton import functions, learning, likelihood
 from harmonium.engines.torch import as_noise
+from harmonium.engines.torch_kernels import is_sound
 from harmonium.engines.torch_recorded import RecordedEngine
 from harmonium.random import MovingStep
 
@@ -177,6 +178,7 @@ def main():
     check_noise_of_a_moving_step(native, mine, v)
     check_contrast(v, centred=True, persistent=True, weighted=False)
     check_contrast(v, centred=False, persistent=False, weighted=True)
+    compare("small case", is_sound(_triton, torch.device("cpu")), True)
     check_annealing(v)
     check_enumeration()
     json.dump(found, sys.stdout)

@@ -57,7 +57,9 @@ def is_sound(module: ModuleType, device: torch.device) -> bool:
     found = []
     for do in (module, plain):
         to_hidden = v, machine.to_hidden, machine.c, n, noise
-        samples = [do.sample(*to_hidden, *affine, machine.states) for affine in ((1.0, None), (betas, ys[:, :n]))]
+        samples = [
+            do.sample(*to_hidden, *affine, machine.states) for affine in ((1.0, None), (betas, ys[:, :n].contiguous()))
+        ]
         climb = do.temperature(machine, v, (noise, noise), betas[:2], ys, x, slopes)
         found.append((*samples, *climb))
     return all(bool((mine == theirs).all()) for mine, theirs in zip(*found, strict=True))
