@@ -153,6 +153,15 @@ def test_levels_have_two_sides(part, well, ill, words):
     assert re.fullmatch(r"[^:]+: [^:]+", alarm)  # what happened: what to do
 
 
+def test_tempered_chains_are_not_told_to_be_tempered():
+    stuck = replace(CHAINS, autocorrelation_time=1100.0)
+    plain, tempered = (
+        alarms([replace(reports([-10])[0], chains=replace(stuck, swap_acceptance=x))])[0] for x in (None, 0.5)
+    )
+    assert plain.endswith(': raise sweeps, or use method "pt"')
+    assert tempered.endswith(": raise sweeps or temperatures")
+
+
 def test_chains_far_from_the_data_count_when_they_stay_there():
     near, far = (replace(reports([-10])[0], chains=replace(CHAINS, free_energy=-50 + x)) for x in (15.0, 17.0))
     assert alarms([near, near]) == alarms([far, near]) == alarms([near, far]) == ()

@@ -116,6 +116,9 @@ DRAWING = {
         )
         for rbm in (MACHINE, LARGE)
     ],
+    "moment_fit": [
+        lambda seed, engine: harmonium.moment_fit(LARGE, np.zeros((3, 30)), sweeps=20, seed=seed, engine=engine)
+    ],
     "pair_moments": [
         lambda seed, engine, start=start: harmonium.pair_moments(
             MACHINE, method="gibbs", chains=4, sweeps=5, burn_in=3, seed=seed, engine=engine, **start

@@ -120,6 +120,8 @@ CALLS = {
     "log_partition:constant means": constant_means,
     "marginal_free_energy": lambda: harmonium.marginal_free_energy(WIDE, HOLES[:30], chains=5, temperatures=5),
     "marginal_free_energy:exact": lambda: harmonium.marginal_free_energy(SMALL, HOLED),
+    "moment_fit": lambda: harmonium.moment_fit(SMALL, HOLED),
+    "moment_fit:chains": lambda: harmonium.moment_fit(WIDE, X, chains=20, sweeps=40, burn_in=2),
     "pair_moments": lambda: harmonium.pair_moments(SMALL),
     "pair_moments:visible": lambda: harmonium.pair_moments(SMALL.mirror()),
     "pair_moments:chains": lambda: harmonium.pair_moments(WIDE, chains=60, sweeps=6, burn_in=2),

@@ -18,6 +18,7 @@ from harmonium.cli.options import (
     Model,
     Seed,
     Split,
+    alarms_of,
     engine_on,
     integer,
     load_model,
@@ -76,7 +77,7 @@ def command(
 ) -> None:
     """Evaluate, and print the scores."""
     engine = engine_on(engine, device)
-    rbm = load_model(model)
+    rbm, alarms = load_model(model), alarms_of(model)
     dataset, split, X = load_split(data, split, reading)
     names = {name: "--" + name.replace("_", "-") for name in ("log_z", "chains", "temperatures", "seed", "engine")}
     with options_named(binarize="--binarize", **names), WorkProgress("log Z") as progress:
@@ -109,10 +110,11 @@ def command(
             else []
         ),
         *([("conservative bound (nats)", _bound(found.conservative))] if found.conservative else []),
+        *(("alarm of the run", alarm) for alarm in alarms),
         ("pseudo-log-likelihood (nats)", found.pseudo_log_likelihood),
         ("reconstruction error a unit", found.reconstruction_error),
     ]
-    emit(found.as_dict(), rows, as_json=as_json)
+    emit(found.as_dict() | ({"alarms": alarms} if alarms else {}), rows, as_json=as_json)
 
 
 def _bound(found: ConservativeLogLikelihood) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -17,8 +18,9 @@ from harmonium.cli.output import complain
 from harmonium.datasets import Dataset
 from harmonium.datasets.files import read_rows
 from harmonium.engines import NAMES, on_device
-from harmonium.errors import DataUnavailable
+from harmonium.errors import DataUnavailable, UnreadableFile
 from harmonium.inputs import check_matrix
+from harmonium.training.alarms import last_alarms
 
 # Every default has one home, the record of a run's choices.
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Config)}
@@ -99,6 +101,19 @@ def load_model(path: Path) -> RBM:
             f"{path} must hold model.safetensors. Got a directory without. Name a run or a model file."
         )
     return RBM.load(path / "model.safetensors")
+
+
+def alarms_of(path: Path) -> list[str]:
+    """What a run has warned of, each kind as it was said last; nothing for a model file."""
+    if not (path / "history.jsonl").is_file():
+        return []
+    lines = (path / "history.jsonl").read_text("utf-8").splitlines()
+    try:
+        return last_alarms([json.loads(line) for line in lines])
+    except (ValueError, AttributeError, TypeError):
+        raise UnreadableFile(
+            f"{path / 'history.jsonl'} must hold one JSON object a line. Got something else. Use a copy, or empty it."
+        ) from None
 
 
 def load_data(data: str, reading: dict[str, Any]) -> Dataset:

@@ -19,6 +19,7 @@ from harmonium.cli.options import (
     Json,
     Model,
     Seed,
+    alarms_of,
     engine_on,
     integer,
     load_data,
@@ -135,6 +136,9 @@ def command(
     else:
         save_picture(out, samples, image_shape)
     result["n"] = len(samples)
+    if model.is_dir():
+        result["alarms"] = alarms = alarms_of(model)
+        shown["alarms"] = "; ".join(alarms) or "none"
     emit(result, (result | shown).items(), as_json=as_json)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harmonium import Config, TrainingRun
+from harmonium import Config, Key, MomentFit, TrainingRun, moment_fit
 from harmonium.cli.errors import options_named
 from harmonium.cli.options import (
     DATA_HELP,
@@ -28,10 +28,15 @@ from harmonium.cli.options import (
     number,
 )
 from harmonium.cli.output import emit
+from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data, words_of
 from harmonium.cli.running import PAGE, advance, begin, reopen, train_on
+from harmonium.datasets import Dataset
+from harmonium.datasets.binarize import states_of
 from harmonium.errors import InvalidParameter
+from harmonium.inputs import check_matrix
 from harmonium.training import RunDirectory
+from harmonium.training.alarms import last_alarms
 from harmonium.training.config import METHODS
 from harmonium.training.explain import Choice, explain
 from harmonium.training.longer import CHANGEABLE
@@ -66,6 +71,7 @@ of the name does not tell which it is, --format does.
 """
 
 _NAMES = {name: f"--{OPTIONS.get(name, name.replace('_', '-'))}" for name in DEFAULTS}
+_MOMENT_ROWS = 10_000  # of the training data whose moments are looked at
 _NARROWEST = 30  # columns for a reason
 _BESIDE_RESUME = ("resume", "as_json", "quiet", "watch")  # options that change nothing about a run
 _BESIDE_FROM = (*_BESIDE_RESUME[1:], "source", "more_epochs", "out")
@@ -242,11 +248,12 @@ def command(
         directory, run, dataset = begin(data, config, out, reading)
         with advancing(directory.path):
             advance(run, directory, dataset, watch=watch)
-    _report(run, directory, as_json)
+    _report(run, directory, dataset, as_json)
 
 
-def _report(run: TrainingRun, directory: RunDirectory, as_json: bool) -> None:
-    history = directory.history()
+def _report(run: TrainingRun, directory: RunDirectory, dataset: Dataset, as_json: bool) -> None:
+    history, fit = directory.history(), _moments(run, dataset)
+    alarms = last_alarms(history)
     last, kept = history[-1] if history else {}, kept_record(history) or {}
     best, independent = last.get("best_epoch"), bool(last.get("independent"))
     result = {"run": str(directory.path), "model": str(directory.model_file), "data": directory.data}
@@ -256,10 +263,23 @@ def _report(run: TrainingRun, directory: RunDirectory, as_json: bool) -> None:
     if best is not None:
         rows += [("kept", "independent units" if independent else f"the machine of epoch {best}")]
     rows += [(f"pseudo-log-likelihood, {split} (nats)", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
+    rows += [("moments of the machine", fit)]
+    rows += [("alarm", alarm) for alarm in alarms] or [("alarms", "none")]
     words = ["harmonium", "evaluate", str(directory.path), directory.data, *words_of(directory.reading)]
     rows += [("page", page)] if (page := directory.path / PAGE).is_file() else []
     rows += [("next", shlex.join(words))]
-    emit(result | counts | {"best_epoch": best, "independent": independent} | scores, rows, as_json=as_json)
+    ends = {"best_epoch": best, "independent": independent, "alarms": alarms}
+    ends["moments"] = fit.as_dict()
+    emit(result | counts | ends | scores, rows, as_json=as_json)
+
+
+def _moments(run: TrainingRun, dataset: Dataset) -> MomentFit:
+    """The machine's moments beside those of the training data."""
+    config, X = run.config, dataset.split("train")[0][:_MOMENT_ROWS]
+    key = Key(config.seed).derive("moments")
+    states = states_of(check_matrix(X, allow_nan=True), config.binarize, key.derive("binarize"))
+    with WorkProgress("moments") as progress:
+        return moment_fit(run.rbm, states, seed=key, engine=config.engine, progress=progress)
 
 
 def _print_choices(choices: list[Choice], as_json: bool) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -75,6 +75,16 @@ def alarms(history: Iterable[Any], independent: float | None = None, *, heeded: 
         _few_swaps(reports[-1]),
     ]
     return tuple(sentence for sentence in found if sentence)
+
+
+def last_alarms(history: Iterable[Any]) -> list[str]:
+    """What each kind of alarm of a run said last, with its epoch, out of its records as `read_reports` takes them."""
+    records = list(history)
+    found: dict[str, tuple[int, str]] = {}
+    for record, report in zip(records, read_reports(records), strict=True):
+        epoch = record.get("epoch") if isinstance(record, Mapping) else getattr(record, "epoch", None)
+        found |= {kind_of(alarm): (epoch or 0, alarm) for alarm in report.alarms}
+    return [f"epoch {epoch}: {alarm}" for epoch, alarm in sorted(found.values())]
 
 
 def kind_of(alarm: str) -> str:
@@ -232,9 +242,10 @@ def _stuck(report: Report) -> str | None:
     slow = chains.sweeps >= _STUCK_SWEEPS and chains.autocorrelation_time > chains.sweeps
     if not slow and chains.r_hat <= _STUCK_R_HAT:
         return None
+    remedy = 'raise sweeps, or use method "pt"' if chains.swap_acceptance is None else "raise sweeps or temperatures"
     return (
         f"the chains hardly move, their autocorrelation time is about {chains.autocorrelation_time:.0f} of "
-        f'{chains.sweeps} sweeps and R-hat {chains.r_hat:.3g}: raise sweeps, or use method "pt"'
+        f"{chains.sweeps} sweeps and R-hat {chains.r_hat:.3g}: {remedy}"
     )
 
 

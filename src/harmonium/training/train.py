@@ -17,7 +17,7 @@ from harmonium.errors import DataWarning, TrainingAlarm
 from harmonium.progress import Progress
 from harmonium.random import Key, as_seed
 from harmonium.rbm import RBM
-from harmonium.training.alarms import kind_of
+from harmonium.training.alarms import kind_of, last_alarms
 from harmonium.training.config import Config
 from harmonium.training.reports import kept_record
 from harmonium.training.trainer import EpochRecord, TrainingRun
@@ -58,7 +58,7 @@ class TrainingResult:
                     kind, score = "pseudo-log-likelihood", scores.pseudo_log_likelihood
                 if score is not None:
                     words.append(f"{name} {kind} {score:.2f}")
-            words.append(f"alarms: {'; '.join(last.alarms) or 'none'}")
+            words.append(f"alarms: {'; '.join(last_alarms(self.history)) or 'none'}")
         return f"TrainingResult({', '.join(words)})"
 
     def _repr_html_(self) -> str:
