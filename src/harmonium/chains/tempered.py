@@ -138,6 +138,14 @@ def set_out(v: States, n: int, sweep: int = 0, *, from_base: bool = True) -> Tem
     return TemperedState(v, sweep, replica, direction, np.zeros(chains, np.intp))
 
 
+def spread(engine: Engine, state: TemperedState, n: int) -> TemperedState:
+    """The same ladders with `n` temperatures: each takes the states that stood as far up. Walks begin anew."""
+    before, chains = state.replica.shape
+    source = np.rint(np.linspace(0, before - 1, n)).astype(np.intp)
+    rows = (source[:, None] * chains + np.arange(chains)).ravel()
+    return set_out(engine.take(state.v, rows), n, state.sweep)
+
+
 def step(engine: Engine, state: TemperedState, key: Key, ladder: Ladder) -> tuple[TemperedState, SwapInfo]:
     """Swaps between neighbours, then one full sweep v -> h -> v at every temperature.
 

@@ -23,6 +23,7 @@ from harmonium.cli.options import (
     integer,
     load_model,
     load_split,
+    number_or_name,
 )
 from harmonium.cli.output import complain, emit
 from harmonium.cli.progress import WorkProgress
@@ -87,7 +88,7 @@ def command(
             binarize=binarize,
             log_z=log_z,
             chains=chains,
-            temperatures=int(temperatures) if temperatures.lstrip("+-").isdecimal() else temperatures,
+            temperatures=number_or_name(temperatures),
             conservative=conservative,
             seed=seed,
             engine=engine,

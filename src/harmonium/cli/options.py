@@ -51,6 +51,11 @@ def number(help: str) -> Any:
     return typer.Option(metavar="NUMBER", parser=_parse_number, help=help)
 
 
+def number_or_name(text: str) -> int | str:
+    """What is meant by the text of an option that takes a whole number or a word: the library checks either."""
+    return int(text) if text.lstrip("+-").isdecimal() else text
+
+
 def _parse_integer(text: Any) -> int:
     try:
         return int(text)

@@ -25,6 +25,7 @@ from harmonium.cli.options import (
     load_data,
     load_model,
     load_rows,
+    number_or_name,
 )
 from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.pictures import parse_shape, save_picture
@@ -193,7 +194,7 @@ def _sample_tempered(
             rbm,
             _CHAINS if n is None else n,
             sweeps=sweeps,
-            temperatures=int(text) if text.lstrip("+-").isdecimal() else text,
+            temperatures=number_or_name(text),
             X=X,
             seed=seed,
             engine=engine,

@@ -26,6 +26,7 @@ from harmonium.cli.options import (
     integer,
     load_data,
     number,
+    number_or_name,
 )
 from harmonium.cli.output import emit
 from harmonium.cli.progress import WorkProgress
@@ -104,7 +105,12 @@ def command(
     restarts: Annotated[
         float | None, number("Share of the chains of pcd and fpcd that start anew at data, each step. [default: 0]")
     ] = DEFAULTS["restarts"],
-    temperatures: Annotated[int | None, integer("Temperatures of pt. [default: 10]")] = DEFAULTS["temperatures"],
+    temperatures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INTEGER|adaptive", help="Temperatures of pt, or as many as swap well. [default: adaptive]"
+        ),
+    ] = DEFAULTS["temperatures"],
     statistic: Annotated[
         str | None,
         typer.Option(
@@ -216,7 +222,7 @@ def command(
                 sweeps=sweeps,
                 chains=chains,
                 restarts=restarts,
-                temperatures=temperatures,
+                temperatures=None if temperatures is None else number_or_name(temperatures),
                 last_statistic=None if statistic is None else statistic.replace("-", "_"),
                 epochs=epochs,
                 batch_size=batch_size,

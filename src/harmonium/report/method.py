@@ -82,8 +82,13 @@ def _estimator(config: Config) -> str:
     if config.estimator == "exact":
         return "the exact gradient of the likelihood, by enumeration"
     names = {"pcd": "persistent contrastive divergence", "fpcd": "persistent contrastive divergence with fast weights"}
-    name = names.get(config.estimator, f"parallel tempering at {config.n_temperatures} temperatures")
+    name = names.get(config.estimator, f"parallel tempering at {_temperatures(config)}")
     return f"{name} ({short}: {config.n_chains} chains that are kept, and run for {sweeps} a step)"
+
+
+def _temperatures(config: Config) -> str:
+    given = isinstance(config.temperatures, int)
+    return f"{config.temperatures} temperatures" if given else "as many temperatures as swap well"
 
 
 def _count(n: int, thing: str) -> str:

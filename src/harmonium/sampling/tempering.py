@@ -9,7 +9,7 @@ import numpy as np
 
 from harmonium.chains.ladder import adapt, n_temperatures
 from harmonium.chains.path import Float64Array, linear_path
-from harmonium.chains.tempered import Ladder, TemperedState, cold_rows, init, set_out, step
+from harmonium.chains.tempered import Ladder, TemperedState, cold_rows, init, spread, step
 from harmonium.engines import Engine, make_engine
 from harmonium.inputs import check_choice, check_count, check_rows
 from harmonium.progress import Counter, Progress
@@ -87,7 +87,7 @@ def sample_tempered(
         state, acceptance = _run(engine_, state, ladder, key, length, counter)
         if temperatures == ADAPTIVE:
             count = min(n_temperatures(acceptance), _MOST)
-        state = _spread(engine_, state, count)
+        state = spread(engine_, state, count)
         ladder = ladder._replace(betas=adapt(ladder.betas, acceptance, count))
     state, acceptance = _run(engine_, state, ladder, key, sweeps - counter.done, counter)
     samples = engine_.decode(engine_.take(state.v, cold_rows(state)))
@@ -121,11 +121,3 @@ def _rounds(total: int) -> Iterator[int]:
         taken = length if total >= 3 * length else total
         yield taken
         total, length = total - taken, 2 * length
-
-
-def _spread(engine: Engine, state: TemperedState, n: int) -> TemperedState:
-    """The same ladders with `n` temperatures: each takes the states that stood as far up. Walks begin anew."""
-    before, chains = state.replica.shape
-    source = np.rint(np.linspace(0, before - 1, n)).astype(np.intp)
-    rows = (source[:, None] * chains + np.arange(chains)).ravel()
-    return set_out(engine.take(state.v, rows), n, state.sweep)

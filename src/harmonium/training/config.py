@@ -26,6 +26,7 @@ _RESTARTS, _TEMPERATURES, _MOMENTUM, _SPARSITY_TARGET = 0.0, 10, 0.5, 0.1
 
 Choice = TypeVar("Choice", int, float, str)
 
+ADAPTIVE = "adaptive"  # temperatures: as many as swap well
 METHODS = ("pcd", "cd", "fpcd", "pt", "exact")
 
 # The options that only some methods have a use for: those methods, and what it is where nobody says; None where that
@@ -34,7 +35,7 @@ _OF_METHODS: dict[str, tuple[tuple[str, ...], int | float | str | None]] = {
     "sweeps": (("pcd", "cd", "fpcd", "pt"), SWEEPS),
     "chains": (("pcd", "fpcd", "pt"), None),
     "restarts": (("pcd", "fpcd"), _RESTARTS),
-    "temperatures": (("pt",), _TEMPERATURES),
+    "temperatures": (("pt",), ADAPTIVE),
     "last_statistic": (("pcd", "cd", "fpcd"), STATISTIC),
 }
 
@@ -62,8 +63,9 @@ class Config:
         "pt". "cd" runs one per sample.
     restarts : float in [0, 1], optional
         The share of persistent chains of "pcd" and "fpcd" that start anew from data in each step; left out, 0.
-    temperatures : int, optional
-        Inverse temperatures of "pt", from 0 to 1; left out, 10.
+    temperatures : int or "adaptive", optional
+        How many inverse temperatures "pt" has, from 0 to 1, or as many as swap with a probability of 0.4, from 3 to 40
+        and 10 to begin with; left out, "adaptive".
     last_statistic : {"sampled", "mean_field"}, optional
         The visible states v of the negative statistics v E[h|v]: the last sample of the chain, or E[v|h] (the seeds'
         equation 29, "Hinton's approximation", which is a little less noisy and a little more biased); left out,
@@ -139,7 +141,7 @@ class Config:
     sweeps: int | None = None
     chains: int | None = None
     restarts: float | None = None
-    temperatures: int | None = None
+    temperatures: int | str | None = None
     last_statistic: str | None = None
     epochs: int | None = None
     batch_size: int = 100
@@ -166,7 +168,11 @@ class Config:
     def __post_init__(self) -> None:
         for name in ("n_hidden", "batch_size"):
             self._keep(name, check_count(getattr(self, name), name))
-        counts = {"sweeps": 1, "chains": 1, "temperatures": 2, "epochs": 0, "patience": 0, "held_out": 0}
+        counts = {"sweeps": 1, "chains": 1, "epochs": 0, "patience": 0, "held_out": 0}
+        if isinstance(self.temperatures, str):
+            check_choice(self.temperatures, "temperatures", (ADAPTIVE,))
+        else:
+            counts["temperatures"] = 2
         for name, minimum in counts.items():
             if getattr(self, name) is not None:
                 self._keep(name, check_count(getattr(self, name), name, minimum=minimum))
@@ -331,8 +337,8 @@ class Config:
 
     @property
     def n_temperatures(self) -> int:
-        """Temperatures of "pt", given or not."""
-        return _TEMPERATURES if self.temperatures is None else self.temperatures
+        """Temperatures of "pt", given or not; those to begin with, if they are adaptive."""
+        return self.temperatures if isinstance(self.temperatures, int) else _TEMPERATURES
 
     @property
     def sgd_momentum(self) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from harmonium.rbm import RBM
-from harmonium.training.config import Config
+from harmonium.training.config import ADAPTIVE, Config
 
 Shape = tuple[int | None, ...]  # None is any length
 
@@ -30,7 +31,7 @@ def check_contents(extras: Mapping[str, npt.NDArray[Any]], config: Config, rbm: 
     ValueError
         An array is missing, or has another shape or type.
     """
-    known = dict(_expected(config, rbm))
+    known = dict(_expected(config, rbm, extras))
     for name, (kind, shape) in known.items():
         if name not in extras:
             if name.startswith(_NEEDED):
@@ -49,7 +50,9 @@ def check_contents(extras: Mapping[str, npt.NDArray[Any]], config: Config, rbm: 
         raise ValueError("one of the moments of Adam is missing")
 
 
-def _expected(config: Config, rbm: RBM) -> Iterator[tuple[str, tuple[str, Shape]]]:
+def _expected(
+    config: Config, rbm: RBM, extras: Mapping[str, npt.NDArray[Any]]
+) -> Iterator[tuple[str, tuple[str, Shape]]]:
     """Names, with the kind of the type (as NumPy calls it) and the shape."""
     n, m = rbm.W.shape
     packed = -(-m // 8)
@@ -64,6 +67,8 @@ def _expected(config: Config, rbm: RBM) -> Iterator[tuple[str, tuple[str, Shape]
         yield f"{_STEERING}counts", ("i", (4,))
     if config.method == "pt":
         temperatures, chains = config.n_temperatures, config.n_chains
+        if config.temperatures == ADAPTIVE:  # at least two, as any ladder has
+            temperatures = max(2, np.size(extras.get(f"{_TEMPERED}ladder", ())))
         ladders = temperatures, chains
         yield f"{_TEMPERED}v", ("u", (temperatures * chains, packed))
         yield f"{_TEMPERED}sweep", ("i", (1,))

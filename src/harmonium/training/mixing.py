@@ -107,6 +107,8 @@ class ChainWindow:
         """Look at the chains as they are after `step`, if it is time to."""
         if swaps is not None:
             tried = ~np.isnan(swaps)
+            if self._swaps.shape[1] not in (1, len(swaps)):  # the number of temperatures has changed
+                self._swaps = np.zeros((2, 1))
             self._swaps = self._swaps + np.array([np.where(tried, swaps, 0), tried])
         if negative is None or logits is None:
             return

@@ -1,7 +1,8 @@
 """Negative chains by parallel tempering: persistent ladders whose cold ends are the model's side of the gradient.
 
-The temperatures are moved to equal acceptance while the machine changes under them; that the ladder follows the
-machine makes no difference to what its cold end is a sample of.
+The temperatures are moved to equal acceptance while the machine changes under them, and where their number is left to
+the run there are as many as swap well: few while the machine is close to independent units, more as it grows away from
+them. That the ladder follows the machine makes no difference to what its cold end is a sample of.
 
 References
 ----------
@@ -17,17 +18,20 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains import tempered
-from harmonium.chains.ladder import adapt
+from harmonium.chains.ladder import adapt, n_temperatures
 from harmonium.chains.path import linear_path
 from harmonium.chains.tempered import Ladder, TemperedState, cold_rows
 from harmonium.engines import Engine, Phase
 from harmonium.engines.records import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import bias_of_means
-from harmonium.training.config import Config
+from harmonium.training.config import ADAPTIVE, Config
 from harmonium.training.negative import Arrays, Estimator, Negative, Positive
 
 _ADAPT_EVERY = 100  # sweeps whose acceptances place the temperatures anew
+_SWAPS = 0.4  # acceptance that the number of temperatures aims at; trips per product are nearly as many as at any other
+_LEAST, _MOST = 3, 40  # temperatures
+_SPARE = 0.8  # share of the temperatures that must do before some are taken out
 
 
 class Tempered(Estimator):
@@ -68,12 +72,22 @@ class Tempered(Estimator):
             tried = ~np.isnan(info.acceptance)
             self._swaps += np.where(tried, info.acceptance, 0), tried
             if self._state.sweep % _ADAPT_EVERY == 0:
-                betas = adapt(self._ladder.betas, self._acceptance())
-                self._ladder = self._ladder._replace(betas=betas)
-                self._swaps /= _ADAPT_EVERY  # those of the ladder before, to be outweighed at once
+                self._adapt(engine)
         v = engine.take(self._state.v, cold_rows(self._state))
         logits = engine.logits_h(v)
         return Negative(Phase(v, engine.mean(logits)), logits, self._acceptance())
+
+    def _adapt(self, engine: Engine) -> None:
+        acceptance, before = self._acceptance(), len(self._ladder.betas)
+        n = before
+        if self._config.temperatures == ADAPTIVE:
+            enough = min(max(n_temperatures(acceptance, _SWAPS), _LEAST), _MOST)
+            n = enough if enough > before or enough <= _SPARE * before else before
+        self._ladder = self._ladder._replace(betas=adapt(self._ladder.betas, acceptance, n))
+        if n == before:
+            self._swaps /= _ADAPT_EVERY  # those of the ladder before, to be outweighed at once
+        else:
+            self._state, self._swaps = tempered.spread(engine, self._state, n), np.zeros((2, n - 1))
 
     def _acceptance(self) -> npt.NDArray[np.float64]:
         total, times = self._swaps

@@ -78,7 +78,7 @@ def train(
     sweeps: int | None = None,
     chains: int | None = None,
     restarts: float | None = None,
-    temperatures: int | None = None,
+    temperatures: int | str | None = None,
     last_statistic: str | None = None,
     epochs: int | None = None,
     batch_size: int = 100,
