@@ -64,8 +64,8 @@ class Config:
     restarts : float in [0, 1], optional
         The share of persistent chains of "pcd" and "fpcd" that start anew from data in each step; left out, 0.
     temperatures : int or "adaptive", optional
-        How many inverse temperatures "pt" has, from 0 to 1, or as many as swap with a probability of 0.4, from 3 to 40
-        and 10 to begin with; left out, "adaptive".
+        How many inverse temperatures "pt" has, from 0 to 1, or as many as swap half of the time, from 3 to 40 and
+        10 to begin with; left out, "adaptive".
     last_statistic : {"sampled", "mean_field"}, optional
         The visible states v of the negative statistics v E[h|v]: the last sample of the chain, or E[v|h] (the seeds'
         equation 29, "Hinton's approximation", which is a little less noisy and a little more biased); left out,

@@ -25,7 +25,7 @@ _WHY: dict[str, str | dict[str, str]] = {
     "temperature (measured)",
     "restarts": "chains that start anew have not forgotten the data; persistent ones have",
     "temperatures": "from independent units to the machine, spaced for equal swaps as the run goes on, and as many as "
-    "swap two times in five",
+    "swap half of the time",
     "last_statistic": "a sampled last state keeps the gradient that of the model",
     "epochs": "{steps:,} steps in passes over {n_samples:,} samples; about 20,000 suit sets of any size, and more than "
     "2,000 passes teach little more (measured)",

@@ -29,7 +29,6 @@ from harmonium.training.config import ADAPTIVE, Config
 from harmonium.training.negative import Arrays, Estimator, Negative, Positive
 
 _ADAPT_EVERY = 100  # sweeps whose acceptances place the temperatures anew
-_SWAPS = 0.4  # acceptance that the number of temperatures aims at; trips per product are nearly as many as at any other
 _LEAST, _MOST = 3, 40  # temperatures
 _SPARE = 0.8  # share of the temperatures that must do before some are taken out
 
@@ -81,7 +80,7 @@ class Tempered(Estimator):
         acceptance, before = self._acceptance(), len(self._ladder.betas)
         n = before
         if self._config.temperatures == ADAPTIVE:
-            enough = min(max(n_temperatures(acceptance, _SWAPS), _LEAST), _MOST)
+            enough = min(max(n_temperatures(acceptance), _LEAST), _MOST)
             n = enough if enough > before or enough <= _SPARE * before else before
         self._ladder = self._ladder._replace(betas=adapt(self._ladder.betas, acceptance, n))
         if n == before:
