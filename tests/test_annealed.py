@@ -93,7 +93,7 @@ def hole(depth=10.0, n_hidden=10, n_visible=40):
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize(("n_hidden", "n_visible"), SHAPES)
 def test_a_run_is_its_definition(engine, n_hidden, n_visible, number):
-    """Every log ratio and every state, from the noise of the key and the formulas alone; in both directions."""
+    """Every log ratio and every state, step by step too, from the noise and the formulas alone; in both directions."""
     parameters, key = dyadic_parameters(n_hidden, n_visible), Key(5)
     W, bias_path, betas = parameters[0], bias_paths(parameters)[number], np.array([0, 0.25, 0.5, 0.75, 1])
     annealer = Annealer(RBM(*parameters), bias_path, engine)
@@ -113,6 +113,8 @@ def test_a_run_is_its_definition(engine, n_hidden, n_visible, number):
         found = annealer.run(annealer.engine.encode(v), order, key, keep={1, 3})
         np.testing.assert_allclose(found.log_w, expected, rtol=0, atol=2e-5)
         np.testing.assert_array_equal(annealer.engine.decode(found.v), states[-1])
+        for step, state in zip(annealer.anneal(annealer.engine.encode(v), order, key), states, strict=True):
+            np.testing.assert_array_equal(annealer.engine.decode(step.v), state)
         for kept, k in zip(found.kept, (1, 3), strict=True):
             np.testing.assert_array_equal(annealer.engine.decode(kept), states[k])
     np.testing.assert_allclose(

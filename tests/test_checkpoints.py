@@ -6,6 +6,7 @@ from oracles import random_parameters, random_states, two_kinds
 
 from harmonium import RBM, Config, TrainingRun, log_likelihood
 from harmonium.training import load_checkpoint, save_checkpoint
+from harmonium.training.steering import Steering
 
 HOLES = np.where(np.random.default_rng(1).random((43, 9)) < 0.2, np.nan, random_states(43, 9))
 KINDS = {
@@ -78,3 +79,12 @@ def test_early_stopping_goes_on_where_it_was(tmp_path):
     assert [record.valid.log_likelihood for record in history] == scores
     assert run.step == whole.step
     same_machine(run.rbm, whole.rbm)
+
+
+def test_all_that_steers_a_run_is_restored():
+    best = RBM(*(x.astype(np.float32) for x in random_parameters(2, 3)))
+    config = Config(2, patience=4, weight_decay=None).for_data(50, 3, valid=True)
+    steering = Steering(4, config.most_decay, 0.27, best, -3.0, -2.0, -1.0, epoch=7, start=5, overfits=2, stopped=True)
+    again = vars(Steering.resume(config, steering.arrays()))
+    same_machine(again.pop("best"), best)
+    assert again == {name: x for name, x in vars(steering).items() if name != "best"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harmonium import Config, TrainingRun, datasets
-from harmonium.cli import main
+from harmonium.cli import main, running
 from harmonium.cli.progress import TrainingProgress
 from harmonium.training import RunDirectory
 
@@ -92,6 +92,21 @@ def test_early_stopping_looks_back_over_every_resumption(data, tmp_path, monkeyp
         del line["seconds"], line["samples_per_second"]
     assert histories[0] == histories[1]
     assert 3 < len(histories[0]) < 60
+
+
+def test_a_run_that_goes_on_knows_all_its_records(data, tmp_path, monkeypatch):
+    """Alarms look back on them; the last one stands at the very step of the checkpoint."""
+    assert main(arguments(data, tmp_path / "a")) == 0
+    told = []
+
+    def noted(*arguments, history, **options):
+        told.extend(history)
+        return TrainingRun(*arguments, history=history, **options)
+
+    monkeypatch.setattr(running, "TrainingRun", noted)
+    directory, run, _ = running.reopen(tmp_path / "a")
+    assert told == directory.history()
+    assert told[-1]["step"] == run.step
 
 
 def test_ctrl_c_stops_cleanly_and_restores_the_handlers(data, tmp_path, monkeypatch, capsys):

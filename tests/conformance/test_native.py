@@ -186,7 +186,17 @@ def test_products_are_sums_in_the_order_of_their_terms(dtype, rows, terms, colum
 
 @pytest.mark.parametrize(
     ("n_hidden", "n_visible", "scale"),
-    [(1, 1, 1), (40, 17, 0.1), (33, 65, 1), (3, 130, 5), (20, 30, 40), (9, 12, 90), (7, 5, 1e3), (0, 4, 1)],
+    [
+        (1, 1, 1),
+        (40, 17, 0.1),
+        (33, 65, 1),
+        (3, 130, 5),
+        (20, 30, 40),
+        (9, 12, 90),
+        (40, 17, 90),
+        (7, 5, 1e3),
+        (0, 4, 1),
+    ],
 )
 def test_the_pseudo_likelihood_has_the_digits_of_double_precision(n_hidden, n_visible, scale):
     """Also where exponentials would leave the range of numbers, and for a row whatever rows are scored with it."""
@@ -206,7 +216,7 @@ def test_the_pseudo_likelihood_has_the_digits_of_double_precision(n_hidden, n_vi
 
 
 @pytest.mark.parametrize("scale", [0.1, 2, 60])
-@pytest.mark.parametrize(("n_hidden", "n_visible"), [(0, 3), (1, 1), (2, 7), (3, 8), (9, 20), (11, 5)])
+@pytest.mark.parametrize(("n_hidden", "n_visible"), [(0, 3), (1, 1), (2, 7), (3, 8), (3, 300), (9, 20), (11, 5)])
 def test_moments_of_blocks_are_those_of_their_states(n_hidden, n_visible, scale):
     """Blocks that begin and end anywhere, of machines whose exponentials leave the range of numbers, too."""
     W, b, c = random_parameters(n_hidden, n_visible, scale=scale)

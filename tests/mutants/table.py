@@ -21,7 +21,7 @@ MISSING = "tests/test_missing.py"
 TRAINING = "tests/test_training.py -k replay"
 STEPS = "tests/test_training.py -k expected_step"
 CHECKPOINTS = "tests/test_checkpoints.py"
-RESUME = "tests/test_resume.py -k early"
+RESUME = "tests/test_resume.py -k all_its_records"
 IO = "tests/test_io.py"
 RUNS = "tests/test_run_directory.py"
 ANNEALED = "tests/test_annealed.py -k 'definition or exactly or errors or variance or Bennett or bennett or log_mean'"
@@ -507,6 +507,13 @@ PYTHON = [
             ANNEALED,
         ),
         ("one noise for all temperatures", "GibbsState(v, k, logits)", "GibbsState(v, 0, logits)", ANNEALED),
+        ("one noise for every stretch", "betas[k : k + n + 1], key.at(k))", "betas[k : k + n + 1], key)", ANNEALED),
+        (
+            "a stretch at the temperatures before",
+            "np.asarray(points.beta), points.y",
+            "np.asarray(points.beta) * np.float32(0.9), points.y",
+            ANNEALED,
+        ),
         ("a mean of logarithms", "float(high + log(exp(log_w - high).mean()))", "float(log_w.mean())", ANNEALED),
     ),
     *of(
