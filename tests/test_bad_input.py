@@ -222,3 +222,17 @@ def test_a_number_of_chains_that_contradicts_the_start_is_refused():
     with pytest.raises(InvalidData) as caught:
         harmonium.sample(MACHINE, 5, start=GOOD)
     assert_three_parts(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: harmonium.train(np.eye(4), 2, epochs=1, progress=True),
+        lambda: harmonium.log_partition(MACHINE, progress=True),
+        lambda: harmonium.sample(MACHINE, 2, sweeps=1, progress=True),
+    ],
+)
+def test_progress_is_a_function(call):
+    """True was called, after the first epoch."""
+    with pytest.raises(InvalidParameter, match=r"progress must be a function .* Got True\."):
+        call()

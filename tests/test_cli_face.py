@@ -243,3 +243,11 @@ def test_ctrl_c_leaves_one_bar_and_says_how_to_go_on(tmp_path):
     bars = [line for line in re.split(r"[\r\n]+", text) if "━" in line]
     assert bars
     assert max(len(line.removesuffix("^C")) for line in bars) <= 78
+
+
+def test_a_run_is_described_with_units_and_without_gaps(run, capsys):
+    assert main(["inspect", str(run)]) == 0
+    told = capsys.readouterr().out
+    for words in ("log Z (nats)", "pseudo-log-likelihood (nats) -", "free energy (nats) -", "alarms "):
+        assert words in told
+    assert "alarms  " not in told

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from harmonium.errors import InvalidParameter
+
 Progress = Callable[[int, int], None]  # called with how much is done, and how much there is to do in all
+
+
+def check_progress(progress: Progress | None) -> None:
+    """Refuse what cannot be called, before any work is done.
+
+    Raises
+    ------
+    InvalidParameter
+        It is neither None nor a function.
+    """
+    if progress is not None and not callable(progress):
+        raise InvalidParameter(
+            f"progress must be a function that is called as progress(done, total). Got {progress!r}. "
+            "Pass one; docs/ecosystem.md has a bar for terminals and notebooks."
+        )
 
 
 class Counter:
@@ -19,6 +36,7 @@ class Counter:
     """
 
     def __init__(self, progress: Progress | None = None, total: int = 0) -> None:
+        check_progress(progress)
         self._progress, self.done, self._total = progress, 0, total
 
     def expect(self, steps: int) -> None:

@@ -45,6 +45,16 @@ E[h|v] hardly depends on v; such units do no work.
 _ENUMERABLE_UNITS = 16  # a moment's work
 _SURE = 4.595  # the logit of 0.99
 _IDLE = 0.05  # logits that a unit's whole input can add or take
+_NOT_COUNTED = "not counted: too large for a moment; see harmonium evaluate"
+# What people read instead of names with blanks.
+_LABELS = {
+    "log_z": "log Z (nats)",
+    "log_likelihood": "log-likelihood (nats)",
+    "pseudo_log_likelihood": "pseudo-log-likelihood (nats)",
+    "free_energy": "free energy (nats)",
+    "ess": "effective sample size",
+    "r_hat": "R-hat",
+}
 
 
 def command(
@@ -175,20 +185,24 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, Any]]:
     """A nested dictionary in lines: its own entries, and one line for each dictionary of numbers."""
     rows: list[tuple[str, Any]] = []
     for name, value in found.items():
-        label = name.replace("_", " ").replace("log z", "log Z")
+        label = _label(name)
         if isinstance(value, dict):
             simple = {k: v for k, v in value.items() if not isinstance(v, dict)}
-            text = "  ".join(f"{k.replace('_', ' ')} {_number(v)}" for k, v in simple.items() if v is not None)
+            text = "  ".join(f"{_label(k)} {_number(v)}" for k, v in simple.items() if v is not None)
             rows.append((label, text))
             rows += _rows({f"{name}, {k}": v for k, v in value.items() if isinstance(v, dict)})
         elif isinstance(value, list):
             rows += [(label, item) for item in value]
         else:
-            rows.append((label, value))
+            rows.append((label, value if value is not None or name != "log_z" else _NOT_COUNTED))
     return rows
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " "))
 
 
 def _number(value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(_number(x) for x in value)
+        return " ".join(_number(x) for x in value) or "none"
     return value if isinstance(value, str) else f"{value:.4g}"

@@ -19,7 +19,7 @@ from harmonium.engines import find_engine
 from harmonium.engines.arithmetic import exp, log, log_sum_exp, logistic, matmul, moments_block
 from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice, check_count, check_matrix
-from harmonium.progress import Progress, in_words
+from harmonium.progress import Progress, check_progress, in_words
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM, all_states, float64
 from harmonium.reprs import short_repr
@@ -86,6 +86,7 @@ def exact_statistics(
     -----
     E[h v'] = sum_h p(h) h E[v | h]', and with the layers exchanged where the visible one is smaller.
     """
+    check_progress(progress)
     walk = Walk(rbm, max_units)
     masses = walk.block_masses(engine)
     machine, log_z = walk.machine, log_sum_exp(masses)
@@ -121,6 +122,7 @@ def exact_gradient(
     ------
     InvalidData, OutOfReach
     """
+    check_progress(progress)
     X = check_matrix(X, n_columns=rbm.n_visible)
     negative = exact_statistics(rbm, max_units=max_units, engine=engine, progress=progress)
     rbm = float64(rbm)
@@ -172,6 +174,7 @@ def exact_sample(
     The smaller layer's state by inverse distribution function, in two steps with 52-bit noise each: its block, then
     its place in the block; the larger layer from its conditional distribution.
     """
+    check_progress(progress)
     n, key = check_count(n, "n"), as_key(seed).derive_for_rows("exact sample")
     walk = Walk(rbm, max_units)
     masses = walk.block_masses(engine, progress)
@@ -267,6 +270,7 @@ class Walk:
 
     def block_masses(self, engine: str, progress: Progress | None = None) -> Float64Array:
         """The log of each block's sum of exp(-F(h)), shape (n_blocks,)."""
+        check_progress(progress)
         log_block = find_engine(engine).log_partition_block
         masses = np.empty(self.n_blocks)
         for i in range(self.n_blocks):

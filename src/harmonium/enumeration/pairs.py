@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from harmonium.engines.arithmetic import exp, log_sum_exp, logistic, matmul
 from harmonium.enumeration.exact import NEGLIGIBLE, Walk, is_quick
-from harmonium.progress import Progress
+from harmonium.progress import Progress, check_progress
 from harmonium.rbm import RBM
 
 Float64Array = npt.NDArray[np.float64]
@@ -30,6 +30,7 @@ def exact_pair_moments(
     E[v_j v_k] = sum_h p(h) E[v_j | h] E[v_k | h] for j != k, and E[v_j v_j] = E[v_j]; or the sum of p(v) v v' where the
     visible layer is the smaller one.
     """
+    check_progress(progress)
     walk = Walk(rbm, max_units)
     masses = walk.block_masses(engine)
     log_z = log_sum_exp(masses)

@@ -30,7 +30,7 @@ from harmonium.inputs import check_choice, check_count
 from harmonium.likelihood.bracket import COVERAGE, width
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.partition import log_partition
-from harmonium.progress import Progress
+from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.sampling.moments import walk
@@ -100,6 +100,7 @@ def entropy(
     >>> print(entropy(rbm), entropy(rbm, "joint"), sep=", ")
     entropy of the visible layer = 1.39 (exact, ok), entropy of both layers = 2.08 (exact, ok)
     """
+    check_progress(progress)
     check_choice(layer, "layer", ("visible", "hidden", "joint"))
     if log_z is not None and log_z.quantity != "log Z":
         raise InvalidParameter(f"log_z must be of log Z. Got an estimate of the {log_z.quantity}. Leave it out.")

@@ -15,7 +15,7 @@ from harmonium.inputs import check_choice, check_count, check_rows
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures
 from harmonium.likelihood.two_sided import Settings, anneal_both_ways
-from harmonium.progress import Progress, in_words
+from harmonium.progress import Progress, check_progress, in_words
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -92,6 +92,7 @@ def log_partition(
     >>> print(log_partition(RBM(W=[[1.0, -1.0]], b=[0.0, 0.0], c=[0.5])))
     log Z = 2.52 (exact, ok)
     """
+    check_progress(progress)
     check_choice(method, "method", ("exact", "ais", "auto"))
     engine = on_device(engine, device)
     find_engine(engine)

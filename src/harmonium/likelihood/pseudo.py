@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from harmonium.engines import make_engine
 from harmonium.inputs import check_matrix
-from harmonium.progress import Progress
+from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 
@@ -48,6 +48,7 @@ def pseudo_log_likelihood(
     ----------
     Besag, "Statistical analysis of non-lattice data", The Statistician 24, 1975.
     """
+    check_progress(progress)
     X = check_matrix(X, n_columns=rbm.n_visible, binary=True)
     engine_ = make_engine(rbm, engine)
     found = np.empty(len(X))

@@ -87,15 +87,15 @@ def _scores(reports: Sequence[Any]) -> Table:
     names = {"train": last.train, "held out": last.valid}
     columns = [name for name, score in names.items() if score is not None]
     rows = []
-    for field, title in (
-        ("log_likelihood", "log-likelihood (nats)"),
-        ("pseudo_log_likelihood", "pseudo-log-likelihood (nats)"),
-        ("free_energy", "free energy (nats)"),
-        ("reconstruction_error", "reconstruction error, a unit"),
+    for field, title, digits in (
+        ("log_likelihood", "log-likelihood (nats)", 2),
+        ("pseudo_log_likelihood", "pseudo-log-likelihood (nats)", 2),
+        ("free_energy", "free energy (nats)", 2),
+        ("reconstruction_error", "reconstruction error, a unit", 4),
     ):
         values = [getattr(names[name], field) for name in columns]
         if None not in values:
-            rows.append((title, *(f"{x:.4f}" for x in values)))
+            rows.append((title, *(f"{x:.{digits}f}".replace("-", "\N{MINUS SIGN}") for x in values)))
     return Table("Scores now.", ("score", *columns), rows)
 
 

@@ -17,7 +17,7 @@ from harmonium.engines import Engine, States, make_engine, on_device
 from harmonium.enumeration.exact import exact_sample, is_quick
 from harmonium.errors import InvalidData, InvalidParameter, SamplingAlarm
 from harmonium.inputs import check_count, check_matrix, check_number
-from harmonium.progress import Progress
+from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.sampling.watch import told_apart
@@ -128,6 +128,7 @@ def sample(
         above 1.1, and more than by chance). Of 20 chains or more, where no `start` is given and all have the same
         `clamp` and `beta`; sound samples are warned of less than once in 500 calls.
     """
+    check_progress(progress)
     key, engine = as_key(seed).derive_for_rows("sample"), on_device(engine, device)
     if sweeps is None and start is None and clamp is None and np.ndim(beta) == 0 and beta == 1 and is_quick(rbm):
         return exact_sample(rbm, check_count(n, "n"), seed=key, engine=engine, progress=progress)[0]

@@ -16,7 +16,7 @@ from harmonium.chains.starts import leading_directions, spread_out
 from harmonium.engines import Engine, Phase, Reals, States, make_engine
 from harmonium.enumeration.exact import exact_statistics, is_quick
 from harmonium.inputs import check_choice, check_count, check_matrix
-from harmonium.progress import Progress
+from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
@@ -102,6 +102,7 @@ def running_moments(
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
     """
+    check_progress(progress)
     check_choice(method, "method", ("auto", "exact", "gibbs"))
     sweeps, burn_in = check_count(sweeps, "sweeps", minimum=4), check_count(burn_in, "burn_in", minimum=0)
     if start is not None:

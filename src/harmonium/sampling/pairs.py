@@ -15,7 +15,7 @@ from harmonium.engines import make_engine
 from harmonium.engines.arithmetic import matmul
 from harmonium.enumeration.pairs import exact_pair_moments, pairs_are_quick
 from harmonium.inputs import check_choice, check_count, check_matrix
-from harmonium.progress import Progress
+from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
@@ -110,6 +110,7 @@ def pair_moments(
     array([[0.166, 0.061],
            [0.061, 0.166]])
     """
+    check_progress(progress)
     check_choice(method, "method", ("auto", "exact", "gibbs"))
     sweeps, burn_in = check_count(sweeps, "sweeps", minimum=4), check_count(burn_in, "burn_in", minimum=0)
     if start is not None:

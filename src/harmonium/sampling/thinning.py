@@ -13,7 +13,7 @@ from harmonium.chains.diagnostics import APART, Float64Array, autocorrelation_ti
 from harmonium.enumeration.exact import exact_sample, is_quick
 from harmonium.errors import Unreliable
 from harmonium.inputs import check_choice, check_count
-from harmonium.progress import Progress
+from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.sampling.moments import walk
@@ -73,6 +73,7 @@ def thinned_sample(
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
     """
+    check_progress(progress)
     check_choice(method, "method", ("auto", "exact", "gibbs"))
     n, chains = check_count(n, "n"), check_count(chains, "chains")
     max_sweeps = check_count(max_sweeps, "max_sweeps", minimum=_FIRST)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from harmonium.engines import on_device
 from harmonium.errors import DataWarning, TrainingAlarm
-from harmonium.progress import Progress
+from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_seed
 from harmonium.rbm import RBM
 from harmonium.training.alarms import kind_of, last_alarms
@@ -179,6 +179,7 @@ def train(
         engine=on_device(engine, device),
         seed=as_seed(seed),
     )
+    check_progress(progress)
     run = TrainingRun(X, config, valid=valid, initial=initial, sample_weight=sample_weight)
     if run.blank is not None:
         warnings.warn(run.blank, DataWarning, stacklevel=2)
