@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from harmonium.rbm import RBM
 States01 = npt.NDArray[np.uint8]
 
 PICK, PATTERN = 0, 1  # noise streams
+_DENSE = 100  # units of the smaller layer up to which all singular vectors cost no more than a few
+_TOLERANCE = 1e-4  # of a direction that chains are compared along
 
 
 def alternating(n: int, first: int = 0) -> npt.NDArray[np.float32]:
@@ -25,10 +28,21 @@ def alternating(n: int, first: int = 0) -> npt.NDArray[np.float32]:
     return ((first + np.arange(n) + 1) % 2).astype(np.float32)
 
 
-def leading_directions(rbm: RBM) -> Float64Array:
-    """The right singular vectors of W, strongest first, shape (min(n_hidden, n_visible), n_visible)."""
-    vectors: Float64Array = np.linalg.svd(rbm.W.astype(np.float64), full_matrices=False)[2]
-    return vectors
+def leading_directions(rbm: RBM, n: int | None = None) -> Float64Array:
+    """The `n` strongest right singular vectors of W, strongest first, shape (n, n_visible).
+
+    All, min(n_hidden, n_visible), where `n` is left out or larger.
+    """
+    W, vectors = rbm.W.astype(np.float64), None
+    if n is not None and min(W.shape) > _DENSE and W.any():
+        from scipy.sparse.linalg import ArpackError, svds  # half of the time that importing harmonium would take
+
+        start = np.cos(np.arange(min(W.shape)))  # any vector will do, but the same one in every call
+        with contextlib.suppress(ArpackError):
+            vectors = svds(W, n, v0=start, tol=_TOLERANCE, return_singular_vectors="vh")[2][::-1]
+    if vectors is None:
+        vectors = np.linalg.svd(W, full_matrices=False)[2][:n]
+    return np.asarray(vectors)
 
 
 def spread_out(rbm: RBM, directions: Float64Array, X: npt.NDArray[Any] | None, n: int, key: Key) -> States01:

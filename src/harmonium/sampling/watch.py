@@ -31,7 +31,7 @@ class Watch:
     """
 
     def __init__(self, rbm: RBM) -> None:
-        self._directions = leading_directions(rbm)[:_DIRECTIONS].astype(np.float32)
+        self._directions = leading_directions(rbm, _DIRECTIONS).astype(np.float32)
         self.n_features = 1 + len(self._directions)
 
     def features(self, engine: Engine, v: States, logits: Reals) -> Float64Array:
