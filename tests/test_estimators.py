@@ -126,7 +126,7 @@ def test_tempered_chains_start_at_independent_units_with_the_means_of_the_data(e
     np.testing.assert_array_equal(kept, engine_.decode(state.v))
 
 
-@pytest.mark.parametrize(("scale", "count"), [(0.0, {3}), (2.0, {15, 16, 17, 18})])
+@pytest.mark.parametrize(("scale", "count"), [(0.0, {3}), (2.0, {19, 20, 21, 22})])
 def test_there_are_as_many_temperatures_as_swap_well(engine, scale, count):
     """Ten to begin with; fewer where the machine is the base, more where it is sharp. Given ones stay as many."""
     rng = np.random.default_rng(3)
@@ -136,7 +136,7 @@ def test_there_are_as_many_temperatures_as_swap_well(engine, scale, count):
         estimator, engine_ = make(config, engine, rbm=rbm)
         for step in range(3):
             negative = estimator.estimate(engine_, none(1, 12), step)
-        assert given is not None or np.nanmin(negative.swaps) > 0.3
+        assert given is not None or np.nanmin(negative.swaps) > 0.4
         kept = estimator.arrays(engine_)
         n = len(kept["tempered.ladder"])
         assert n in (count if given is None else {5})
