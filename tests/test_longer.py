@@ -133,9 +133,13 @@ def test_a_leg_that_is_stopped_goes_on_bit_for_bit(tmp_path, method):
     config, state = longer(run, 5)
     whole, part = (TrainingRun(X, config, valid=VALID, state=state) for _ in range(2))
     finished(whole)
-    for step in part.steps():
-        if step == run.step + 5:  # before the end of an epoch, which only epochs() looks at
-            break
+
+    def stop(step):
+        if step == run.step + 10:  # within the second epoch, after the record of the first
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(part.epochs(stop))
     directory = RunDirectory.create(tmp_path / "leg", config, data="x", X=X, state=part.state)
     config, state = RunDirectory.open(directory.path)[0].config, RunDirectory.open(directory.path)[1]
     resumed = finished(TrainingRun(X, config, valid=VALID, state=state))
