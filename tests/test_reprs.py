@@ -60,3 +60,9 @@ def test_every_record_with_arrays_is_one_short_line(result):
         assert "\n" not in repr(record)
         assert repr(record).startswith(type(record).__name__)
     assert repr(records[2]) == ("Statistics(hv=<float32 array (8, 9)>, v=<float32 array (9,)>, h=<float32 array (8,)>)")
+
+
+def test_a_notebook_says_of_an_estimate_what_print_says():
+    found = harmonium.log_partition(harmonium.RBM([[1.0, -1.0]], [0.0, 0.0], [0.5]))
+    assert found._repr_html_() == f"<code>{found}</code>"
+    assert "exact, ok" in found._repr_html_()

@@ -359,8 +359,6 @@ class RBM:
         except (KeyError, InvalidParameter) as error:
             raise UnreadableFile(f"{path} must hold W, b and c of fitting shapes. Got: {error}. Use a copy.") from None
 
-    # ------------------------------------------------------------------------------------------------------------------
-
     @property
     def _visible_is_smaller(self) -> bool:
         return self.n_visible < self.n_hidden

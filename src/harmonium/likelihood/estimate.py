@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -89,6 +90,9 @@ class Estimate:
 
     def __float__(self) -> float:
         return self.number()
+
+    def _repr_html_(self) -> str:
+        return f"<code>{html.escape(str(self))}</code>"
 
     def __str__(self) -> str:
         if self.value is None or self.lower is None or self.upper is None:
