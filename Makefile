@@ -73,7 +73,7 @@ sanitize: .venv/built  ## the extension under the address and undefined-behaviou
 
 # A processor with NEON need not be at hand: Debian's g++-aarch64-linux-gnu compiles for one, and its qemu-user runs that.
 NATIVE := src/harmonium/engines/_native
-KERNELS := $(addprefix $(NATIVE)/,machine.cpp copies.cpp layers.cpp steps.cpp states.cpp dense.cpp real.cpp enumerate.cpp \
+KERNELS := $(addprefix $(NATIVE)/,machine.cpp copies.cpp layers.cpp steps.cpp states.cpp dense.cpp real.cpp held.cpp enumerate.cpp \
   pseudo.cpp binary.cpp dispatch.cpp kernels.cpp)
 neon:  ## hashes of the kernels on an emulated ARM processor, beside this one's
 	mkdir -p build/neon

@@ -24,7 +24,7 @@ def test_the_table_names_what_exists():
 
 def test_what_the_page_says_of_defaults_holds():
     defaults = {name: p.default for name, p in inspect.signature(BernoulliRBM).parameters.items()}
-    for name, value in re.findall(r"`(\w+)=([^`(]+)`", PAGE.split("## Defaults")[1].split("What may be worth")[0]):
+    for name, value in re.findall(r"`(\w+)=([^`(]+)`", PAGE.split("## Defaults")[1].split("<!--")[0]):
         assert repr(defaults[name]).strip("'") == value.strip('"') or float(value) == defaults[name], name
     for name, p in inspect.signature(Theirs).parameters.items():
         assert defaults[name] == p.default

@@ -30,7 +30,6 @@ WithTheirPrivateNames.__name__ = "BernoulliRBM"  # which names features, and beg
 
 # Tests that do not hold, and why.
 EXPLAINED = {
-    "test_fit": "asks for -21.0 nats to 1.5; ours is -19.3, which is better: grey levels are drawn anew",
     "test_fit_gibbs": "asks for weights to four digits, which are those of NumPy's generator and of an unshuffled fit",
 }
 

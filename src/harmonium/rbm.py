@@ -28,6 +28,8 @@ from harmonium.tiles import filters_html
 
 Array = npt.NDArray[np.floating[Any]]
 
+_DRAWN = 2**16  # initial weights that are drawn at a time, in double precision, so that memory stays small
+
 # The plain enumeration below keeps all states of the smaller layer in memory at once.
 ENUMERABLE_UNITS = 16
 
@@ -160,8 +162,12 @@ class RBM:
     def of_totals(cls, totals: tuple[Array, Array], n_hidden: int, seed: int | Key = 0, *, scale: float = 0.01) -> RBM:
         """`initialise` from what the data's means are made of: for each column a sum, and of how many rows it is."""
         b = bias_of_means(*totals)
-        W = scale * as_key(seed).derive("initial weights").normal(n_hidden, len(b))
-        return cls(W.astype(np.float32), b.astype(np.float32), np.zeros(n_hidden, np.float32))
+        key, W = as_key(seed).derive("initial weights"), np.empty((n_hidden, len(b)), np.float32)
+        size = max(1, _DRAWN // len(b))
+        for first in range(0, n_hidden, size):
+            rows = W[first : first + size]
+            rows[:] = scale * key.rows_from(first).normal(*rows.shape)
+        return cls(W, b.astype(np.float32), np.zeros(n_hidden, np.float32))
 
     @property
     def n_visible(self) -> int:

@@ -51,7 +51,7 @@ def trained(X=X, n_hidden=40, **options):
 
 @functools.cache
 def estimator(grey=False):
-    return BernoulliRBM(20, n_iter=1, random_state=1).fit(GREYS if grey else XS)
+    return BernoulliRBM(20, n_iter=1, random_state=1, binarize="sample").fit(GREYS if grey else XS)
 
 
 def stack():
@@ -162,7 +162,9 @@ CALLS = {
     "deep.train_stack": lambda: deep.train_stack(X, (20, 10), epochs=1).stack.rbms,
     "BernoulliRBM.fit": lambda: estimator().rbm_,
     "BernoulliRBM.fit:grey": lambda: estimator(True).rbm_,
-    "BernoulliRBM.fit:sparse": lambda: BernoulliRBM(20, n_iter=1, random_state=1).fit(csr_matrix(GREYS)).rbm_,
+    "BernoulliRBM.fit:sparse": lambda: (
+        BernoulliRBM(20, n_iter=1, random_state=1, binarize="sample").fit(csr_matrix(GREYS)).rbm_
+    ),
     "BernoulliRBM.fit:sparse holes": lambda: (
         BernoulliRBM(20, n_iter=1, random_state=1).fit(csr_matrix(np.where(XS == 1, HOLED, 0))).rbm_
     ),

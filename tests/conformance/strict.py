@@ -8,7 +8,7 @@ from harmonium.engines import Contrast, Phase
 OWN = {"encode", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
 OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "contrasts", "anneal", "table", "permutation"}
 NUMPY = {"decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
-NUMPY |= {"replace", "ascend", "ascend_along", "own", "offset_sums", "moved"}
+NUMPY |= {"replace", "write", "holds", "ascend", "ascend_along", "own", "offset_sums", "moved"}
 TAKING_OWN = {"take", "overwrite", "decode", "logits_h", "logits_v", "mean", "bernoulli", "sample_h", "sample_v"}
 TAKING_OWN |= {"sweeps", "anneal", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
 
@@ -76,7 +76,7 @@ def strict(base):
     class Strict:
         name = "native"  # which is what everything asks for
         log_partition_block = staticmethod(base.log_partition_block)
-        term_seconds, sweeps_at_once = base.term_seconds, 3
+        term_seconds, sweeps_at_once, order = base.term_seconds, 3, base.order
 
         def __init__(self, rbm, velocity=None):
             self.below = base(rbm, velocity)

@@ -115,7 +115,7 @@ NATIVE = [
     ),
     *of(
         "engines/_native/real.cpp",
-        ("a group of units that takes another's terms", "counts_[group], UNITS,", "counts_[0], UNITS,", KERNELS),
+        ("a group of units that takes another's terms", "start = starts_[group],", "start = starts_[0],", KERNELS),
         ("grey rows that count alike", "if (side.weights) std", "if (false) std", KERNELS),
     ),
     *of(

@@ -81,7 +81,7 @@ PYTHON = [
             "self.c + 0 * self.W @ s.astype(self.W.dtype)",
             ORACLE,
         ),
-        ("weights of another scale", "W = scale * as_key(seed)", "W = scale**2 * as_key(seed)", ORACLE),
+        ("weights of another scale", "rows[:] = scale * key", "rows[:] = scale**2 * key", ORACLE),
     ),
     *of(
         "random.py",

@@ -41,6 +41,7 @@ class Engine(Protocol):
     sweeps_at_once: int = 1  # that are asked of `anneal`: more where calls take longer than what they do
     # What an exact sum takes for each state and unit of the larger layer, in seconds; on two cores, if on a processor.
     term_seconds: float = 5e-8
+    order: Literal["C", "F"] = "F"  # of W in `rbm`, in memory
     n_visible: int
     n_hidden: int
 
@@ -53,6 +54,17 @@ class Engine(Protocol):
     @property
     def velocity(self) -> Velocity:
         """A copy of the current momentum, NumPy."""
+
+    def write(self, W: FloatArray, b: FloatArray, c: FloatArray) -> None:
+        """The current parameters into arrays of their shapes, of any real dtype."""
+        now = self.rbm
+        for to, x in ((W, now.W), (b, now.b), (c, now.c)):
+            to[:] = x
+
+    def holds(self, W: FloatArray, b: FloatArray, c: FloatArray) -> bool:
+        """Whether these are the current parameters, rounded to float32."""
+        now = self.rbm
+        return all(np.array_equal(np.asarray(x, np.float32), y) for x, y in ((W, now.W), (b, now.b), (c, now.c)))
 
     # From NumPy and back
     def encode(self, X: npt.NDArray[Any], real: bool = False) -> States | Reals:

@@ -91,6 +91,21 @@ class NativeEngine(Engine):
         m = self._machine
         return Velocity(m.weight_velocity().T, m.b_velocity.copy(), m.c_velocity.copy())
 
+    def write(self, W: FloatArray, b: FloatArray, c: FloatArray) -> None:
+        m = self._machine
+        kernel = {np.dtype(np.float32): m.write_floats, np.dtype(np.float64): m.write_doubles}.get(W.dtype)
+        if kernel is None or not W.flags.aligned:
+            super().write(W, b, c)
+            return
+        kernel(W)  # without a copy beside it
+        b[:], c[:] = m.b, m.c
+
+    def holds(self, W: FloatArray, b: FloatArray, c: FloatArray) -> bool:
+        m = self._machine
+        same = {np.dtype(np.float32): m.holds_floats, np.dtype(np.float64): m.holds_doubles}.get(W.dtype)
+        plain = b.dtype == c.dtype == W.dtype and b.flags.carray and c.flags.carray and W.flags.aligned
+        return super().holds(W, b, c) if same is None or not plain else bool(same(W, b, c))
+
     def encode(self, X: npt.NDArray[Any], real: bool = False) -> Bits | FloatArray:
         if real:
             return _contiguous(X)

@@ -23,6 +23,7 @@ class NumpyEngine(Engine):
     """States and reals are float32 arrays; see `harmonium.engines.engine.Engine` for the verbs."""
 
     name = "numpy"
+    order = "C"
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
         self.W, self.b, self.c = (np.array(x, np.float32) for x in (rbm.W, rbm.b, rbm.c))

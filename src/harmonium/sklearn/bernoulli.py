@@ -22,6 +22,7 @@ from harmonium.engines import NAMES, Engine, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import FloatArray, missing_entries
 from harmonium.random import Key
+from harmonium.rbm import RBM
 from harmonium.sampling.conditional import complete
 from harmonium.sklearn.conditionals import Conditionals
 from harmonium.sklearn.data import as_dense, check_data, dense_chunks, float_dtype, rows_that_count
@@ -72,10 +73,10 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         Share of the last update that is added to the next.
     weight_decay : float, default=0.0
         Coefficient of the L2 penalty on the weights.
-    binarize : {"sample", "none", "threshold"}, default="sample"
-        What training makes of grey levels, which stand for probabilities: they are drawn anew as 0 or 1 in each pass;
-        are used as they are, which is what scikit-learn's class does; or become 1 above 0.5. Drawn, they give features
-        that classify better after as many passes, and quicker steps.
+    binarize : {"none", "sample", "threshold"}, default="none"
+        What training makes of grey levels, which stand for probabilities: they are used as they are, which is what
+        scikit-learn's class does; are drawn anew as 0 or 1 in each pass; or become 1 above 0.5. Drawn, they give
+        features that classify better where passes are few, and quicker steps.
     centered : bool, default=False
         Whether states are centred by their means in the gradient, which makes learning the same whichever state of a
         unit is called 1. Scikit-learn's class does not, and after few passes features classify better without.
@@ -163,7 +164,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         sweeps: int = 1,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
-        binarize: str = "sample",
+        binarize: str = "none",
         centered: bool = False,
         missing_sweeps: int = 200,
         engine: str = "native",
@@ -333,20 +334,20 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
 
     def _adopt(self, run: Learning, dtype: npt.DTypeLike, *, again: bool = False) -> None:
         """Take over what a run has come to; `again` into the same weights, which nobody else has seen yet."""
-        rbm = run.engine.rbm
-        if again:
-            np.copyto(self.components_, rbm.W)
-        else:
-            self.components_ = rbm.W.astype(dtype)
-        self.intercept_visible_ = rbm.b.astype(dtype)
-        self.intercept_hidden_ = rbm.c.astype(dtype)
+        n, m, order = run.engine.n_hidden, run.engine.n_visible, run.engine.order
+        W = self.components_ if again else np.empty((n, m), dtype, order)
+        b, c = np.empty(m, dtype), np.empty(n, dtype)
+        run.engine.write(W, b, c)
+        if not all(np.isfinite(x).all() for x in (W, b, c)):
+            RBM(W, b, c)  # refuses them
+        self.components_, self.intercept_visible_, self.intercept_hidden_ = W, b, c
         self.h_samples_ = run.chains.astype(dtype)
         # Without momentum or centring, what these go on from is forgotten at once.
         self._velocity: Velocity | None = run.engine.velocity if self.momentum else None
         self._averages = run.averages
         if not hasattr(self, "_kept"):
             self._kept = KeptEngine()
-        self._kept.keep(run.engine, *self._parameters())
+        self._kept.keep(run.engine)
 
     # ------------------------------------------------------------------------------------------------------------------
 

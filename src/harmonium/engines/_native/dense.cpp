@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "real.hpp"
+#include "machine.hpp"
 
 namespace harmonium {
 
@@ -24,7 +24,7 @@ static void product(const Kernels& k, const Strided<T>& x, size_t n, Panel panel
     const auto first_row = [&](size_t block) { return block < fours ? block * BLOCK : fours * BLOCK + block - fours; };
     const auto rows_of = [&](size_t block) { return block < fours ? BLOCK : 1; };
     // At most so many blocks at a time that what is made ready of them stays small.
-    const size_t at_a_time = std::max(BLOCKS, std::min(n_blocks, (size_t(1) << 18) / std::max<size_t>(K, 1)));
+    const size_t at_a_time = std::max<size_t>(1, std::min(n_blocks, (size_t(1) << 18) / std::max<size_t>(K, 1)));
     static thread_local Buffer<T> own_factors;
     static thread_local Buffer<uint64_t> own_offsets, own_counts;
     T* factors = own_factors.reserve(at_a_time * K * BLOCK);
@@ -34,8 +34,20 @@ static void product(const Kernels& k, const Strided<T>& x, size_t n, Panel panel
         const size_t stop = std::min(n_blocks, start + at_a_time), n_groups = (stop - start + BLOCKS - 1) / BLOCKS;
 #pragma omp for schedule(static)
         for (size_t block = start; block < stop; block++) {
-            const size_t slot = block - start;
-            counts[slot] = gather(x, first_row(block), rows_of(block), offset, factors + slot * K * BLOCK, offsets + slot * K);
+            const size_t rows = rows_of(block), slot = block - start;
+            const T* from = x.data + ptrdiff_t(first_row(block)) * x.row_stride;
+            T* to = factors + slot * K * BLOCK;
+            size_t count = 0;
+            for (size_t t = 0; t < K; t++, from += x.column_stride) {
+                bool any = false;
+                for (size_t r = 0; r < rows; r++) {
+                    to[count * rows + r] = from[ptrdiff_t(r) * x.row_stride];
+                    any |= to[count * rows + r] != 0;
+                }
+                offsets[slot * K + count] = offset(t);
+                count += any;
+            }
+            counts[slot] = count;
         }
 #pragma omp for schedule(static) collapse(2)
         for (size_t group = 0; group < n_groups; group++)

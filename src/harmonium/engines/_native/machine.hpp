@@ -153,6 +153,12 @@ class Machine {
     // One step along a gradient given as arrays: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void ascend_along(const float* gW, const float* gb, const float* gc, Rates rates);
     void pseudo_log_likelihood(Bits v, double* out) const;
+    // Whether these are the parameters, rounded to floats: W is (n_hidden, n_visible).
+    template <class T>
+    bool holds(const Strided<T>& W, const T* b, const T* c) const;
+    // Writes the weights to an array of that shape.
+    template <class T>
+    void write(T* W, ptrdiff_t row_stride, ptrdiff_t column_stride) const;
     // Which copies of the weights there are, for tests.
     std::vector<std::string> copies() const;
 

@@ -280,6 +280,25 @@ static Side side(const Machine& machine, const Words& v, const Floats& mean_h, c
     return {bits(v), data(mean_h), weights ? data(*weights) : nullptr, nullptr};
 }
 
+template <class T>
+static bool holds(const Machine& machine, const nb::ndarray<const T, nb::ndim<2>, nb::device::cpu>& W, const Array<const T, 1>& b,
+                  const Array<const T, 1>& c) {
+    if (W.shape(0) != machine.n_hidden() || W.shape(1) != machine.n_visible()) return false;
+    if (b.shape(0) != W.shape(1) || c.shape(0) != W.shape(0)) return false;
+    const Strided<T> weights = strided(W);
+    const T *const of_v = data(b), *const of_h = data(c);
+    nb::gil_scoped_release release;
+    return machine.holds(weights, of_v, of_h);
+}
+
+template <class T>
+static void write(const Machine& machine, const nb::ndarray<T, nb::ndim<2>, nb::device::cpu>& W) {
+    require(W.shape(0) == machine.n_hidden() && W.shape(1) == machine.n_visible(), "W must fit the machine");
+    T* const to = data(W);
+    nb::gil_scoped_release release;
+    machine.write(to, ptrdiff_t(W.stride(0)), ptrdiff_t(W.stride(1)));
+}
+
 NB_MODULE(_kernels, m) {
 #if defined(__unix__) || defined(__APPLE__)
     pthread_atfork([] { pool().lock(), lock_packing(); }, [] { unlock_packing(), pool().unlock(); },
@@ -312,6 +331,10 @@ NB_MODULE(_kernels, m) {
         .def_prop_ro("b_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b_velocity(), {x.n_visible()}, self); })
         .def_prop_ro("c_velocity", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c_velocity(), {x.n_hidden()}, self); })
         .def_prop_ro("copies", &Machine::copies)
+        .def("write_floats", &write<float>, nb::arg().noconvert())
+        .def("write_doubles", &write<double>, nb::arg().noconvert())
+        .def("holds_floats", &holds<float>)
+        .def("holds_doubles", &holds<double>)
         .def("logits_h", [](const Machine& self, Words v) { return logits(self, true, v); })
         .def("dense_logits_h", &dense_logits_h)
         .def("logits_v", [](const Machine& self, Words h) { return logits(self, false, h); })

@@ -5,24 +5,6 @@
 
 namespace harmonium {
 
-// A few rows of a real matrix without the terms that are zero in all of them, as the kernels for dense products take them:
-// what is left of term t goes to factors[count * rows], ..., and offset(t) to offsets[count]. Returns the count.
-template <class T, class Offset>
-static inline size_t gather(const Strided<T>& x, size_t first, size_t rows, Offset offset, T* factors, uint64_t* offsets) {
-    const T* from = x.data + ptrdiff_t(first) * x.row_stride;
-    size_t count = 0;
-    for (size_t t = 0; t < x.columns; t++, from += x.column_stride) {
-        bool any = false;
-        for (size_t r = 0; r < rows; r++) {
-            factors[count * rows + r] = from[ptrdiff_t(r) * x.row_stride];
-            any |= factors[count * rows + r] != 0;
-        }
-        offsets[count] = offset(t);
-        count += any;
-    }
-    return count;
-}
-
 // Of v (weighted h)', v and h over the rows of a side of a gradient. One at a time on a thread: the memory is shared.
 class RealMoments {
   public:
@@ -42,7 +24,7 @@ class RealMoments {
     const size_t m_, n_;
     const float* weights_;
     const float *factors_, *panels_;
-    const uint64_t *offsets_, *counts_;
+    const uint64_t *offsets_, *starts_;
 };
 
 }  // namespace harmonium

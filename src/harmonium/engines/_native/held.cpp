@@ -1,0 +1,45 @@
+// The parameters in somebody else's arrays, of floats or doubles: put there, and whether they still are what is held.
+#include <algorithm>
+
+#include "machine.hpp"
+
+namespace harmonium {
+
+template <class T>
+static bool are_equal(const T* x, ptrdiff_t step, const float* held, ptrdiff_t held_step, size_t n) {
+    int differ = 0;
+    if (step == 1 && held_step == 1)
+        for (size_t i = 0; i < n; i++) differ |= float(x[i]) != held[i];
+    else
+        for (size_t i = 0; i < n; i++) differ |= float(x[ptrdiff_t(i) * step]) != held[ptrdiff_t(i) * held_step];
+    return !differ;
+}
+
+template <class T>
+bool Machine::holds(const Strided<T>& W, const T* b, const T* c) const {
+    if (!are_equal(b, 1, b_.get(), 1, m_) || !are_equal(c, 1, c_.get(), 1, n_)) return false;
+    const bool along_hidden = W.row_stride == 1;  // as `fit` leaves them
+    for (size_t j = 0; j < m_; j += 64)
+        for (size_t i = 0; i < n_; i += 32) {
+            const T* x = W.data + ptrdiff_t(i) * W.row_stride + ptrdiff_t(j) * W.column_stride;
+            const float* held = W_.tile(j / 64, i / 32);
+            const size_t rows = std::min(size_t(64), m_ - j), columns = std::min(size_t(32), n_ - i);
+            for (size_t k = 0; k < (along_hidden ? rows : columns); k++)
+                if (along_hidden ? !are_equal(x + ptrdiff_t(k) * W.column_stride, 1, held + k * 32, 1, columns)
+                                 : !are_equal(x + ptrdiff_t(k) * W.row_stride, W.column_stride, held + k, 32, rows))
+                    return false;
+        }
+    return true;
+}
+template <class T>
+void Machine::write(T* W, ptrdiff_t row_stride, ptrdiff_t column_stride) const {
+    for (size_t j = 0; j < m_; j++)
+        for (size_t i = 0; i < n_; i++) W[ptrdiff_t(i) * row_stride + ptrdiff_t(j) * column_stride] = T(W_.at(j, i));
+}
+
+template bool Machine::holds(const Strided<float>&, const float*, const float*) const;
+template bool Machine::holds(const Strided<double>&, const double*, const double*) const;
+template void Machine::write(float*, ptrdiff_t, ptrdiff_t) const;
+template void Machine::write(double*, ptrdiff_t, ptrdiff_t) const;
+
+}  // namespace harmonium
