@@ -22,6 +22,7 @@ from harmonium.enumeration.exact import exact_sample
 from harmonium.likelihood import schedule
 from harmonium.likelihood.bracket import COVERAGE, bracket, log_mean, margin
 from harmonium.likelihood.schedule import plan
+from harmonium.rows import Rows
 
 RUNS, MISSES = 60, 11  # of the whole procedure
 PAIRS, PAIR_MISSES, SIDE_MISSES, SEEN = 2000, 159, 94, 16  # of runs of one path
@@ -52,7 +53,7 @@ def machines(digits):
 
 def brackets(machines, digits, runs, temperatures, seed, **options):
     """Three runs of four with data, and with temperatures placed once for all runs of the machine, which saves time."""
-    placed = [plan(rbm, temperatures, digits, Key(seed(0)), "native").betas for rbm, _ in machines]
+    placed = [plan(rbm, temperatures, Rows(digits), Key(seed(0)), "native").betas for rbm, _ in machines]
     for number in range(runs):
         rbm, exact = machines[number % len(machines)]
         how = {"X": digits, "temperatures": placed[number % len(machines)]} if number % 4 else {}
@@ -81,7 +82,7 @@ def test_margins_are_those_of_95_percent(machines, digits, seed):
     each, chains = PAIRS // len(machines), 50
     misses, side_misses = 0, np.zeros(2, int)
     for number, (rbm, exact) in enumerate(machines):
-        annealer, betas = plan(rbm, 60, digits, Key(seed(1)), "native")
+        annealer, betas = plan(rbm, 60, Rows(digits), Key(seed(1)), "native")
         key, n = Key(seed(2)).derive(number), each * chains
         there = annealer.path.log_z_base + annealer.run(annealer.start(n, key), betas, key).log_w
         v = annealer.engine.encode(exact_sample(rbm, n, seed=key.derive("start"))[0])
@@ -119,7 +120,7 @@ def test_the_level_road_covers_as_well(machines, digits, monkeypatch, seed):
         schedule, "_lost", lambda annealer, *_: -len(annealer.path.betas)
     )  # and the other is the better
     for rbm, _ in machines:
-        plans[rbm.n_hidden] = plan(rbm, 150, digits, Key(seed(0)), "native")
+        plans[rbm.n_hidden] = plan(rbm, 150, Rows(digits), Key(seed(0)), "native")
         assert len(plans[rbm.n_hidden].annealer.path.betas) > 2
     monkeypatch.setattr("harmonium.likelihood.two_sided.plan", lambda rbm, *_: plans[rbm.n_hidden])
     outside, ok = [], 0
