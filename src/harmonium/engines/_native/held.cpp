@@ -15,6 +15,9 @@ static bool are_equal(const T* x, ptrdiff_t step, const float* held, ptrdiff_t h
     return !differ;
 }
 
+static bool are_equal(const Kernels& k, const double* x, const float* held, size_t n) { return k.round_to(x, held, n); }
+static bool are_equal(const Kernels&, const float* x, const float* held, size_t n) { return are_equal(x, 1, held, 1, n); }
+
 template <class T>
 bool Machine::holds(const Strided<T>& W, const T* b, const T* c) const {
     if (!are_equal(b, 1, b_.get(), 1, m_) || !are_equal(c, 1, c_.get(), 1, n_)) return false;
@@ -25,7 +28,7 @@ bool Machine::holds(const Strided<T>& W, const T* b, const T* c) const {
             const float* held = W_.tile(j / 64, i / 32);
             const size_t rows = std::min(size_t(64), m_ - j), columns = std::min(size_t(32), n_ - i);
             for (size_t k = 0; k < (along_hidden ? rows : columns); k++)
-                if (along_hidden ? !are_equal(x + ptrdiff_t(k) * W.column_stride, 1, held + k * 32, 1, columns)
+                if (along_hidden ? !are_equal(kernels_, x + ptrdiff_t(k) * W.column_stride, held + k * 32, columns)
                                  : !are_equal(x + ptrdiff_t(k) * W.row_stride, W.column_stride, held + k, 32, rows))
                     return false;
         }

@@ -196,6 +196,12 @@ static void maxima(const float* w, int rows, float* column_max, float* row_max) 
     walk<false>(const_cast<float*>(w), nullptr, nullptr, rows, {}, column_max, row_max);
 }
 
+static bool round_to(const double* x, const float* y, size_t n) {
+    int32_t differ = 0;
+    for (size_t i = 0; i < n; i++) differ |= float(x[i]) != y[i];
+    return !differ;
+}
+
 static void transpose_bits(uint64_t block[64]) {
     uint64_t mask = 0x00000000ffffffffull;
     for (int width = 32; width; width >>= 1, mask ^= mask << width)
@@ -221,6 +227,7 @@ static const harmonium::Kernels kernels = {
     sample, expect, draw, random, affine, mean, softplus_sum, update, centre, offset_sums, maxima,
     dense<float>, dense<double>, each<exponential>, each<logarithm>, each<logistic>, each<softplus>,
     transpose_bits, products<false>, products<true>, log_products, exponentials_of_floats, each<quick_exponential>, add_rows_of_32, panel_moments<true>, panel_moments<false>,
+    round_to,
 };
 
 }  // namespace HARMONIUM_ISA

@@ -133,6 +133,9 @@ struct Kernels {
     // bit i is on; bits > 2. The first takes exponentials of x and low, whose products are below 1e150.
     void (*moments_of_exponentials)(const double* x, const double* low, const double* w, int bits, double* all, double* with);
     void (*moments)(const double* x, const double* low, const double* w, int bits, double* all, double* with);
+
+    // Whether n doubles, rounded, are these floats.
+    bool (*round_to)(const double* x, const float* y, size_t n);
 };
 
 extern const Kernels* const portable_kernels;
