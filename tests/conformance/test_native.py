@@ -215,6 +215,17 @@ def test_the_pseudo_likelihood_has_the_digits_of_double_precision(n_hidden, n_vi
         np.testing.assert_array_equal(engine.pseudo_log_likelihood(engine.encode(v[rows])), got[rows])
 
 
+def test_products_of_many_large_factors_stay_in_the_range_of_numbers():
+    """A thousand factors of e^20, as many for each lane of the widest registers as no double holds."""
+    n, large = 1000, np.float32(20)
+    wide = RBM(np.zeros((3, n)), np.full(n, large), np.zeros(3))
+    expected = 3 * np.log(2) + n * np.logaddexp(20.0, 0)
+    assert NativeEngine.log_partition_block(wide, 0, 8) == pytest.approx(expected, rel=1e-13)
+    tall = NativeEngine(RBM(np.zeros((n, 3)), np.zeros(3), np.full(n, large)))
+    v = tall.encode(np.eye(3))
+    np.testing.assert_allclose(tall.pseudo_log_likelihood(v), -3 * np.log(2), rtol=1e-9)
+
+
 @pytest.mark.parametrize("scale", [0.1, 2, 60])
 @pytest.mark.parametrize(("n_hidden", "n_visible"), [(0, 3), (1, 1), (2, 7), (3, 8), (3, 300), (9, 20), (11, 5)])
 def test_moments_of_blocks_are_those_of_their_states(n_hidden, n_visible, scale):
