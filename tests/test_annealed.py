@@ -187,10 +187,10 @@ def test_salakhutdinov_s_temperatures():
 
 
 @pytest.mark.parametrize("n", [2, 3, 50, 777])
-@pytest.mark.parametrize("data", [None, random_states(30, 9)])
-def test_a_number_of_temperatures(n, data):
+@pytest.mark.parametrize("rows", [None, Rows(random_states(30, 9))], ids=["no-data", "data"])
+def test_a_number_of_temperatures(n, rows):
     calls = []
-    found = plan(RBM(*random_parameters(4, 9)), n, data, Key(1), "native", Counter(lambda *x: calls.append(x)))
+    found = plan(RBM(*random_parameters(4, 9)), n, rows, Key(1), "native", Counter(lambda *x: calls.append(x)))
     assert (len(found.betas), found.betas[0], found.betas[-1]) == (n, 0, 1)
     assert np.all(np.diff(found.betas) > 0)
     assert [done for done, _ in calls] == list(range(1, calls[-1][1] + 1))
