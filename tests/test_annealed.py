@@ -35,6 +35,7 @@ from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
 from harmonium.likelihood.bracket import WIDE, acceptance_ratio, bracket, margin, standard_error
 from harmonium.likelihood.schedule import check_temperatures, plan, salakhutdinov
 from harmonium.progress import Counter
+from harmonium.rows import Rows
 
 SHAPES = [(0, 1), (0, 4), (1, 1), (3, 4), (5, 3)]
 
