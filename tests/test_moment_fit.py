@@ -91,3 +91,12 @@ def test_alarms_stand_in_the_end_of_training_in_evaluate_and_in_sample(tmp_path,
         assert json.loads(capsys.readouterr().out)["alarms"] == [alarm]
     assert main(["evaluate", str(run / "model.safetensors"), "bars-and-stripes-3x3", "--json"]) == 0
     assert "alarms" not in json.loads(capsys.readouterr().out)
+
+
+def test_moments_are_of_rows_from_all_over_the_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("harmonium.cli.train._MOMENT_ROWS", 20)
+    rows = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 100, axis=0).astype(np.uint8)  # in order of classes
+    np.save(tmp_path / "rows.npy", rows)
+    start = ["train", str(tmp_path / "rows.npy"), "--hidden", "2", "--epochs", "40", "--out", str(tmp_path / "run")]
+    assert main([*start, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["moments"]["mean_error"] < 0.2  # 0.5 of the first rows

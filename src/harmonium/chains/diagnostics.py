@@ -27,6 +27,11 @@ APART = 1.1  # R-hat above which chains have not forgotten their starts
 _FEWEST = 4  # draws
 
 
+def verdict_of(r_hat: float) -> str:
+    """Whether to rely on chains with this R-hat: "ok", or "unreliable" where it is above 1.1 or unknown."""
+    return "ok" if r_hat <= APART else "unreliable"
+
+
 def autocorrelation_time(x: npt.ArrayLike) -> float:
     """Integrated autocorrelation time 1 + 2 sum_t rho_t: the number of draws that are worth an independent one.
 

@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from harmonium import Config, Key, MomentFit, TrainingRun, moment_fit
@@ -281,7 +282,9 @@ def _report(run: TrainingRun, directory: RunDirectory, dataset: Dataset, as_json
 
 def _moments(run: TrainingRun, dataset: Dataset) -> MomentFit:
     """The machine's moments beside those of the training data."""
-    config, X = run.config, dataset.split("train")[0][:_MOMENT_ROWS]
+    config, X = run.config, dataset.split("train")[0]
+    rows = np.linspace(0, len(X) - 1, min(len(X), _MOMENT_ROWS)).astype(int)  # files can be in order of classes
+    X = X[rows]
     key = Key(config.seed).derive("moments")
     states = states_of(check_matrix(X, allow_nan=True), config.binarize, key.derive("binarize"))
     with WorkProgress("moments") as progress:

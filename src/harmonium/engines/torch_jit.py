@@ -4,7 +4,8 @@ Torch brings a compiler for elementwise functions (`torch.cuda.jiterator`, over 
 CUDA toolkit. It hands a function the entries of tensors of one type, and numbers. So the function below is given the
 numbers of a row and of a quad of columns, and finds the rest at addresses, which are numbers too; what it returns is
 the states of four units, halves of a word of 64 bits. It does what `_triton.sampling.units` does, by plain functions of
-C++, which `tests/triton/test_jit.py` compiles with the system's compiler and holds against the native engine.
+C++, which `tests/conformance/test_torch_jit.py` compiles with the system's compiler and holds against the native
+engine.
 
 The module has all names of `harmonium.engines.torch_arithmetic`; those that it does not change are that module's own.
 """

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from harmonium.chains.diagnostics import APART, Float64Array, r_hat
+from harmonium.chains.diagnostics import APART, Float64Array
 from harmonium.engines import Engine, Reals
 from harmonium.engines.arithmetic import logistic, matmul, softplus
 from harmonium.enumeration.exact import exact_sample, exact_statistics, is_quick, probability_table
@@ -33,12 +33,10 @@ from harmonium.likelihood.partition import log_partition
 from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
-from harmonium.sampling.moments import walk
-from harmonium.sampling.watch import Watch
+from harmonium.sampling.moments import GROUPS, largest_r_hat, watched_walk
 from harmonium.special import stdtrit
 
 _UNITS = 20  # of a layer whose probabilities fit in a table
-_GROUPS = 10  # of chains
 _ROWS = 2000  # samples at a time
 
 
@@ -158,19 +156,14 @@ def _over_chains(
     rbm: RBM, joint: bool, settings: tuple[int, int, int], key: Key, name: str, progress: Progress | None
 ) -> tuple[float, float, float]:
     """The mean of F(v), or of E(v, h) given v, half the width of its interval, and R-hat."""
-    chains, sweeps, burn_in = settings
-    watch, run = Watch(rbm), walk(rbm, chains, None, key, name)
-    traces = np.empty((sweeps, watch.n_features + 1, chains))
-    next(run)  # the start
-    for sweep, (engine, v, logits) in zip(range(-burn_in, sweeps), run, strict=False):
-        if sweep >= 0:
-            traces[sweep, 1:] = watch.features(engine, v, logits)
-            traces[sweep, 0] = traces[sweep, 1] + (_entropies(engine, logits) if joint else 0)
-        if progress is not None:
-            progress(burn_in + sweep + 1, burn_in + sweeps)
-    groups = [x.mean() for x in np.array_split(traces[:, 0].mean(axis=0), min(_GROUPS, chains))]
+    traces = []
+    for engine, _, logits, features in watched_walk(rbm, settings, None, key, name, progress):
+        energies = features[0] + (_entropies(engine, logits) if joint else 0)
+        traces.append(np.vstack([energies, features]))
+    of_chains = np.mean([energies for energies, *_ in traces], axis=0)
+    groups = [x.mean() for x in np.array_split(of_chains, min(GROUPS, len(of_chains)))]
     error = -float(stdtrit(len(groups) - 1, (1 - COVERAGE) / 2)) * np.std(groups, ddof=1) / math.sqrt(len(groups))
-    return float(traces[:, 0].mean()), error, max(r_hat(x.T) for x in traces.swapaxes(0, 1))
+    return float(of_chains.mean()), error, largest_r_hat(traces)
 
 
 def _entropies(engine: Engine, logits: Reals) -> Float64Array:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.chains.diagnostics import APART, Float64Array, r_hat
+from harmonium.chains.diagnostics import Float64Array, verdict_of
 from harmonium.engines.arithmetic import matmul
 from harmonium.enumeration.exact import is_quick
 from harmonium.enumeration.pairs import exact_pair_moments, pairs_are_quick
@@ -17,8 +17,7 @@ from harmonium.progress import Progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.sampling.gibbs import draw
-from harmonium.sampling.moments import walk
-from harmonium.sampling.watch import Watch
+from harmonium.sampling.moments import largest_r_hat, watched_walk
 
 _COLUMNS = 500  # whose covariances are compared
 _EVERY = 20  # sweeps from one state that counts to the next
@@ -52,7 +51,7 @@ class MomentFit(NamedTuple):
     @property
     def verdict(self) -> str:
         """Whether these are the machine's moments: "ok", or "unreliable" where R-hat is above 1.1."""
-        return "ok" if self.r_hat <= APART else "unreliable"
+        return verdict_of(self.r_hat)
 
     def __str__(self) -> str:
         slope = ""
@@ -136,18 +135,12 @@ def _visited(
     rbm: RBM, settings: tuple[int, int, int], key: Key, name: str, progress: Progress | None
 ) -> tuple[npt.NDArray[np.uint8], float]:
     """Every 20th state of chains that start far apart, and R-hat."""
-    chains, sweeps, burn_in = settings
-    watch, run = Watch(rbm), walk(rbm, chains, None, key, name)
-    traces, states = np.empty((sweeps, watch.n_features, chains)), []
-    next(run)  # the start
-    for sweep, (engine, v, logits) in zip(range(-burn_in, sweeps), run, strict=False):
-        if sweep >= 0:
-            traces[sweep] = watch.features(engine, v, logits)
-            if sweep % _EVERY == _EVERY - 1:
-                states.append(engine.decode(v))
-        if progress is not None:
-            progress(burn_in + sweep + 1, burn_in + sweeps)
-    return np.concatenate(states), max(r_hat(x.T) for x in traces.swapaxes(0, 1))
+    traces, states = [], []
+    for engine, v, _, features in watched_walk(rbm, settings, None, key, name, progress):
+        traces.append(features)
+        if len(traces) % _EVERY == 0:
+            states.append(engine.decode(v))
+    return np.concatenate(states), largest_r_hat(traces)
 
 
 def _moments(X: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> tuple[Float64Array, Float64Array]:

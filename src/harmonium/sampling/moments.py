@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains import gibbs
-from harmonium.chains.diagnostics import APART, r_hat
+from harmonium.chains.diagnostics import r_hat, verdict_of
 from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.path import Float64Array
 from harmonium.chains.starts import leading_directions, spread_out
@@ -51,7 +51,7 @@ class Moments(NamedTuple):
     @property
     def verdict(self) -> str:
         """Whether to rely on them: "ok", or "unreliable" where R-hat is above 1.1."""
-        return "ok" if self.r_hat <= APART else "unreliable"
+        return verdict_of(self.r_hat)
 
     def __repr__(self) -> str:
         return short_repr(self)
@@ -112,18 +112,12 @@ def running_moments(
     if method == "exact" or (method == "auto" and start is None and is_quick(rbm)):
         mean = exact_statistics(rbm, engine=engine, progress=progress)
         return Moments(mean, Statistics(*(np.zeros_like(x) for x in mean)), 1.0, True)
-    watch, run = Watch(rbm), walk(rbm, chains, start, key, engine)
     groups = np.array_split(np.arange(chains), min(GROUPS, chains))
     totals: list[list[Float64Array]] = [[] for _ in groups]
-    traces = np.empty((sweeps, watch.n_features, chains))
-    next(run)  # the start
-    for sweep, (engine_, v, logits) in zip(range(-burn_in, sweeps), run, strict=False):
-        if progress is not None:
-            progress(burn_in + sweep + 1, burn_in + sweeps)
-        if sweep < 0:
-            continue
+    traces = []
+    for engine_, v, logits, features in watched_walk(rbm, (chains, sweeps, burn_in), start, key, engine, progress):
         mean_h = engine_.mean(logits)
-        traces[sweep] = watch.features(engine_, v, logits)
+        traces.append(features)
         for rows, total in zip(groups, totals, strict=True):
             found = engine_.moments(Phase(engine_.take(v, rows), engine_.take(mean_h, rows)))
             part = [engine_.to_numpy(x) for x in found]
@@ -131,7 +125,7 @@ def running_moments(
                 total += [np.zeros_like(x, np.float64) for x in part]
             for sums, x in zip(total, part, strict=True):
                 sums += x
-    return _combine(totals, [len(rows) for rows in groups], sweeps, max(r_hat(x.T) for x in traces.swapaxes(0, 1)))
+    return _combine(totals, [len(rows) for rows in groups], sweeps, largest_r_hat(traces))
 
 
 def walk(
@@ -147,6 +141,33 @@ def walk(
         state = state._replace(logits=engine.logits_h(state.v))
         yield engine, state.v, state.logits
         state, _ = gibbs.step(engine, state, key)
+
+
+def watched_walk(
+    rbm: RBM,
+    settings: tuple[int, int, int],
+    start: npt.NDArray[Any] | None,
+    key: Key,
+    name: str,
+    progress: Progress | None,
+) -> Iterator[tuple[Engine, States, Reals, Float64Array]]:
+    """The chains of `walk` after every sweep that counts, and by what they are judged (`Watch.features`).
+
+    `settings` are the number of chains, of sweeps that count, and of sweeps before.
+    """
+    chains, sweeps, burn_in = settings
+    watch, run = Watch(rbm), walk(rbm, chains, start, key, name)
+    next(run)  # the start
+    for sweep, (engine, v, logits) in zip(range(-burn_in, sweeps), run, strict=False):
+        if sweep >= 0:
+            yield engine, v, logits, watch.features(engine, v, logits)
+        if progress is not None:
+            progress(burn_in + sweep + 1, burn_in + sweeps)
+
+
+def largest_r_hat(features: Sequence[Float64Array]) -> float:
+    """R-hat of the feature that agrees least; `features` has one array of shape (n_features, chains) a sweep."""
+    return max(r_hat(x.T) for x in np.stack(features).swapaxes(0, 1))
 
 
 def first_states(rbm: RBM, chains: int, start: npt.NDArray[Any] | None, key: Key, name: str) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains import gibbs
-from harmonium.chains.diagnostics import APART, r_hat
+from harmonium.chains.diagnostics import verdict_of
 from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.path import Float64Array
 from harmonium.engines import make_engine
@@ -19,7 +19,7 @@ from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
-from harmonium.sampling.moments import GROUPS, first_states
+from harmonium.sampling.moments import GROUPS, first_states, largest_r_hat
 from harmonium.sampling.watch import Watch
 
 
@@ -53,7 +53,7 @@ class PairMoments(NamedTuple):
     @property
     def verdict(self) -> str:
         """Whether to rely on them: "ok", or "unreliable" where R-hat is above 1.1."""
-        return "ok" if self.r_hat <= APART else "unreliable"
+        return verdict_of(self.r_hat)
 
     def __repr__(self) -> str:
         return short_repr(self)
@@ -124,12 +124,12 @@ def pair_moments(
     state = GibbsState(engine_.encode(first_states(rbm, chains, start, key, engine)))
     groups = np.array_split(np.arange(chains), min(GROUPS, chains))
     means, products = np.zeros((len(groups), rbm.n_visible)), np.zeros((len(groups), rbm.n_visible, rbm.n_visible))
-    traces = np.empty((sweeps, watch.n_features, chains))
+    traces = []
     for sweep in range(-burn_in, sweeps):
         state, info = gibbs.step(engine_, state, key, watched=sweep >= 0)
         if sweep >= 0:
             logits = engine_.logits_h(state.v)
-            traces[sweep] = watch.features(engine_, state.v, logits)
+            traces.append(watch.features(engine_, state.v, logits))
             state = state._replace(logits=logits)
             v, p = engine_.to_numpy(state.v).astype(np.float32), engine_.to_numpy(engine_.mean(info.logits_v))
             for rows, mean, product in zip(groups, means, products, strict=True):
@@ -142,7 +142,7 @@ def pair_moments(
     diagonal = np.arange(rbm.n_visible)
     products[:, diagonal, diagonal] = means
     sizes = np.array([len(rows) for rows in groups], np.float64)
-    return _combined(means, products, sizes / chains, max(r_hat(x.T) for x in traces.swapaxes(0, 1)))
+    return _combined(means, products, sizes / chains, largest_r_hat(traces))
 
 
 def _combined(means: Float64Array, products: Float64Array, shares: Float64Array, agreement: float) -> PairMoments:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.chains.diagnostics import APART
+from harmonium.chains.diagnostics import verdict_of
 from harmonium.reprs import short_repr
 
 Float64Array = npt.NDArray[np.float64]
@@ -61,7 +61,7 @@ class Samples:
         """Whether to rely on them: "unreliable" by an R-hat above 1.1, or fewer round trips than half the samples."""
         if self.method == "tempered":
             return "ok" if 2 * self.round_trips >= len(self.samples) else "unreliable"
-        return "ok" if self.r_hat <= APART else "unreliable"
+        return verdict_of(self.r_hat)
 
     def __repr__(self) -> str:
         return short_repr(self)

@@ -23,19 +23,16 @@ class Watch:
     Parameters
     ----------
     rbm : RBM
-
-    Attributes
-    ----------
-    n_features : int
-        The free energy, and as many of the two leading right singular vectors of W as there are.
     """
 
     def __init__(self, rbm: RBM) -> None:
         self._directions = leading_directions(rbm, _DIRECTIONS).astype(np.float32)
-        self.n_features = 1 + len(self._directions)
 
     def features(self, engine: Engine, v: States, logits: Reals) -> Float64Array:
-        """F(v) in nats and d'v for each direction d, shape (n_features, chains); `logits` are Wv + c."""
+        """F(v) in nats and d'v for the two leading right singular vectors d of W, or as many as there are.
+
+        Shape (3 or fewer, chains); `logits` are Wv + c.
+        """
         return np.stack([free_energy(engine, v, logits), *(engine.dot(v, d) for d in self._directions)])
 
 

@@ -75,8 +75,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         Coefficient of the L2 penalty on the weights.
     binarize : {"none", "sample", "threshold"}, default="none"
         What training makes of grey levels, which stand for probabilities: they are used as they are, which is what
-        scikit-learn's class does; are drawn anew as 0 or 1 in each pass; or become 1 above 0.5. Drawn, they give
-        features that classify better where passes are few, and quicker steps.
+        scikit-learn's class does; are drawn anew as 0 or 1 in each pass; or become 1 above 0.5.
+        docs/results/sklearn.md has what a classifier makes of the features.
     centered : bool, default=False
         Whether states are centred by their means in the gradient, which makes learning the same whichever state of a
         unit is called 1. Scikit-learn's class does not, and after few passes features classify better without.

@@ -34,6 +34,7 @@ bool Machine::holds(const Strided<T>& W, const T* b, const T* c) const {
         }
     return true;
 }
+
 template <class T>
 void Machine::write(T* W, ptrdiff_t row_stride, ptrdiff_t column_stride) const {
     for (size_t j = 0; j < m_; j++)
