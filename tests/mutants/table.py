@@ -388,8 +388,8 @@ PYTHON = [
         ),
         (
             "missing entries are forgotten",
-            "self._completions[rows] = engine.decode(where)",
-            "_ = engine.decode(where)",
+            "engine.put(epoch.v, rows, v)",
+            "_ = engine",
             BATCHES,
         ),
         (
@@ -401,7 +401,7 @@ PYTHON = [
     ),
     *of(
         "training/trainer.py",
-        ("missing entries are not saved", 'extras["completions"] = self._batches.completions', "pass", CHECKPOINTS),
+        ("missing entries are not saved", 'extras["completions"] = completions', "pass", CHECKPOINTS),
         (
             "the schedule begins a step late",
             "learning_rate_at((step - self._first) / (self.n_steps",

@@ -78,8 +78,8 @@ class Engine(Protocol):
         """States that are on where (bits + 1/2) / 2**32 < p, for a NumPy array of shape (rows, units)."""
         return self.encode((key.uniform(*p.shape) < np.asarray(p, np.float32)).astype(np.uint8))
 
-    def to_numpy(self, x: Reals | States) -> npt.NDArray[np.float32]:
-        """Reals, or states, to a NumPy array of the same shape."""
+    def to_numpy(self, x: Reals | States, dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
+        """Reals, or states, to a NumPy array of the same shape; in float64 what `wide` gives."""
 
     def decode(self, states: States) -> npt.NDArray[np.uint8]:
         """States to a NumPy array of 0 and 1, shape (rows, units)."""
@@ -98,6 +98,9 @@ class Engine(Protocol):
 
         `where` marks units by states of that shape, or whole rows by a NumPy array of shape (rows,).
         """
+
+    def put(self, x: States | Reals, rows: Any, values: States | Reals) -> None:
+        """Replace some rows of `x`, in place; `rows` is as in `take`, each number at most once."""
 
     # Conditionals
     def logits_h(self, v: States | Reals) -> Reals:
@@ -204,6 +207,10 @@ class Engine(Protocol):
     def own(self, x: Reals | npt.NDArray[Any]) -> Reals:
         """NumPy's array, or one of the engine's own, as one that gradients are made of; every process has all of it."""
         return x
+
+    def wide(self, x: Reals) -> Any:
+        """One of the arrays that `own` makes, in float64."""
+        return self.to_numpy(x).astype(np.float64)
 
     @property
     def parameters(self) -> Statistics:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +33,15 @@ def free_energy(
 ) -> npt.NDArray[np.float64]:
     """F(v) in nats, shape (rows,), from `logits`, which are Wv + c; with other visible biases, if `b` is given."""
     return -engine.dot(v, visible_biases(engine) if b is None else b) - engine.softplus_sum(logits)
+
+
+def add_up(totals: list[Any], parts: Iterable[Any]) -> None:
+    """Arrays that know arithmetic, added to the running sums of them, which at first are none."""
+    if not totals:
+        totals += parts
+        return
+    for total, x in zip(totals, parts, strict=True):
+        total += x
 
 
 def _nothing(engine: Engine, n: int) -> States:

@@ -123,8 +123,8 @@ class NativeEngine(Engine):
         X: npt.NDArray[np.uint8] = _kernels.decode(states.words, states.n_units)
         return X
 
-    def to_numpy(self, x: FloatArray | Bits) -> npt.NDArray[np.float32]:
-        return np.asarray(self.decode(x) if isinstance(x, Bits) else x, np.float32)
+    def to_numpy(self, x: FloatArray | Bits, dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
+        return np.asarray(self.decode(x) if isinstance(x, Bits) else x, dtype)
 
     def take(self, x: Bits | FloatArray, rows: npt.NDArray[np.intp]) -> Bits | FloatArray:
         return Bits(np.take(x.words, rows, axis=0), x.n_units) if isinstance(x, Bits) else x[rows]
@@ -137,6 +137,10 @@ class NativeEngine(Engine):
             mask = where.words if isinstance(where, Bits) else np.where(where, _ALL, _NONE)[:, None]
             return Bits((x.words & ~mask) | (values.words & mask), x.n_units)
         return np.where(self.decode(where) if isinstance(where, Bits) else where[:, None], self.decode(values), x)
+
+    def put(self, x: Bits | FloatArray, rows: npt.NDArray[np.intp], values: Bits | FloatArray) -> None:
+        there, new = (y.words if isinstance(y, Bits) else y for y in (x, values))
+        there[rows] = new
 
     def logits_h(self, v: Bits | FloatArray) -> FloatArray:
         if isinstance(v, Bits):

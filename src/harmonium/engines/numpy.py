@@ -43,14 +43,17 @@ class NumpyEngine(Engine):
     def encode(self, X: npt.NDArray[Any], real: bool = False) -> FloatArray:  # noqa: ARG002
         return np.asarray(X, np.float32)
 
-    def to_numpy(self, x: FloatArray) -> npt.NDArray[np.float32]:
-        return np.asarray(x, np.float32)
+    def to_numpy(self, x: FloatArray, dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
+        return np.asarray(x, dtype)
 
     def take(self, x: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
         return x[rows]
 
     def overwrite(self, x: FloatArray, where: FloatArray | BoolArray, values: FloatArray) -> FloatArray:
         return np.where((where if where.ndim == 2 else where[:, None]) > 0, values, x)
+
+    def put(self, x: FloatArray, rows: npt.NDArray[np.intp], values: FloatArray) -> None:
+        x[rows] = values
 
     def logits_h(self, v: FloatArray) -> FloatArray:
         return v @ self.W.T + self.c

@@ -25,7 +25,7 @@ from harmonium.engines import torch_arithmetic
 from harmonium.engines.engine import Engine
 from harmonium.engines.records import Beta, BoolArray, FloatArray, Offset, Offsets, Phase, Rates, Velocity
 from harmonium.engines.torch_arithmetic import Machine, Side, padded
-from harmonium.engines.torch_functions import ARRAYS, pairwise_sum
+from harmonium.engines.torch_functions import ARRAYS, pairwise_sum, wide
 from harmonium.engines.torch_noise import Noise, permutation
 from harmonium.errors import EngineUnavailable
 from harmonium.random import Key
@@ -97,10 +97,12 @@ class TorchEngine(Engine):
     def decode(self, states: Units) -> npt.NDArray[np.uint8]:
         return self._download(states.x[:, : states.n_units].to(torch.uint8))
 
-    def to_numpy(self, x: Tensor | Units | npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        if isinstance(x, np.ndarray):
-            return np.asarray(x, np.float32)
-        return self._download((x.x[:, : x.n_units] if isinstance(x, Units) else x).to(torch.float32))
+    def to_numpy(
+        self, x: Tensor | Units | npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32
+    ) -> npt.NDArray[Any]:
+        if not isinstance(x, np.ndarray):
+            x = self._download(x.x[:, : x.n_units] if isinstance(x, Units) else x)
+        return np.asarray(x, dtype)
 
     # Rows
     def table(self, rows: npt.NDArray[np.intp]) -> Tensor:
@@ -112,8 +114,15 @@ class TorchEngine(Engine):
         return permutation(as_noise(key), n, self.device)
 
     def take(self, x: Units | Tensor, rows: npt.NDArray[np.intp] | Tensor) -> Units | Tensor:
-        index = rows if isinstance(rows, Tensor) else self.table(rows)
+        index = self._index(rows)
         return Units(x.x[index], x.n_units) if isinstance(x, Units) else self._reals(x)[index]
+
+    def put(self, x: Units | Tensor, rows: npt.NDArray[np.intp] | Tensor, values: Units | Tensor) -> None:
+        there, new = (y.x if isinstance(y, Units) else y for y in (x, values))
+        there[self._index(rows)] = new
+
+    def _index(self, rows: npt.NDArray[np.intp] | Tensor) -> Tensor:
+        return rows if isinstance(rows, Tensor) else self.table(rows)
 
     def overwrite(self, x: Units | Tensor, where: Units | BoolArray, values: Units) -> Units | Tensor:
         mask = where.x if isinstance(where, Units) else self._upload(np.asarray(where, np.uint8))[:, None]
@@ -161,8 +170,7 @@ class TorchEngine(Engine):
     def dot(self, v: Units | Tensor, x: FloatArray) -> npt.NDArray[np.float64]:
         if isinstance(v, Units):
             return self._download(self.do.dot(v.x, self._real(x)))
-        total: npt.NDArray[np.float64] = np.multiply(self.to_numpy(v), x, dtype=np.float64).sum(axis=1)
-        return total
+        return self._download(pairwise_sum(wide(self._reals(v)) * wide(self._real(x))))
 
     def column_sums(self, x: Tensor) -> npt.NDArray[np.float64]:
         if x.shape[1] == 1:  # which NumPy adds up in pairs, not row after row
@@ -183,6 +191,9 @@ class TorchEngine(Engine):
 
     def own(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
         return self._reals(x)
+
+    def wide(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
+        return wide(self._reals(x))
 
     @property
     def parameters(self) -> Statistics:

@@ -81,8 +81,10 @@ class DistributedEngine(Engine):
     def draw(self, p: npt.NDArray[Any], key: Key) -> Rows:
         return self._shared(self._mine.draw(p, key))
 
-    def to_numpy(self, x: Rows | Tensor | npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        return self._mine.to_numpy(self._whole(x) if isinstance(x, Rows) else x)
+    def to_numpy(
+        self, x: Rows | Tensor | npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32
+    ) -> npt.NDArray[Any]:
+        return self._mine.to_numpy(self._whole(x) if isinstance(x, Rows) else x, dtype)
 
     def decode(self, states: Rows) -> npt.NDArray[np.uint8]:
         return self._mine.decode(self._whole(states))
@@ -91,7 +93,14 @@ class DistributedEngine(Engine):
     def take(self, x: Rows, rows: npt.NDArray[np.intp]) -> Rows:
         return Rows(self._mine.take(self._whole(x), rows[_part(len(rows))]), len(rows))
 
+    def put(self, x: Rows, rows: npt.NDArray[np.intp], values: Rows) -> None:
+        assert x.whole is not None  # as of all that is encoded
+        self._mine.put(x.whole, rows, self._whole(values))
+
     def overwrite(self, x: Rows, where: Rows | BoolArray, values: Rows) -> Rows:
+        wholes: list[Any] = [y.whole for y in (x, where, values) if isinstance(y, Rows)]
+        if len(wholes) == 3 and all(whole is not None for whole in wholes):
+            return self._shared(self._mine.overwrite(*wholes))
         mask = where.local if isinstance(where, Rows) else where[_part(len(x))]
         return Rows(self._mine.overwrite(self._local(x), mask, values.local), len(x))
 
@@ -138,8 +147,11 @@ class DistributedEngine(Engine):
     # Gradients, which every process has all of
     arrays = ARRAYS
 
-    def own(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
-        return self._mine.own(x)
+    def own(self, x: Rows | Tensor | npt.NDArray[Any]) -> Tensor:
+        return self._mine.own(self._whole(x) if isinstance(x, Rows) else x)
+
+    def wide(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
+        return self._mine.wide(x)
 
     @property
     def parameters(self) -> Statistics:

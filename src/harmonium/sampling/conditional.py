@@ -20,6 +20,7 @@ from harmonium.chains.diagnostics import APART, scale_reduction
 from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.starts import alternating
 from harmonium.engines import Engine, States, make_engine
+from harmonium.engines.generic import add_up
 from harmonium.engines.records import Beta
 from harmonium.enumeration.missing import (
     LIMITS,
@@ -287,16 +288,14 @@ def _over_chains(
     n_rows, n_visible = v.shape
     beta = np.tile(alternating(chains), n_rows)
     state, free = _start(engine, np.repeat(v, chains, axis=0), np.repeat(missing, chains, axis=0), key, beta)
-    total, squares, total_h = np.zeros((n_rows * chains, n_visible)), np.zeros(v.shape), np.zeros(())
+    sums: list[Any] = []
     for sweep in range(burn_in + sweeps):
         counts = sweep >= burn_in
         state, info = gibbs.step(engine, state, key, free=free, watched=counts)
         if counts:
-            p = engine.to_numpy(engine.mean(info.logits_v)).astype(np.float64)
-            total += p
-            squares += np.square(p, out=p).reshape(n_rows, chains, n_visible).sum(axis=1)
-            p_h = engine.to_numpy(engine.mean(info.logits_h))
-            total_h = total_h + p_h.reshape(n_rows, chains, -1).mean(axis=1, dtype=np.float64)
+            p, p_h = (engine.own(engine.mean(logits)) for logits in (info.logits_v, info.logits_h))
+            add_up(sums, (engine.wide(p), _over(chains, engine, p, 2), _over(chains, engine, p_h) / chains))
+    total, squares, total_h = (engine.to_numpy(x, np.float64) for x in sums)
     means = total.reshape(n_rows, chains, n_visible) / sweeps
     between = means.var(axis=1, ddof=1) if chains > 1 else np.full(v.shape, np.nan)
     within = np.maximum(squares - sweeps * (means**2).sum(axis=1), 0) / (chains * (sweeps - 1))
@@ -305,3 +304,12 @@ def _over_chains(
         r_hat = scale_reduction(np.divide(between, within, where=apart, out=np.zeros(v.shape)), sweeps)
     worst = np.where(apart, r_hat, 1).max(axis=1) if chains > 1 else np.full(n_rows, np.nan)
     return means.mean(axis=1), np.sqrt(between / chains), total_h / sweeps, np.maximum(worst, 1)
+
+
+def _over(chains: int, engine: Engine, x: Any, power: int = 1) -> Any:
+    """The sum over the chains of each row, one after the other, of an array of the engine or its squares; float64."""
+    of_rows = x.reshape(len(x) // chains, chains, -1)
+    total = engine.wide(of_rows[:, 0]) ** power
+    for chain in range(1, chains):
+        total += engine.wide(of_rows[:, chain]) ** power
+    return total

@@ -14,6 +14,7 @@ from harmonium.chains.gibbs import GibbsState
 from harmonium.chains.path import Float64Array
 from harmonium.chains.starts import leading_directions, spread_out
 from harmonium.engines import Engine, Phase, Reals, States, make_engine
+from harmonium.engines.generic import add_up
 from harmonium.enumeration.exact import exact_statistics, is_quick
 from harmonium.inputs import check_choice, check_count, check_matrix
 from harmonium.progress import Progress, check_progress
@@ -113,19 +114,20 @@ def running_moments(
         mean = exact_statistics(rbm, engine=engine, progress=progress)
         return Moments(mean, Statistics(*(np.zeros_like(x) for x in mean)), 1.0, True)
     groups = np.array_split(np.arange(chains), min(GROUPS, chains))
-    totals: list[list[Float64Array]] = [[] for _ in groups]
+    totals: list[list[Any]] = [[] for _ in groups]
     traces = []
     for engine_, v, logits, features in watched_walk(rbm, (chains, sweeps, burn_in), start, key, engine, progress):
         mean_h = engine_.mean(logits)
         traces.append(features)
         for rows, total in zip(groups, totals, strict=True):
             found = engine_.moments(Phase(engine_.take(v, rows), engine_.take(mean_h, rows)))
-            part = [engine_.to_numpy(x) for x in found]
-            if not total:  # in the memory order of the engine: adding across the grain takes several times as long
-                total += [np.zeros_like(x, np.float64) for x in part]
-            for sums, x in zip(total, part, strict=True):
-                sums += x
-    return _combine(totals, [len(rows) for rows in groups], sweeps, largest_r_hat(traces))
+            add_up(total, (engine_.wide(x) for x in found))
+    return _combine(
+        [[engine_.to_numpy(x, np.float64) for x in total] for total in totals],
+        [len(rows) for rows in groups],
+        sweeps,
+        largest_r_hat(traces),
+    )
 
 
 def walk(

@@ -39,6 +39,7 @@ from harmonium.random import Key
 from harmonium.rows import Rows
 from harmonium.training.config import Config
 
+_ROWS = 1000  # that come to the host at a time
 SWEEPS = 1  # of the missing entries of a row, each time it is in a batch
 
 
@@ -72,7 +73,7 @@ class Epoch(NamedTuple):
     ----------
     number : int
     v : States or Reals of shape (n_samples, n_visible)
-        0 where missing.
+        What is missing is where it stands.
     missing : States of that shape, or None
     order : int array of shape (n_samples,), or None
         The rows in the order of the batches, where it is needed beside the table of it.
@@ -99,7 +100,7 @@ class Batches:
     key : Key
         That of the run.
     completions : uint8 array of shape (n_samples, ceil(n_visible / 8)), optional
-        Where the missing entries stand, as the property of that name gave it; drawn from the means of the columns if
+        Where the missing entries stand, as the method of that name gave it; drawn from the means of the columns if
         left out.
 
     Attributes
@@ -130,23 +131,24 @@ class Batches:
         self.totals = total, count = rows.totals
         means = np.divide(total, count, where=count > 0, out=np.full(self.n_visible, 0.5))
         self.data_means: npt.NDArray[np.float32] = means.astype(np.float32)
-        self._completions = self._start(completions)
+        self._start = self._started(completions)
         self._epoch: Epoch | None = None
 
-    @property
-    def completions(self) -> npt.NDArray[np.uint8] | None:
+    def completions(self, engine: Engine) -> npt.NDArray[np.uint8] | None:
         """Where the missing entries stand, for a checkpoint: rows of bits, as `numpy.packbits` makes them.
 
         Shape (n_samples, ceil(n_visible / 8)), zero where nothing is missing; None if that is everywhere.
         """
-        return None if self._completions is None else np.packbits(self._completions, axis=1)
-
-    def completed(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-        """Some rows, by their numbers, with their missing entries where they stand."""
-        X = self.rows.X[rows]
-        if self.rows.missing is None or self._completions is None:
-            return X
-        return np.where(self.rows.missing[rows], self._completions[rows], X)
+        if self.rows.missing is None:
+            return None
+        if self._epoch is None:
+            return self._start
+        packed = np.empty((self.n_samples, -(-self.n_visible // 8)), np.uint8)
+        for start in range(0, self.n_samples, _ROWS):
+            rows = np.arange(start, min(start + _ROWS, self.n_samples))
+            now = engine.to_numpy(engine.take(self._epoch.v, rows))
+            packed[rows] = np.packbits((now > 0) & self.rows.missing[rows], axis=1)
+        return packed
 
     def at(self, engine: Engine, step: int) -> Batch:
         """The batch of a step; missing entries move on, so each step is to be asked for once, in order.
@@ -160,15 +162,15 @@ class Batches:
         """
         number = step % self.n_batches
         epoch, part = self._epoch_of(engine, step), slice(number * self._batch_size, (number + 1) * self._batch_size)
-        v = engine.take(epoch.v, epoch.table[part])
-        if epoch.order is None:
+        rows = epoch.table[part]
+        v = engine.take(epoch.v, rows)
+        if epoch.missing is not None:  # which go one sweep further, and stay there
+            state, free = GibbsState(v, step * SWEEPS), engine.take(epoch.missing, rows)
+            v = gibbs.run(engine, state, self._key.derive("missing"), SWEEPS, free=free).v
+            engine.put(epoch.v, rows, v)
+        if epoch.order is None or self.rows.weights is None:
             return Batch(v)
-        numbers = epoch.order[part]
-        if epoch.missing is not None:
-            v = self._complete(engine, v, engine.take(epoch.missing, epoch.table[part]), numbers, step)
-        if self.rows.weights is None:
-            return Batch(v)
-        weights = self.rows.weights[numbers]
+        weights = self.rows.weights[epoch.order[part]]
         return Batch(v, weights.astype(np.float32), float(weights.mean() / self.rows.weights.mean()))
 
     def several(self, engine: Engine, step: int, most: int) -> tuple[States | Reals, Any] | None:
@@ -187,7 +189,7 @@ class Batches:
         number, last = step // self.n_batches, self._epoch
         if last is None or last.number != number:
             key, order = self._key.derive("order", number), None
-            if self.rows.missing is None and self.rows.weights is None:
+            if self.rows.weights is None:
                 table = engine.permutation(key, self.n_samples)
             else:
                 order = key.permutation(self.n_samples)
@@ -196,31 +198,25 @@ class Batches:
         return last
 
     def _encoded(self, engine: Engine, number: int, last: Epoch | None) -> tuple[States | Reals, States | None]:
-        """The observed entries and the mask of the missing ones as the engine holds them."""
-        missing = None if last is None else last.missing
-        if last is None and self.rows.missing is not None:
-            missing = engine.encode(self.rows.missing.astype(np.uint8))
-        if self._drawn_anew:
-            return engine.draw(self.rows.X, self._key.derive("data", number)), missing
-        if last is not None:
-            return last.v, missing
+        """The entries and the mask of the missing ones as the engine holds them."""
+        if last is not None and not self._drawn_anew:
+            return last.v, last.missing
         X = self.rows.X
-        return engine.encode(X.astype(np.uint8, copy=False)) if self.rows.is_binary else engine.encode(
-            X, real=True
-        ), missing
+        if self._drawn_anew:
+            v = engine.draw(X, self._key.derive("data", number))
+        else:
+            v = engine.encode(X.astype(np.uint8, copy=False)) if self.rows.is_binary else engine.encode(X, real=True)
+        if self.rows.missing is None:
+            return v, None
+        if last is not None:
+            return engine.overwrite(v, last.missing, last.v), last.missing
+        assert self._start is not None
+        missing = engine.encode(self.rows.missing.astype(np.uint8))
+        start = np.unpackbits(self._start, axis=1, count=self.n_visible)
+        self._start = None
+        return engine.overwrite(v, missing, engine.encode(start)), missing
 
-    def _complete(
-        self, engine: Engine, v: States | Reals, where: States, rows: npt.NDArray[np.intp], step: int
-    ) -> States | Reals:
-        """The batch `v` with its missing entries one sweep further, which is kept."""
-        assert self._completions is not None
-        v = engine.overwrite(v, where, engine.encode(self._completions[rows]))
-        key = self._key.derive("missing")
-        v = gibbs.run(engine, GibbsState(v, step * SWEEPS), key, SWEEPS, free=where).v
-        self._completions[rows] = engine.decode(where) * engine.to_numpy(v).astype(np.uint8)
-        return v
-
-    def _start(self, completions: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:
+    def _started(self, completions: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:
         if self.rows.missing is None:
             if completions is not None:
                 raise InvalidParameter(
@@ -238,4 +234,4 @@ class Batches:
                     "Resume with the data of the run."
                 )
             states = np.unpackbits(completions, axis=1, count=self.n_visible)
-        return np.where(self.rows.missing, states, 0).astype(np.uint8)
+        return np.packbits(np.where(self.rows.missing, states, 0).astype(np.uint8), axis=1)

@@ -144,7 +144,7 @@ class TrainingRun:
         config, train, held_out = self._choose(config, X, sample_weight, valid)
         completions = None if state is None else state.extras.get("completions")
         batches = self._batches = Batches(train, config, self._key, completions)
-        if config.data_moments and batches.completions is not None:
+        if config.data_moments and train.missing is not None:
             raise InvalidParameter(
                 "data_moments must be off for data with missing entries. Got NaN in X. Leave it out."
             )
@@ -256,8 +256,8 @@ class TrainingRun:
         """A copy of the complete state, from which another run continues exactly as this one would."""
         extras = {**self._estimator.arrays(self.engine), **self._optimizer.arrays(self.engine)}
         chains = extras.pop("chains", None)
-        if self._batches.completions is not None:
-            extras["completions"] = self._batches.completions
+        if (completions := self._batches.completions(self.engine)) is not None:
+            extras["completions"] = completions
         if self._steering is not None:
             extras |= self._steering.arrays()
         if self._leg is not None:
