@@ -174,7 +174,7 @@ def speed() -> str:
         f"{bench['log_partition']['ns_per_state_visible']:.3f} ns a state and visible unit; "
         f"{bench['memory_added_by_training_mb']:.0f} MB beside the data. {bench['threads']} threads, "
         f"{machine['processor']}, {machine['instruction_set']} instructions, {machine['blas'][0]}."
-        + (f" **Not to be relied on**: the floor: {', '.join(doubts)}." if doubts else ""),
+        + (f" **Not to be relied on**: {', '.join(doubts)}." if doubts else ""),
     ]
     return "\n".join(lines + (["", table] if (table := sets()) else []))
 

@@ -57,7 +57,7 @@ def test_the_methods_are_compared_round_by_round(monkeypatch):
         seconds = {"floor": 8.0, "default": 16.0, **costs}
         assert calls.keys() == seconds.keys()
         return {
-            name: Timing(seconds[name], seconds[name], seconds[name], (seconds[name],) * rounds, (2.0,) * rounds)
+            name: Timing(seconds[name], seconds[name], seconds[name], (seconds[name],) * rounds, (2.0,) * rounds, 2.0)
             for name in calls
         }
 
@@ -73,7 +73,7 @@ def test_the_methods_are_compared_round_by_round(monkeypatch):
 
 def timed(rounds, cores):
     """The timing of rounds with these seconds a call and cores."""
-    return interleave._timing(list(zip(rounds, cores, strict=True)))
+    return interleave._timing(list(zip(rounds, cores, strict=True)), max(cores))
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,77 @@ def timed(rounds, cores):
     ],
 )
 def test_a_yardstick_that_had_to_wait_is_not_believed(rounds, cores, threads, doubts):
-    assert timed(rounds, cores).doubts(threads) == doubts
+    assert timed(rounds, cores).as_yardstick(threads) == doubts
 
 
 def test_a_call_that_sleeps_has_no_core_and_one_that_computes_has_at_most_its_threads():
     times = interleave.interleave({"sleeps": lambda: time.sleep(0.02)}, 2)
     assert max(times["sleeps"].cores) < 0.5
-    assert times["sleeps"].doubts(1)
+    assert times["sleeps"].as_yardstick(1)
+
+
+class Shared:
+    """A machine of two cores by the clock: each call takes the wall time and the cores that are next in its list."""
+
+    def __init__(self, monkeypatch):
+        self.now = self.cpu = 0.0
+        monkeypatch.setattr(interleave.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(interleave.time, "process_time", lambda: self.cpu)
+        monkeypatch.setattr(interleave.time, "sleep", lambda _: None)
+
+    def contender(self, *rounds):
+        """A call that is its round's warm-up and measurement each, of so many seconds and cores; the last for ever."""
+        left = [each for each in rounds for _ in ("warm-up", "timed")]
+
+        def call():
+            seconds, cores = left.pop(0) if len(left) > 1 else left[0]
+            self.now += seconds
+            self.cpu += seconds * cores
+
+        return call
+
+
+@pytest.mark.parametrize("name", ["floor", "native"])
+def test_a_round_in_which_one_of_them_had_to_wait_is_measured_again(monkeypatch, name):
+    """The other one's seconds of that round go, too, although it had its cores; of two slow rounds only this goes."""
+    machine = Shared(monkeypatch)
+    other = {"floor": "native", "native": "floor"}[name]
+    waits = machine.contender((1, 2), (5, 1.2), (9, 2), (1, 2))
+    times = interleave.interleave({name: waits, other: machine.contender((2, 1.9), (2.5, 1.9), (2, 1.9), (3, 1.9))}, 3)
+    assert times[name].rounds == (1, 1, 9)
+    assert times[other].rounds == (2, 3, 2)
+    assert times[other].most_cores == pytest.approx(1.9)
+    assert not any("cores that it uses" in why for why in interleave.doubts(times, 2))
+
+
+def test_rounds_that_wait_again_and_again_stay_and_are_told(monkeypatch):
+    machine = Shared(monkeypatch)
+    calls = {"floor": machine.contender((1, 2)), "native": machine.contender((1, 1.8), (1, 1.2))}
+    times = interleave.interleave(calls, 3)
+    assert machine.now == (3 + 3) * 2 * 2  # rounds, and as many again, of two contenders with their warm-ups
+    assert times["native"].waited == [False, True, True]
+    assert interleave.doubts(times, 2) == [
+        "the native engine: it had as few as 1.20 of the 1.80 cores that it uses in 2 of 3 rounds"
+    ]
+
+
+def test_what_a_call_uses_is_seen_in_rounds_that_go_as_well(monkeypatch):
+    """The native engine had both cores only in the round that the floor spoilt."""
+    machine = Shared(monkeypatch)
+    calls = {"floor": machine.contender((1, 1), (1, 2)), "native": machine.contender((1, 2), (1, 1.5))}
+    times = interleave.interleave(calls, 2)
+    assert times["native"].waited == [True, True]
+
+
+def test_no_round_is_measured_again_for_being_slow(monkeypatch):
+    machine = Shared(monkeypatch)
+    calls = {
+        "floor": machine.contender((1, 2), (7, 2), (1, 2)),
+        "native": machine.contender((4, 1.8), (1, 1.75), (2, 2)),
+    }
+    times = interleave.interleave(calls, 3)
+    assert times["floor"].rounds == (1, 7, 1)
+    assert times["native"].rounds == (4, 1, 2)
 
 
 def test_digits_are_real_ones_at_every_resolution():
@@ -156,7 +220,7 @@ def test_results_name_what_they_ran_on_and_mark_what_is_not_to_be_believed(monke
 
     monkeypatch.setattr(table, "interleave", interleave)
     for measured in table.training(SMALL, 4), table.sampling(SMALL, 4):
-        assert measured["unreliable"] == ["its quartiles are 3.00 apart"]
+        assert measured["unreliable"] == ["the floor: its quartiles are 3.00 apart"]
         assert measured["blas_kernel"] == blas_kernel()
         assert measured["instruction_set"] == instruction_set()
         assert "1.00 (unreliable: the floor: its quartiles are 3.00 apart) x floor" in table.line(measured)

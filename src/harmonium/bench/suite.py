@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from harmonium.bench import contenders, table
 from harmonium.bench.contenders import Shape
-from harmonium.bench.interleave import interleave
+from harmonium.bench.interleave import doubts, interleave
 from harmonium.bench.machine import describe_machine, n_threads
 from harmonium.bench.memory import training_memory
 from harmonium.bench.table import REFERENCE, described, sampling, training
@@ -56,7 +56,7 @@ def run_suite(*, quick: bool = False, every_set: bool = False, progress: Progres
         samples a second (training), sweeps of all chains a second (Gibbs); ratios are medians of ratios round by round.
         What is called CD-1 is plain: ``method="cd"``, not centred; "native_centered" is the centred step.
         ``unreliable`` beside a ratio to the floor says why it should not be believed: the machine had other work to do
-        (`Timing.doubts`).
+        (`harmonium.bench.interleave.doubts`).
         Data are fair coins, except in ``digits`` and where a row of ``table`` says so: real digits, and a machine that
         is trained on them.
     """
@@ -122,7 +122,7 @@ def _reference(shape: Shape, rounds: int) -> dict[str, Any]:
         **described(shape),
         **rates,
         "ratio_to_floor": native.times_faster_than(times["floor"]),
-        "unreliable": times["floor"].doubts(n_threads()),
+        "unreliable": doubts({name: times[name] for name in ("floor", "native")}, n_threads()),
         "ratio_to_floor_centered": times["native_centered"].times_faster_than(times["floor"]),
         "ratio_to_sklearn": native.times_faster_than(times["sklearn"]) / 10,
         "ratio_to_sklearn_float32": native.times_faster_than(times["sklearn_float32"]) / 10,
@@ -155,7 +155,7 @@ def _methods(shape: Shape, rounds: int) -> dict[str, Any]:
             method: times[f"{method}_centered"].times_faster_than(times[method]) for method in ("cd", "pcd", "pt")
         },
         "ratio_to_floor": {name: timing.times_faster_than(times["floor"]) for name, timing in times.items()},
-        "unreliable": times["floor"].doubts(n_threads()),
+        "unreliable": doubts(times, n_threads()),
         "spread": {name: [shape.batch / t.high, shape.batch / t.low] for name, t in times.items()},
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from harmonium.bench import contenders
 from harmonium.bench.contenders import Shape
-from harmonium.bench.interleave import Timing, interleave
+from harmonium.bench.interleave import Timing, doubts, interleave
 from harmonium.bench.machine import blas_kernel, n_threads
 from harmonium.engines.native import instruction_set, instruction_sets
 
@@ -91,8 +91,8 @@ def line(row: dict[str, Any]) -> str:
 
 def ratio(row: dict[str, Any]) -> str:
     """Times the floor, and why that is not to be believed, if it is not."""
-    doubts = row["unreliable"]
-    return f"{row['ratio_to_floor']:.2f}" + (f" (unreliable: the floor: {', '.join(doubts)})" if doubts else "")
+    reasons = row["unreliable"]
+    return f"{row['ratio_to_floor']:.2f}" + (f" (unreliable: {', '.join(reasons)})" if reasons else "")
 
 
 def tell(quick: bool) -> None:
@@ -115,6 +115,6 @@ def _beside(
         **described(shape),
         **{name: units / timing.median for name, timing in times.items()},
         "ratio_to_floor": times["native"].times_faster_than(times["floor"]),
-        "unreliable": times["floor"].doubts(n_threads()),
+        "unreliable": doubts(times, n_threads()),
         "spread": {name: [units / t.high, units / t.low] for name, t in times.items()},
     }

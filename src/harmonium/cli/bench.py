@@ -13,6 +13,8 @@ HELP = """Measure speed on this machine.
 
 The yardstick is the floor: the bare matrix products of the same step through NumPy's BLAS, on the same threads, timed
 in turn with everything else. All rates belong to this machine and this run; only the ratios can be compared.
+A round in which one of them had fewer cores than it uses otherwise, as the machine had other work to do, is measured
+again; where that does not help, the ratio is called unreliable, and the reason says which of them waited.
 
 \b
 Examples:
