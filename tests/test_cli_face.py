@@ -14,10 +14,12 @@ import termios
 import numpy as np
 import pytest
 from test_cli import DATA, in_terminal, result_of
+from typer.main import get_command
+from typer.testing import CliRunner
 
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun, datasets
-from harmonium.cli import drawing, main
+from harmonium.cli import app, drawing, main
 from harmonium.cli.curves import draw_curves
 from harmonium.cli.running import how_to_train
 from harmonium.cli.watching import visible_chains
@@ -169,8 +171,8 @@ def test_nothing_given_says_what_to_do_next(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     for line in re.findall(r"^  harmonium (.*)$", err, re.MULTILINE):
-        assert line.split()[0] in ("train", "evaluate", "sample")
-    assert len(err.splitlines()) < 12
+        assert line.split()[0] in ("train", "evaluate", "sample", "--help")
+    assert len(err.splitlines()) < 13
 
 
 @pytest.mark.parametrize(
@@ -190,6 +192,16 @@ def test_the_list_of_commands_is_not_cut(columns):
     commands = text.partition("Commands:\n")[2]
     assert len(commands.splitlines()) == 9
     assert "..." not in commands
+
+
+def test_what_stands_in_lines_of_its_own_fits_50_columns():
+    """Examples, exit codes and names of options are not folded: what is wider is cut in two by a narrow terminal."""
+    runner, wide = CliRunner(), []
+    for words in ([], ["--help"], *([name, "--help"] for name in get_command(app).commands)):
+        text = runner.invoke(app, words, terminal_width=50, prog_name="harmonium").output
+        assert "harmonium" in text
+        wide += [line for line in text.splitlines() if len(line) > 50]
+    assert wide == []
 
 
 @pytest.mark.parametrize(
@@ -229,7 +241,7 @@ def test_ctrl_c_leaves_one_bar_and_says_how_to_go_on(tmp_path):
     )  # fmt: skip
     os.close(child)
     written = b""
-    while b"pll -" not in written:
+    while b"pseudo-log-likelihood -" not in written:
         written += os.read(parent, 65536)
     os.write(parent, b"\x03")  # as the key does, so that the terminal echoes it
     with contextlib.suppress(OSError):
@@ -243,6 +255,25 @@ def test_ctrl_c_leaves_one_bar_and_says_how_to_go_on(tmp_path):
     bars = [line for line in re.split(r"[\r\n]+", text) if "━" in line]
     assert bars
     assert max(len(line.removesuffix("^C")) for line in bars) <= 78
+
+
+def test_a_run_whose_rows_all_have_holes_is_told_by_what_there_is(tmp_path, capsys):
+    """It had a dash for a score, in each line and at the end."""
+    X = np.where(np.eye(12, dtype=bool), np.nan, 1.0 * (np.arange(144).reshape(12, 12) % 3 == 0))
+    np.save(tmp_path / "x.npy", np.tile(X, (3, 1)))
+    words = ["train", str(tmp_path / "x.npy"), "--hidden", "3", "--epochs", "2", "--method", "cd"]
+    assert main([*words, "--monitor", "pseudo", "--out", str(tmp_path / "a")]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"epoch 2/2  log-likelihood train -\d", err) or re.search(
+        r"epoch 2/2  free energy train -?\d", err
+    )
+    assert re.search(r"^(log-likelihood|free energy), train \(nats\) +-?\d", out, re.MULTILINE)
+
+
+def test_a_terminal_folds_a_result_between_words_and_leaves_commands_whole(run):
+    lines = in_terminal(50, "inspect", str(run)).splitlines()
+    assert max(map(len, lines)) <= 50
+    assert not any(line.startswith("-likelihood") for line in lines)
 
 
 def test_a_run_is_described_with_units_and_without_gaps(run, capsys):

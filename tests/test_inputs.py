@@ -54,6 +54,8 @@ def test_one_wrong_value_anywhere_is_refused(X, where, value):
 @pytest.mark.parametrize(
     ("X", "must", "got"),
     [
+        ([[0, 2]], "lie in [0, 1]", "from 0 to 2 (counts, categories or grey levels?)"),
+        ([[0, 16]], "lie in [0, 1]", "divide by 16 (--divide-by 16)"),  # scikit-learn's digits
         ([[0, 255]], "lie in [0, 1]", "from 0 to 255 (image bytes?). Divide by 255"),
         ([[-1, 1]], "lie in [0, 1]", "from -1 to 1 (spins?). Pass (X + 1) / 2"),
         ([[-1, 2]], "lie in [0, 1]", "from -1 to 2. Rescale"),

@@ -204,8 +204,15 @@ def test_training_curves_without_some_scores(n, valid, pseudo):
     figure = curves(records(n, valid, pseudo))
     texts = [text.get_text() for ax in figure for text in ax.texts]
     assert ("no held-out data" in texts) == (not valid)
-    assert ("not defined for grey data" in texts) == (pseudo is None)
+    assert any("not defined for grey data" in text for text in texts) == (pseudo is None)
     pixels(figure)
+
+
+def test_training_curves_of_rows_with_holes_are_of_the_estimate_that_steers():
+    scores = [Scores(None, 5.0, None, log_likelihood_estimate=-9.0 + i) for i in range(3)]
+    ax = curves([EpochRecord(train=x, valid=x, epoch=i + 1) for i, x in enumerate(scores)])[0]
+    assert ax.get_title() == "Log-likelihood, estimated"
+    np.testing.assert_array_equal(lines_of(ax)["held out"], [-9, -8, -7])
 
 
 def test_records_without_scores_are_passed_over():

@@ -249,6 +249,15 @@ def test_wide_tables_become_cards_whose_numbers_name_their_columns():
     outline = Outline(page(sections=(section(settings=None, results=(table,)),)).html())
     assert [x["class"].split() for x in outline.all("table")] == [["numeric", "cards"]]
     assert [x["data-of"] for x in outline.all("td")] == ["a", "b", "c"]
+    assert not any("class" in x for x in outline.all("td"))
+
+
+def test_a_card_says_once_what_holds_for_all_columns():
+    rows = [("sweeps", "1", "1", "1"), ("seed", "0", "0", "9")]
+    outline = Outline(
+        page(sections=(section(settings=None, results=(Table("T", ("a", "b", "c", "d"), rows),)),)).html()
+    )
+    assert [x.get("class") for x in outline.all("td")] == ["same"] * 3 + [None] * 3
 
 
 @pytest.mark.parametrize("seconds", [0, 3])

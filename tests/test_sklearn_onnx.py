@@ -16,7 +16,7 @@ y = (X[:, 0] > 0.5).astype(int)
 
 @pytest.fixture
 def run():
-    skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is an extra: pip install harmonium[onnx]")
+    skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is an extra: pip install skl2onnx")
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime runs what is exported")
     onnx.register()
 

@@ -16,6 +16,8 @@ from harmonium.rows import Rows, check_weights
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
+_FEW = 20  # the most that counts, categories or 16 grey levels go to; bytes go further
+
 
 def check_matrix(
     X: Any, *, n_columns: int | None = None, name: str = "X", binary: bool = False, allow_nan: bool = False
@@ -152,6 +154,13 @@ def _advice(low: float, high: float, sparse: bool) -> str:
         return (
             " (counts?). Make them 0/1 (CountVectorizer(binary=True), sklearn.preprocessing.Binarizer), or divide "
             "columns by their largest value (MaxAbsScaler)."
+        )
+    if low >= 0 and high < 2:
+        return " (rounding?). Clip the values to [0, 1], or rescale the columns."
+    if low >= 0 and high <= _FEW:
+        return (
+            f" (counts, categories or grey levels?). Make them 0/1 (X > 0, or a column for each value), or divide by "
+            f"{high:g} (--divide-by {high:g})."
         )
     if low >= 0 and high <= 255:
         return " (image bytes?). Divide by 255 (--divide-by 255) or threshold to 0/1."

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.reprs import short_repr
+
 Array = npt.NDArray[np.floating[Any]]
 
 
@@ -23,6 +25,9 @@ class Ising(NamedTuple):
     J: Array
     field_v: Array
     field_h: Array
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @classmethod
     def of_binary(cls, W: Array, b: Array, c: Array) -> tuple[Ising, float]:

@@ -22,7 +22,7 @@ def is_installed(module):
 def test_conformance(backend):
     for module in ("keras", backend):
         if not is_installed(module):
-            pytest.skip(f'{module} is not installed: pip install "harmonium[{backend}]"')
+            pytest.skip(f"{module} is not installed: pip install keras {backend}")
     environment = os.environ | {
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",

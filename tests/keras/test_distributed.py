@@ -25,10 +25,8 @@ def installed(*modules):
     return all(spec is not None and spec.origin is not None for spec in specs)
 
 
-needs_jax = pytest.mark.skipif(not installed("keras", "jax"), reason='needs pip install "harmonium[jax]"')
-needs_tensorflow = pytest.mark.skipif(
-    not installed("keras", "tensorflow"), reason='needs pip install "harmonium[tensorflow]"'
-)
+needs_jax = pytest.mark.skipif(not installed("keras", "jax"), reason="needs pip install keras jax")
+needs_tensorflow = pytest.mark.skipif(not installed("keras", "tensorflow"), reason="needs pip install keras tensorflow")
 
 
 def free_addresses(n):
@@ -115,7 +113,7 @@ def train_through_a_death(directory, mode, addresses, victim=1):
 def on_one_device(tmp_path_factory):
     """Four epochs, on one device of one process."""
     if not installed("keras", "jax"):
-        pytest.skip('needs pip install "harmonium[jax]"')
+        pytest.skip("needs pip install keras jax")
     return Worker(tmp_path_factory.mktemp("single"), "single", epochs=4).result()
 
 

@@ -57,7 +57,7 @@ def finish(*processes):
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_the_page_of_keras_runs(backend):
     if not installed("keras", backend):
-        pytest.skip(f'needs pip install "harmonium[{backend}]"')
+        pytest.skip(f"needs pip install keras {backend}")
     finish(start(blocks("keras.md") + '\nprint("done")', backend))
 
 

@@ -17,31 +17,33 @@ from harmonium.cli.output import complain
 from harmonium.cli.quiet import can_be_quiet
 
 FIRST = """A first session, of a minute:
-  harmonium train digits --hidden 64 --out runs/digits
-  harmonium evaluate runs/digits digits
-  harmonium sample runs/digits -n 100 --out samples.png
-
-Watch one learn:    harmonium train digits --hidden 64 --watch
-Your own table:     harmonium train table.csv --hidden 32
-All commands:       harmonium --help
-All data sets:      harmonium train --help"""
+  harmonium train digits --hidden 64 --out run
+  harmonium evaluate run digits
+  harmonium sample run -n 100 --out samples.png
+Watch one learn:
+  harmonium train digits --hidden 64 --watch
+Your own table:
+  harmonium train table.csv --hidden 32
+All commands, and all data sets:
+  harmonium --help
+  harmonium train --help"""
 
 HELP = """Train, evaluate and use restricted Boltzmann machines.
 
 \b
 A first session:
-  harmonium train digits --hidden 64 --out runs/digits
-  harmonium evaluate runs/digits digits
-  harmonium sample runs/digits -n 100 --out samples.png
+  harmonium train digits --hidden 64 --out run
+  harmonium evaluate run digits
+  harmonium sample run -n 100 --out samples.png
 
 Results go to stdout (as one JSON object with --json), progress and messages to stderr.
 
 \b
 Exit codes:
   0  done
-  1  failed: data, files, memory or disk; stderr says what to do
+  1  failed; stderr says what to do
   2  the command line is wrong
-  130, 143  stopped by Ctrl-C or SIGTERM; "train" has saved its state
+  130, 143  stopped by Ctrl-C or SIGTERM
 """
 
 # Plain help, not Rich's panels: it fits a terminal of 40 columns, and a pipe.

@@ -20,7 +20,7 @@ again; where that does not help, the ratio is called unreliable, and the reason 
 Examples:
   harmonium bench --quick
   harmonium bench --json > bench.json
-  harmonium bench --instruction-set all --json > bench.json
+  harmonium bench --instruction-set all
 """
 
 

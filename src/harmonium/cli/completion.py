@@ -6,7 +6,7 @@ Values are those that the help names: ``metavar="auto|exact|ais"``.
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
 from harmonium import datasets
@@ -20,11 +20,13 @@ def offers_values(command: Callable[..., None]) -> Callable[..., None]:
             if metavar == "DATA":
                 info.autocompletion = _data
             elif "|" in metavar:
-                info.autocompletion = _one_of([word for word in metavar.split("|") if word != word.upper()])
+                info.autocompletion = one_of([word for word in metavar.split("|") if word != word.upper()])
     return command
 
 
-def _one_of(values: list[str]) -> Callable[[str], list[str]]:
+def one_of(values: Sequence[str]) -> Callable[[str], list[str]]:
+    """What offers those of the values that begin as what is typed."""
+
     def offer(incomplete: str) -> list[str]:
         return [value for value in values if value.startswith(incomplete)]
 

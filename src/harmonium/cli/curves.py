@@ -33,7 +33,11 @@ def _series(reports: list[Report]) -> Iterable[tuple[str, list[float]]]:
     split = "valid" if any(x.valid is not None for x in reports) else "train"
     scores = [getattr(x, split) for x in reports]
     named = "held out" if split == "valid" else "train"
-    for field, title in (("log_likelihood", "log-likelihood"), ("pseudo_log_likelihood", "pseudo-log-likelihood")):
+    for field, title in (
+        ("log_likelihood", "log-likelihood"),
+        ("log_likelihood_estimate", "estimated log-likelihood"),
+        ("pseudo_log_likelihood", "pseudo-log-likelihood"),
+    ):
         found = [getattr(score, field) for score in scores if score is not None]
         yield f"{title}, {named} (nats)", [x for x in found if x is not None]
     gaps = [x.free_energy_gap for x in reports]

@@ -36,9 +36,10 @@ Prints log Z, the log-likelihood, the pseudo-log-likelihood (nats per sample) an
 
 \b
 Examples:
-  harmonium evaluate runs/digits digits
-  harmonium evaluate model.safetensors data.npy --split train --json
-  harmonium evaluate runs/mnist mnist --log-z ais --temperatures salakhutdinov
+  harmonium evaluate run digits
+  harmonium evaluate run digits --split train
+  harmonium evaluate model.safetensors data.npy
+  harmonium evaluate run mnist --conservative
 
 A likelihood under one choice of --binarize cannot be compared with one under another; the result names it.
 log Z is exact where that takes seconds, else a bracket of annealed importance sampling with a verdict: "ok", "wide"

@@ -38,8 +38,9 @@ Writes DATA with each missing entry, which is NaN, replaced by its probability t
 
 \b
 Examples:
-  harmonium impute runs/digits holes.npy --out filled.npy
-  harmonium impute runs/digits holes.csv --sweeps 1000 --out filled.npz
+  harmonium impute run holes.csv --out full.csv
+  harmonium impute run holes.npy --sweeps 1000 \\
+    --out filled.npz
 
 Small machines and few holes are summed up exactly; else chains of Gibbs sampling are averaged. Rows whose chains have
 not come together (R-hat above 1.1) are counted as doubtful: raise --sweeps.

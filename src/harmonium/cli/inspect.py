@@ -31,7 +31,7 @@ curves, which RUN/index.html then shows with filters and chains.
 
 \b
 Examples:
-  harmonium inspect runs/digits
+  harmonium inspect run
   harmonium inspect model.safetensors --json
   harmonium inspect --engine native
   harmonium inspect --engine torch --device cuda
@@ -51,7 +51,25 @@ _LABELS = {
     "log_z": "log Z (nats)",
     "log_likelihood": "log-likelihood (nats)",
     "pseudo_log_likelihood": "pseudo-log-likelihood (nats)",
+    "log_likelihood_lower": "at least",
+    "log_likelihood_upper": "at most",
+    "log_likelihood_estimate": "its estimate (nats)",
     "free_energy": "free energy (nats)",
+    "free_energy_spread": "spread of free energies (nats)",
+    "n_visible": "visible units",
+    "n_hidden": "hidden units",
+    "n_parameters": "parameters",
+    "n_dead": "dead",
+    "n_saturated": "saturated",
+    "n_chains": "chains",
+    "n_distinct": "distinct",
+    "n_distinct_data": "distinct of as many data",
+    "n_draws": "looks at them",
+    "norm_mean": "mean norm",
+    "norm_max": "largest norm",
+    "update_ratio": "update / weights",
+    "swap_acceptance": "swaps accepted",
+    "swap_acceptance_min": "at least",
     "ess": "effective sample size",
     "r_hat": "R-hat",
 }
@@ -203,6 +221,10 @@ def _label(name: str) -> str:
 
 
 def _number(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return " ".join(_number(x) for x in value) or "none"
-    return value if isinstance(value, str) else f"{value:.4g}"
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"

@@ -24,10 +24,7 @@ def complain(kind: str, message: str) -> None:
     if is_quiet() and kind not in _WRONG:
         return
     text = " ".join(f"{kind}: {message}".split())
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
-    print(text, file=sys.stderr)
+    print(_folded(text, shutil.get_terminal_size().columns) if sys.stderr.isatty() else text, file=sys.stderr)
 
 
 def emit(result: dict[str, Any], rows: Iterable[tuple[str, Any]], *, as_json: bool) -> None:
@@ -46,11 +43,16 @@ def emit(result: dict[str, Any], rows: Iterable[tuple[str, Any]], *, as_json: bo
         print(to_json(result))
         return
     texts = [(name, _text(value)) for name, value in rows]
-    # Aligned where there is room; no frames and no folding, so that a path can be copied and a line be grepped.
-    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _NARROW
-    width = 0 if narrow else max(len(name) for name, _ in texts)
+    # Aligned where there is room. Only a terminal folds, and no command, so that it can be copied.
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = 0 if columns is not None and columns < _NARROW else max(len(name) for name, _ in texts)
     for name, text in texts:
-        print(f"{name:<{width}}  {text}")
+        line = f"{name:<{width}}  {text}"
+        print(line if columns is None or text.startswith("harmonium ") else _folded(line, columns, width + 2))
+
+
+def _folded(text: str, columns: int, indent: int = 0) -> str:
+    return textwrap.fill(text, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def check_output(path: Path, endings: tuple[str, ...], *inputs: Path | str | None) -> None:
@@ -75,7 +77,7 @@ def check_output(path: Path, endings: tuple[str, ...], *inputs: Path | str | Non
         A package that writes such files is not installed.
     """
     if not path.name.lower().endswith(endings):
-        raise InvalidParameter(f"--out must end in {' or '.join(endings)}. Got {str(path)!r}. Choose such a name.")
+        raise InvalidParameter(f"--out must end in one of {', '.join(endings)}. Got {str(path)!r}. Choose such a name.")
     check_writer(path)
     if any(source and os.path.exists(source) and path.exists() and path.samefile(source) for source in inputs):
         raise InvalidParameter(f"--out must not be a file that is read. Got {str(path)!r}. Choose another name.")

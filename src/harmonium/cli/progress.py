@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from harmonium.cli.output import complain
 from harmonium.cli.quiet import is_quiet
-from harmonium.training import EpochRecord, Scores, TrainingRun
+from harmonium.training import EpochRecord, TrainingRun
 from harmonium.training.alarms import kind_of
 
 if TYPE_CHECKING:  # loaded where a bar is drawn, so that --help is quick
@@ -101,7 +101,9 @@ class TrainingProgress(_WithBar):
 
     def epoch(self, record: EpochRecord) -> None:
         """Show the scores of a record, and what is new among its alarms."""
-        self._score = f"pll {_score(record.valid or record.train)}"
+        if (scores := record.valid or record.train) is not None:
+            name, score = scores.told[0]
+            self._score = f"{name} {score:.2f}" if _is_wide() else f"{score:.2f} nats"
         if self._bar is not None:
             self._bar.update(self._task, completed=record.step, score=self._score)
         elif not is_quiet():
@@ -114,14 +116,13 @@ class TrainingProgress(_WithBar):
 
     def _print(self, record: EpochRecord) -> None:
         """A line of scores."""
-        splits = {name: x for name, x in (("train", record.train), ("valid", record.valid)) if x is not None}
-        scores = "pseudo-log-likelihood " + " ".join(f"{name} {_score(x)}" for name, x in splits.items())
-        exact = [f"{name} {x.log_likelihood:.2f}" for name, x in splits.items() if x.log_likelihood is not None]
-        if exact:
-            scores += "  log-likelihood " + " ".join(exact)
+        told: dict[str, str] = {}
+        for split, scores in (("train", record.train), ("valid", record.valid)):
+            for name, value in scores.told if scores is not None else ():
+                told[name] = f"{told.get(name, name)} {split} {value:.2f}"
         left = (self._run.n_steps - record.step) * (time.monotonic() - self._start) / (record.step - self._first)
         print(
-            f"epoch {record.epoch}/{self._run.config.n_epochs}  {scores if splits else 'no scores'}  "
+            f"epoch {record.epoch}/{self._run.config.n_epochs}  {'  '.join(told.values()) or 'no scores'}  "
             f"{record.samples_per_second:.0f} samples/s  {left:.0f} s left",
             file=sys.stderr,
             flush=True,
@@ -141,24 +142,22 @@ def stderr_console() -> Console:
     return console
 
 
+def _is_wide() -> bool:
+    return stderr_console().width >= _WIDE
+
+
 def _make_bar() -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = stderr_console()
     columns: list[ProgressColumn] = [TextColumn("{task.fields[epoch]}", justify="right")]
-    if console.width >= _WIDE:
+    if _is_wide():
         columns = [TextColumn("epoch"), *columns, BarColumn(bar_width=None)]
     columns += [
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[score]}"),
     ]
-    return Progress(*columns, console=console, expand=console.width >= _WIDE)
-
-
-def _score(scores: Scores | None) -> str:
-    """The pseudo-log-likelihood; a dash for grey data, which have none, and where no row is complete."""
-    return "-" if scores is None or scores.pseudo_log_likelihood is None else f"{scores.pseudo_log_likelihood:.2f}"
+    return Progress(*columns, console=stderr_console(), expand=_is_wide())
 
 
 def _short(number: float) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from harmonium.cli.completion import one_of
 from harmonium.cli.options import integer, number
 from harmonium.datasets.reading import FORMATS
 
@@ -18,7 +19,11 @@ NOTHING_SAID: Reading = {}
 _OPTIONS: dict[str, Any] = {
     "format": Annotated[
         str | None,
-        typer.Option(metavar="|".join(FORMATS), help="Of a DATA file whose ending does not tell; csv is any text."),
+        typer.Option(
+            metavar="KIND",
+            autocompletion=one_of(FORMATS),
+            help=f"Of a DATA file whose ending does not tell: {', '.join(FORMATS)}; csv is any text.",
+        ),
     ],
     "array": Annotated[str | None, typer.Option(metavar="NAME", help="Array of a .npz, .mat or HDF5 file.")],
     "label_column": Annotated[

@@ -33,10 +33,10 @@ two-sided log-likelihood. In TensorFlow: softmax regression on raw pixels, PCA-2
 \b
 Examples:
   harmonium reproduce
-  harmonium reproduce --data mnist --seeds 3 --out results
+  harmonium reproduce --data mnist --seeds 3
 
 It takes minutes with mnist-5k, and with mnist about ten for each seed. It needs TensorFlow, a download of 0.3 GB:
-pip install "harmonium[tensorflow]"
+pip install keras tensorflow
 """
 
 _DATA = ("mnist-5k", "mnist")

@@ -42,10 +42,11 @@ They are the last states of independent chains of Gibbs sampling, or with --temp
 
 \b
 Examples:
-  harmonium sample runs/digits -n 100 --out samples.npy
-  harmonium sample runs/digits -n 100 --sweeps 5000 --out samples.png
-  harmonium sample runs/digits --clamp half.npy --out completed.npy
-  harmonium sample runs/digits --tempered --data digits --out samples.npy
+  harmonium sample run -n 100 --out samples.png
+  harmonium sample run --sweeps 5000 --out s.npy
+  harmonium sample run --clamp half.npy \\
+    --out completed.npy
+  harmonium sample run --tempered --out s.npy
 
 --clamp holds visible units fixed and draws the others given them. Its file holds 0, 1 and NaN (an empty field in a
 table) with one column per visible unit: 0 or 1 where a unit is held, NaN where it is free. One row holds for all
@@ -164,6 +165,8 @@ def _sample(
 ) -> npt.NDArray[np.uint8]:
     first = None if start is None else load_rows(start, rbm.n_visible, reading)
     held = None if clamp is None else _read_clamp(clamp, rbm.n_visible, reading)
+    if n is not None and first is not None and n != len(first):
+        raise InvalidParameter(f"-n must be the number of rows of --start, {len(first)}. Got {n}. Leave it out.")
     if n is None and first is None:
         n = len(held.where) if held is not None and len(held.where) > 1 else _CHAINS
     with options_named(n="-n", sweeps="--sweeps", seed="--seed", engine="--engine"):

@@ -42,7 +42,7 @@ from harmonium.training.alarms import last_alarms
 from harmonium.training.config import METHODS
 from harmonium.training.explain import Choice, explain
 from harmonium.training.longer import CHANGEABLE
-from harmonium.training.reports import kept_record
+from harmonium.training.reports import kept_record, read_reports
 from harmonium.training.run_directory import advancing
 
 HELP = """Train a machine.
@@ -52,12 +52,11 @@ It learns from the train split of DATA; everything about the run is kept in one 
 \b
 Examples:
   harmonium train digits --hidden 64
-  harmonium train mnist-5k --hidden 200 --epochs 50 --out runs/a
-  harmonium train bars-and-stripes --hidden 16 --method pt
   harmonium train mnist --hidden 500 --explain
   harmonium train mnist-5k --hidden 200 --watch
-  harmonium train --resume runs/a
-  harmonium train --from runs/a --more-epochs 15 --sweeps 10
+  harmonium train table.csv --hidden 32
+  harmonium train --resume run
+  harmonium train --from run --more-epochs 15
 
 A run that was stopped (Ctrl-C, SIGTERM, a crash) goes on with --resume from its last checkpoint, and ends with the
 very bits that it would have ended with. A checkpoint is made after each epoch, every few minutes within one, and when
@@ -261,15 +260,17 @@ def command(
 def _report(run: TrainingRun, directory: RunDirectory, dataset: Dataset, as_json: bool) -> None:
     history, fit = directory.history(), _moments(run, dataset)
     alarms = last_alarms(history)
-    last, kept = history[-1] if history else {}, kept_record(history) or {}
+    last, kept = history[-1] if history else {}, kept_record(history)
     best, independent = last.get("best_epoch"), bool(last.get("independent"))
     result = {"run": str(directory.path), "model": str(directory.model_file), "data": directory.data}
     counts = {"n_visible": run.rbm.n_visible, "n_hidden": run.rbm.n_hidden, "epochs": run.epoch, "steps": run.step}
-    scores = {split: kept.get(split) for split in ("train", "valid")}
+    scores = {split: (kept or {}).get(split) for split in ("train", "valid")}
     rows: list[tuple[str, Any]] = [("run", directory.path), ("model", directory.model_file), ("epochs", run.epoch)]
     if best is not None:
         rows += [("kept", "independent units" if independent else f"the machine of epoch {best}")]
-    rows += [(f"pseudo-log-likelihood, {split} (nats)", s["pseudo_log_likelihood"]) for split, s in scores.items() if s]
+    for report in read_reports([kept] if kept else []):
+        for split, found in (("train", report.train), ("valid", report.valid)):
+            rows += [(f"{name}, {split} (nats)", value) for name, value in found.told[:1]] if found else []
     rows += [("moments of the machine", fit)]
     rows += [("alarm", alarm) for alarm in alarms] or [("alarms", "none")]
     words = ["harmonium", "evaluate", str(directory.path), directory.data, *words_of(directory.reading)]

@@ -39,7 +39,8 @@ entries are missing it is the expectation given those that are observed.
 
 \b
 Example:
-  harmonium transform runs/digits digits --split train --out features.npy
+  harmonium transform run digits --split train \\
+    --out features.npy
 
 The result is an array of probabilities (float32) of shape (n_samples, n_hidden), in the order of the data, in a file
 that ends in .npy, .npz, .csv, .csv.gz, .tsv, .mat, .h5, .parquet or .feather.

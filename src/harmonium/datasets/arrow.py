@@ -34,7 +34,7 @@ def read_arrow(path: Path, reading: Reading, kind: str) -> Columns:
         import pyarrow
     except ImportError:
         raise MissingExtra(
-            f'pyarrow must be installed to read {path.name}. Got no such package. Run: pip install "harmonium[arrow]".'
+            f"pyarrow must be installed to read {path.name}. Got no such package. Run: pip install pyarrow"
         ) from None
     try:
         table = (_parquet if kind == "parquet" else _feather)(path, reading)

@@ -31,7 +31,7 @@ def read_hdf5(path: Path, reading: Reading) -> dict[str, npt.NDArray[Any]]:
         import h5py
     except ImportError:
         raise MissingExtra(
-            f'h5py must be installed to read {path.name}. Got no such package. Run: pip install "harmonium[hdf5]".'
+            f"h5py must be installed to read {path.name}. Got no such package. Run: pip install h5py"
         ) from None
     arrays: dict[str, npt.NDArray[Any]] = {}
     total = 0

@@ -175,8 +175,11 @@ class _Parser:
             pass
         numbers = [_number(field) for field in fields]
         if None in numbers:
-            wrong = numbers.index(None)
-            hint = f" (--index-column {wrong} leaves such a column out)" if numbers.count(None) == 1 else ""
+            wrong, *others = (column for column, number in enumerate(numbers) if number is None)
+            hint = ""
+            if len(others) < 2:  # else more is wrong than a name and a label
+                labels = others[0] if others else wrong
+                hint = f" (--index-column {wrong} leaves a column out, --label-column {labels} takes one for labels)"
             raise ValueError(
                 f"{fields[wrong].strip()!r:.40} in line {line.number}, column {wrong + 1}, is no number{hint}"
             )

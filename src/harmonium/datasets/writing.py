@@ -15,7 +15,7 @@ from harmonium.errors import MissingExtra
 from harmonium.io import atomic_write
 
 OUTPUTS = (".npy", ".npz", ".csv", ".csv.gz", ".tsv", ".mat", ".h5", ".parquet", ".feather")
-_PACKAGES = {".h5": ("h5py", "hdf5"), ".parquet": ("pyarrow", "arrow"), ".feather": ("pyarrow", "arrow")}
+_PACKAGES = {".h5": "h5py", ".parquet": "pyarrow", ".feather": "pyarrow"}
 
 
 def ending_of(path: Path) -> str | None:
@@ -30,13 +30,13 @@ def check_writer(path: Path) -> None:
     ------
     MissingExtra
     """
-    package, extra = _PACKAGES.get(ending_of(path) or "", ("numpy", ""))
+    package = _PACKAGES.get(ending_of(path) or "", "numpy")
     try:
         importlib.import_module(package)
     except ImportError:
         raise MissingExtra(
             f"{package} must be installed to write {path.name}. Got no such package. "
-            f'Run: pip install "harmonium[{extra}]", or choose .npy.'
+            f"Run: pip install {package}, or choose .npy."
         ) from None
 
 

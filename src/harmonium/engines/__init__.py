@@ -85,8 +85,7 @@ def find_engine(name: str) -> type[Engine]:
         from harmonium.engines.torch_devices import torch_engine
     except ImportError as error:
         raise EngineUnavailable(
-            f"The torch engine must have PyTorch. Got: {error}. "
-            'Install it: pip install "harmonium[torch]", or choose engine="native".'
+            f'The torch engine must have PyTorch. Got: {error}. Run: pip install torch, or choose engine="native".'
         ) from None
     if device == DISTRIBUTED:
         from harmonium.engines.torch_distributed import distributed_engine

@@ -1,7 +1,7 @@
 """The Keras face: the machine as a `keras.Model`, on TensorFlow, JAX or PyTorch.
 
-Importing this package imports Keras, which needs an extra: ``pip install "harmonium[tensorflow]"``, or ``[jax]`` or
-``[torch]``. Which framework computes is Keras' own choice: the environment variable ``KERAS_BACKEND``, else its
+Importing this package imports Keras, which is an extra: ``pip install keras tensorflow``, or ``jax`` or ``torch``
+in its place. Which framework computes is Keras' own choice: the environment variable ``KERAS_BACKEND``, else its
 configuration file, else TensorFlow.
 """
 

@@ -29,14 +29,12 @@ def check_backend() -> str:
         missing = (error.name or "").partition(".")[0]
         extra = missing if missing in BACKENDS else wanted
         raise MissingExtra(
-            f"harmonium.keras needs Keras and {extra}. Got: {error}. "
-            f'Install them with: pip install "harmonium[{extra}]"'
+            f"harmonium.keras needs Keras and {extra}. Got: {error}. Install them with: pip install keras {extra}"
         ) from error
     version = getattr(keras, "__version__", "something else of that name")
     if not version.startswith("3."):
         raise MissingExtra(
-            f"harmonium.keras needs Keras 3. Got {version}. "
-            f'Install it with: pip install --upgrade "harmonium[{wanted}]"'
+            f"harmonium.keras needs Keras 3. Got {version}. Install it with: pip install --upgrade keras {wanted}"
         )
     name: str = keras.backend.backend()
     _check_known(name)  # it may have come from Keras' configuration file

@@ -91,16 +91,20 @@ class Estimate:
     def __float__(self) -> float:
         return self.number()
 
+    def __repr__(self) -> str:
+        return f"Estimate({self})"
+
     def _repr_html_(self) -> str:
         return f"<code>{html.escape(str(self))}</code>"
 
     def __str__(self) -> str:
         if self.value is None or self.lower is None or self.upper is None:
             return f"{self.quantity} unknown ({self.reason})"
-        ends = "" if self.lower == self.upper else f" [{self.lower:.2f}, {self.upper:.2f}]"
+        value, lower, upper = (f"{round(x, 2) + 0:.2f}" for x in (self.value, self.lower, self.upper))  # no -0.00
+        ends = "" if self.lower == self.upper else f" [{lower}, {upper}]"
         how = "AIS \N{LEFT RIGHT ARROW} reverse AIS" if self.method == "ais" and self.ess is not None else self.method
         how += "" if self.ess is None else f", ESS {self.ess:.0f}/{self.n_chains}"
-        return f"{self.quantity} = {self.value:.2f}{ends} ({how}, {self.verdict})"
+        return f"{self.quantity} = {value}{ends} ({how}, {self.verdict})"
 
     def as_dict(self) -> dict[str, Any]:
         """The fields ready for JSON, less the single samples; those that do not apply are left out."""

@@ -41,6 +41,16 @@ class Evaluation:
     reconstruction_error: float | None
     conservative: ConservativeLogLikelihood | None = None
 
+    def __repr__(self) -> str:
+        words = [f"{self.n_samples} samples", str(self.log_likelihood), str(self.log_z)]
+        if self.conservative is not None:
+            words.append(f"conservative bound {self.conservative.mean:.2f}")
+        if self.pseudo_log_likelihood is not None:
+            words.append(f"pseudo-log-likelihood {self.pseudo_log_likelihood:.2f}")
+        if self.reconstruction_error is not None:
+            words.append(f"reconstruction error {self.reconstruction_error:.4f}")
+        return f"Evaluation({'; '.join(words)})"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionaries and numbers, ready for JSON; ``conservative`` only where it was asked for."""
         items = {x.name: getattr(self, x.name) for x in fields(self)}

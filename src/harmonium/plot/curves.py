@@ -95,7 +95,10 @@ def _panels(records: list[tuple[int, Report]]) -> list[Callable[[Axes, list[tupl
 
 
 def _pseudo(ax: Axes, records: list[tuple[int, Report]]) -> None:
-    _scores(ax, records, "pseudo_log_likelihood", "Pseudo-log-likelihood", "nats a sample")
+    """The pseudo-log-likelihood, or where there is none the estimate by which held-out data steer."""
+    estimated = all(x.train is not None and x.train.told[0][0] == "estimated log-likelihood" for _, x in records)
+    field = "log_likelihood_estimate" if estimated else "pseudo_log_likelihood"
+    _scores(ax, records, field, "Log-likelihood, estimated" if estimated else "Pseudo-log-likelihood", "nats a sample")
 
 
 def _error(ax: Axes, records: list[tuple[int, Report]]) -> None:
@@ -109,7 +112,7 @@ def _scores(ax: Axes, records: list[tuple[int, Report]], field: str, title: str,
     ax.set_title(title, fontsize="medium")
     ax.set_ylabel(unit)
     if None in train:
-        say(ax, "not defined for grey data")
+        say(ax, "not defined for grey data\nand rows with missing entries")
         return
     _line(ax, epochs, train, _TRAIN, "-", "train")
     if None not in held_out:

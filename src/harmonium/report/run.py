@@ -89,6 +89,7 @@ def _scores(reports: Sequence[Any]) -> Table:
     rows = []
     for field, title, digits in (
         ("log_likelihood", "log-likelihood (nats)", 2),
+        ("log_likelihood_estimate", "estimated log-likelihood (nats)", 2),
         ("pseudo_log_likelihood", "pseudo-log-likelihood (nats)", 2),
         ("free_energy", "free energy (nats)", 2),
         ("reconstruction_error", "reconstruction error, a unit", 4),

@@ -20,6 +20,7 @@ from harmonium.inputs import check_count, check_matrix, check_number
 from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
+from harmonium.reprs import short_repr
 from harmonium.sampling.watch import told_apart
 
 _SWEEPS = 1000
@@ -38,6 +39,9 @@ class Clamp(NamedTuple):
 
     where: npt.NDArray[Any]
     values: npt.NDArray[Any]
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def gibbs_chain(

@@ -1,4 +1,4 @@
-"""ONNX export: a converter of `transform` for skl2onnx, which is an extra (``pip install harmonium[onnx]``)."""
+"""ONNX export: a converter of `transform` for skl2onnx, which is an extra (``pip install skl2onnx``)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def register() -> None:
         from skl2onnx import update_registered_converter
     except ImportError as error:
         raise ImportError(
-            "skl2onnx must be installed to export a model to ONNX. Got none. Run: pip install 'harmonium[onnx]'."
+            "skl2onnx must be installed to export a model to ONNX. Got none. Run: pip install skl2onnx"
         ) from error
     update_registered_converter(BernoulliRBM, "HarmoniumBernoulliRBM", _shapes, _convert)
 

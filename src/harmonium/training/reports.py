@@ -44,6 +44,19 @@ class Report:
             return None
         return self.train.free_energy - self.valid.free_energy
 
+    def scores_in_words(self) -> list[str]:
+        """The likelihood of each split, or its pseudo-likelihood where there is no other."""
+        words = []
+        for name, scores in (("train", self.train), ("valid", self.valid)):
+            if scores is None:
+                continue
+            kind, score = "log-likelihood", scores.log_likelihood
+            if score is None:
+                kind, score = "pseudo-log-likelihood", scores.pseudo_log_likelihood
+            if score is not None:
+                words.append(f"{name} {kind} {score:.2f}")
+        return words
+
 
 def read_reports(history: Iterable[Any]) -> list[Report]:
     """The reports in a run's records, which are objects, or dictionaries as ``history.jsonl`` holds them.

@@ -73,6 +73,19 @@ class Scores:
     log_likelihood_estimate: float | None = None
 
     @property
+    def told(self) -> list[tuple[str, float]]:
+        """What is told of a run, the most telling first: names and values in nats.
+
+        Grey data and rows with holes have no pseudo-log-likelihood: then an estimated log-likelihood stands in, or
+        where there is not even that, the free energy.
+        """
+        scores = ("pseudo-log-likelihood", self.pseudo_log_likelihood), ("log-likelihood", self.log_likelihood)
+        found = [(name, value) for name, value in scores if value is not None]
+        if not found and self.log_likelihood_estimate is not None:
+            found = [("estimated log-likelihood", self.log_likelihood_estimate)]
+        return found or [("free energy", self.free_energy)]
+
+    @property
     def best_log_likelihood(self) -> float | None:
         """The log-likelihood, or its estimate where that is all there is."""
         return self.log_likelihood_estimate if self.log_likelihood is None else self.log_likelihood

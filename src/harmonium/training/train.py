@@ -50,14 +50,7 @@ class TrainingResult:
             last, kept = self.history[-1], kept_record(self.history)
             kept_epoch = "independent units after" if last.independent else f"epoch {last.best_epoch} of"
             words.append(f"epoch {last.epoch}" if last.best_epoch is None else f"{kept_epoch} {last.epoch}")
-            for name, scores in (("train", kept.train), ("valid", kept.valid)) if kept is not None else ():
-                if scores is None:
-                    continue
-                kind, score = "log-likelihood", scores.log_likelihood
-                if score is None:
-                    kind, score = "pseudo-log-likelihood", scores.pseudo_log_likelihood
-                if score is not None:
-                    words.append(f"{name} {kind} {score:.2f}")
+            words += [] if kept is None else kept.scores_in_words()
             words.append(f"alarms: {'; '.join(last_alarms(self.history)) or 'none'}")
         return f"TrainingResult({', '.join(words)})"
 

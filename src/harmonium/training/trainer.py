@@ -54,6 +54,9 @@ class TrainingState:
     step: int
     extras: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"TrainingState({self.rbm!r}, step={self.step})"
+
 
 @dataclass(frozen=True)
 class EpochRecord(Report):
@@ -90,6 +93,10 @@ class EpochRecord(Report):
     independent: bool = False
     seconds: float = 0.0
     samples_per_second: float = 0.0
+
+    def __repr__(self) -> str:
+        words = [f"epoch {self.epoch}", f"step {self.step}", *self.scores_in_words()]
+        return f"EpochRecord({', '.join(words)}, alarms: {'; '.join(self.alarms) or 'none'})"
 
 
 class TrainingRun:
