@@ -122,11 +122,13 @@ def peers() -> str:
             f"| {seconds} | {bad[0]} | {bad[1]} |"
         )
     machine, measured = content["machine"], [x for x in content["found"].values() if "absent" not in x]
+    versions = {name: x for found in measured for name, x in found.get("versions", {}).items()}
+    said = "".join(f", {name} {x}" for name, x in versions.items())
     return "\n".join([*lines, "", (
         f"scikit-learn's digits, thresholded, {content['n_hidden']} hidden units, all defaults but where a row says "
         f"otherwise, nats, worst to best of {len(content['seeds'])} seeds; log Z of every machine is exact. "
         + ("" if all(x["seconds"] for x in measured) else "No times: the machine had other work to do. ") +
-        f"{content['date']}, threads: {content['threads']}, {machine['processor']}."
+        f"{content['date']}, threads: {content['threads']}, {machine['processor']}{said}."
     )])  # fmt: skip
 
 

@@ -219,6 +219,8 @@ def test_records_without_scores_are_passed_over():
     history = [*records(2), EpochRecord(train=None, epoch=3)]
     (ax, *_) = curves(history)
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), [1, 2])
+    with pytest.raises(InvalidData, match=r"what train returned.*Got RBM"):
+        curves(machine(3, 4))
     with pytest.raises(InvalidData, match="at least one scored epoch"):
         curves([EpochRecord(train=None, epoch=3)])
 

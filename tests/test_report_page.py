@@ -253,10 +253,8 @@ def test_wide_tables_become_cards_whose_numbers_name_their_columns():
 
 
 def test_a_card_says_once_what_holds_for_all_columns():
-    rows = [("sweeps", "1", "1", "1"), ("seed", "0", "0", "9")]
-    outline = Outline(
-        page(sections=(section(settings=None, results=(Table("T", ("a", "b", "c", "d"), rows),)),)).html()
-    )
+    table = Table("T", ("setting", "a", "b", "c"), [("sweeps", "1", "1", "1"), ("seed", "0", "0", "9")])
+    outline = Outline(page(sections=(section(settings=None, results=(table,)),)).html())
     assert [x.get("class") for x in outline.all("td")] == ["same"] * 3 + [None] * 3
 
 

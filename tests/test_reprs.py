@@ -1,5 +1,6 @@
 """What records look like at a prompt: shape, method and verdict in a line, whatever their size."""
 
+import pickle
 import re
 
 import numpy as np
@@ -43,6 +44,16 @@ def test_a_result_shows_the_method_the_scores_and_the_alarms(result):
     assert f"independent units after {history[-1].epoch}, alarms" in nothing
     empty = harmonium.train(X, 8, epochs=0)
     assert len(repr(empty)) < 200
+
+
+def test_what_is_asked_of_a_result_instead_of_its_machine_says_where_that_is(result):
+    with pytest.raises(AttributeError, match=r"Got 'n_visible'. Its machine has: use \.rbm\.n_visible"):
+        harmonium.evaluate(result, X)
+    with pytest.raises(AttributeError, match=r"Got 'nothing'\.$"):
+        result.nothing  # noqa: B018
+    assert pickle.loads(pickle.dumps(result)).history == result.history
+    with pytest.raises(harmonium.errors.InvalidData, match=r"one split of a data set.*Pass its train"):
+        harmonium.train(harmonium.datasets.load("digits"), 4)
 
 
 def test_every_record_with_arrays_is_one_short_line(result):

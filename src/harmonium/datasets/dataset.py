@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from harmonium.errors import DataUnavailable, InvalidData
-from harmonium.inputs import check_choice, check_matrix, is_binary
+from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
 from harmonium.random import Key
 
 SPLITS = ("train", "valid", "test")
@@ -63,7 +63,12 @@ class Dataset:
                 if y is not None:
                     raise InvalidData(f"{self.name}: y_{split} must come with {split}. Got labels only. Drop them.")
                 continue
-            X = check_matrix(X, name=f"{self.name}[{split}]", allow_nan=allow_nan)
+            X = check_matrix(X, name=f"{self.name}[{split}]", allow_nan=True)
+            if not allow_nan and missing_entries(X) is not None:
+                raise InvalidData(
+                    f"{self.name}[{split}] must be finite. Got NaN. Remove or fill those values, or pass "
+                    "allow_nan=True where they are missing."
+                )
             # Two dtypes only, so that what follows is predictable: bytes of 0/1, or single-precision grey levels.
             X = X.astype(np.uint8 if is_binary(X) else np.float32, copy=False)
             object.__setattr__(self, split, X)
@@ -86,6 +91,12 @@ class Dataset:
     def splits(self) -> tuple[str, ...]:
         """The names of the splits that are there."""
         return tuple(split for split in SPLITS if getattr(self, split) is not None)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse to be taken for a split, in better words than NumPy's."""
+        raise InvalidData(
+            f"An array must be one split of a data set. Got all of {self.name}. Pass its {' or '.join(self.splits)}."
+        )
 
     @property
     def n_columns(self) -> int:

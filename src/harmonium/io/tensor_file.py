@@ -64,7 +64,7 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt
     """
     path = Path(path)
     if not os.path.isfile(path):
-        raise DataUnavailable(f"A {kind} file must exist at {path}. Got nothing there. Check the path.")
+        raise DataUnavailable(f"A file ({kind}) must exist at {path}. Got nothing there. Check the path.")
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
             _check_names(path)

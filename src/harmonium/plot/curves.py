@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TRAIN, _HELD_OUT = "#1f77b4", "#d95f02"
+_PSEUDO = "pseudo_log_likelihood", "Pseudo-log-likelihood"
+_IN_ITS_PLACE = {
+    "log-likelihood": ("log_likelihood", "Log-likelihood"),
+    "estimated log-likelihood": ("log_likelihood_estimate", "Log-likelihood, estimated"),
+}
 _DOUBT = 1.1  # R-hat above which chains have not been to the same places
 
 
@@ -84,7 +89,12 @@ def panels_of(history: Any) -> int:
 
 def _scored(history: Any) -> list[tuple[int, Report]]:
     """Epochs and records, of those that have scores."""
-    records = list(getattr(history, "history", history))
+    try:
+        records = list(getattr(history, "history", history))
+    except TypeError:
+        raise InvalidData(
+            f"A history must be what train returned, or its records. Got {type(history).__name__}. Pass that."
+        ) from None
     epochs = [x["epoch"] if isinstance(x, dict) else x.epoch for x in records]
     return [(epoch, x) for epoch, x in zip(epochs, read_reports(records), strict=True) if x.train is not None]
 
@@ -95,10 +105,10 @@ def _panels(records: list[tuple[int, Report]]) -> list[Callable[[Axes, list[tupl
 
 
 def _pseudo(ax: Axes, records: list[tuple[int, Report]]) -> None:
-    """The pseudo-log-likelihood, or where there is none the estimate by which held-out data steer."""
-    estimated = all(x.train is not None and x.train.told[0][0] == "estimated log-likelihood" for _, x in records)
-    field = "log_likelihood_estimate" if estimated else "pseudo_log_likelihood"
-    _scores(ax, records, field, "Log-likelihood, estimated" if estimated else "Pseudo-log-likelihood", "nats a sample")
+    """The pseudo-log-likelihood, or where there is none what is told in its place."""
+    told = {x.train.told[0][0] for _, x in records if x.train is not None}
+    field, title = _IN_ITS_PLACE.get(told.pop(), _PSEUDO) if len(told) == 1 else _PSEUDO
+    _scores(ax, records, field, title, "nats a sample")
 
 
 def _error(ax: Axes, records: list[tuple[int, Report]]) -> None:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,15 @@ class TrainingResult:
             words += [] if kept is None else kept.scores_in_words()
             words.append(f"alarms: {'; '.join(last_alarms(self.history)) or 'none'}")
         return f"TrainingResult({', '.join(words)})"
+
+    if not TYPE_CHECKING:  # a type checker knows what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say where the machine is to those who took the result for it."""
+            there = (
+                f" Its machine has: use .rbm.{name}" if hasattr(RBM, name) or name in RBM.__dataclass_fields__ else ""
+            )
+            raise AttributeError(f"TrainingResult must be asked for what it has. Got {name!r}.{there}")
 
     def _repr_html_(self) -> str:
         return f"<div><code>{escape(repr(self))}</code>{self.rbm._repr_html_()}</div>"
