@@ -464,6 +464,20 @@ def wide_sparse(path):
     scipy.sparse.save_npz(path, scipy.sparse.csr_matrix((50_000, 50_000)))
 
 
+def many_sparse_rows(path):
+    """An entry of a thousand million rows, in the format that does not list them."""
+    parts = {"row": [0], "col": [1], "data": [1], "shape": [10**9, 5], "format": np.array(b"coo")}
+    np.savez(path, **parts)
+
+
+def padded_csv(path):
+    path.write_bytes(gzip.compress((b"0," + b" " * 3_000_000 + b"1\n") * 40, 1))
+
+
+def wordy_csv(path):
+    path.write_bytes(gzip.compress(b"".join(b"0,1,%d" % k + b"x" * 3_000_000 + b"\n" for k in range(15)), 1))
+
+
 def matlab_bomb(path):
     scipy.io.savemat(path, {"X": np.zeros((2000, 10_000))}, do_compression=True)
 
@@ -485,8 +499,38 @@ def parquet_bomb(path):
     pyarrow.parquet.write_table(pyarrow.table({"a": np.zeros(10**7, np.uint8)}), path)
 
 
+def wordy_parquet(path):
+    """One long word ten thousand times, which is in the file once."""
+    words = pyarrow.DictionaryArray.from_arrays(np.zeros(10_000, np.int32), pyarrow.array(["x" * 100_000]))
+    pyarrow.parquet.write_table(pyarrow.table({"a": np.zeros(10_000, np.uint8), "y": words}), path)
+
+
+def listing_parquet(path):
+    lists = pyarrow.LargeListArray.from_arrays(np.array([0, 2 * 10**7]), np.zeros(2 * 10**7, np.int8))
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1], "y": lists}), path)
+
+
 def feather_bomb(path):
-    pyarrow.feather.write_feather(pyarrow.table({"a": np.zeros(10**7, np.uint8)}), path, "zstd")
+    pyarrow.feather.write_feather(
+        pyarrow.table({"a": np.zeros(12 * 10**7, np.uint8)}), path, "zstd", chunksize=12 * 10**7
+    )
+
+
+def wordy_feather(path):
+    words = ["x" * 10**8, "a"]
+    pyarrow.feather.write_feather(pyarrow.table({"a": np.zeros(2, np.uint8), "y": words}), path, "lz4")
+
+
+def feather_lie(path):
+    """A packed buffer that says that it unpacks to 10 GB."""
+    pyarrow.feather.write_feather(pyarrow.table({"a": np.zeros(12_345, np.uint8)}), path, "zstd")
+    content = path.read_bytes()
+    assert content.count(struct.pack("<q", 12_345) + b"\x28\xb5\x2f\xfd") == 1
+    path.write_bytes(
+        content.replace(
+            struct.pack("<q", 12_345) + b"\x28\xb5\x2f\xfd", struct.pack("<q", 10**10) + b"\x28\xb5\x2f\xfd"
+        )
+    )
 
 
 BOMBS = [
@@ -498,11 +542,18 @@ BOMBS = [
     ("x.csv.gz", many_rows, {"max_gigabytes": 0.001}, "max-gigabytes"),
     ("x.idx", lying_idx, {}, "max-gigabytes"),
     ("x.npz", wide_sparse, {"max_gigabytes": 1}, "max-gigabytes 10"),
+    ("x.npz", many_sparse_rows, {"max_gigabytes": 6}, "max-gigabytes 8"),
+    ("x.csv.gz", padded_csv, {"max_gigabytes": 0.01}, "train 40"),
+    ("x.csv.gz", wordy_csv, {"max_gigabytes": 0.01, "label_column": 2}, "max-gigabytes"),
     ("x.mat", matlab_bomb, {"max_gigabytes": 0.05}, "max-gigabytes"),
     ("x.mat", matlab_lie, {"max_gigabytes": 0.01}, "max-gigabytes"),
     ("x.h5", hdf5_bomb, {}, "max-gigabytes 10"),
     ("x.parquet", parquet_bomb, {"max_gigabytes": 0.01}, "max-gigabytes"),
-    ("x.feather", feather_bomb, {"max_gigabytes": 0.01}, "max-gigabytes"),
+    ("x.parquet", wordy_parquet, {"max_gigabytes": 0.1, "label_column": "y"}, "train 10000"),
+    ("x.parquet", listing_parquet, {"max_gigabytes": 0.1, "index_column": "y"}, "large_list"),
+    ("x.feather", feather_bomb, {"max_gigabytes": 0.1}, "max-gigabytes"),
+    ("x.feather", wordy_feather, {"max_gigabytes": 0.05, "label_column": "y"}, "max-gigabytes"),
+    ("x.feather", feather_lie, {}, "max-gigabytes 10"),
 ]
 
 
@@ -518,8 +569,9 @@ def test_bombs_and_lies_are_refused_before_memory_is_taken(tmp_path):
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak()\n"
         f"for path, options in {places!r}.items():\n"
-        "    try: print('read', path, harmonium.datasets.load(path, **options))\n"
-        "    except HarmoniumError as error: print((peak() - before) // 1024, error)"
+        "    try: said = harmonium.datasets.load(path, **options)\n"
+        "    except HarmoniumError as error: said = error\n"
+        "    print((peak() - before) // 1024, said)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for (_, make, _, limit), line in zip(BOMBS, done.stdout.splitlines(), strict=True):

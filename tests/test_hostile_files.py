@@ -202,6 +202,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000)
     assert done.stdout.split() == ["refused"] * 3 + ["True"], done.stderr
 
 
+def test_a_header_as_long_as_the_format_allows_takes_no_memory(tmp_path):
+    """Read whole, a million empty tensors would take 1.8 GB. What cannot be read is not written either."""
+    text = b",".join(b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % k for k in range(200_000))
+    write_header(tmp_path / "f", b"{" + text + b"}")
+    with pytest.raises(HarmoniumError, match=r"Got: a header of .* bytes, where 4,000,000 are the most"):
+        RBM.load(tmp_path / "f")
+    with pytest.raises(InvalidParameter, match="must take at most 4,000,000 bytes"):
+        MACHINE.save(tmp_path / "g", note="x" * 4_000_000)
+    MACHINE.save(tmp_path / "g", note="x" * 3_999_000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f", "g"]
+    np.testing.assert_array_equal(RBM.load(tmp_path / "g").W, MACHINE.W)
+
+
 @pytest.mark.parametrize(
     "attributes", ['{"step": NaN}', '{"step": ' + "9" * 5000 + "}", "[" * 5000, '{"a": 1, "a"}', '"\\ud800"', ""]
 )
@@ -280,6 +293,8 @@ HISTORIES = [
     b"{\n",
     b"null\n",
     b'{"epoch": 1}\n',
+    b'{"step": 1, "alarms": 3}\n',
+    b'{"step": ' * 50_000,
 ]
 
 
@@ -291,9 +306,28 @@ def test_histories_that_are_none_are_refused(tmp_path, content):
         directory.history()
 
 
+@pytest.mark.parametrize("name", ["config.toml", "history.jsonl"])
+@pytest.mark.parametrize("what", ["pipe", "folder", "link to a device", "a terabyte"])
+def test_what_stands_beside_a_checkpoint_is_a_plain_file_of_some_length(tmp_path, name, what):
+    _, _, directory = make_run(tmp_path / "run", method="cd")
+    path = directory.path / name
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "link to a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.touch()
+        os.truncate(path, 10**12)
+    with pytest.raises(HarmoniumError, match=THREE_PARTS):
+        RunDirectory.open(directory.path)[0].history()
+
+
 def test_a_config_is_text(tmp_path):
     _, _, directory = make_run(tmp_path / "run", method="cd")
-    for content in (b"\xff\xfe", b"[" * 5000, b"seed = 1e9999\n", b"a" * 10**6):
+    for content in (b"\xff\xfe", b"[" * 5000, b"seed = 1e9999\n", b"a" * 10**6, b"a = " + b"[" * 10**5):
         directory.config_file.write_bytes(content)
         with pytest.raises((HarmoniumError, InvalidParameter), match=THREE_PARTS):
             RunDirectory.open(directory.path)

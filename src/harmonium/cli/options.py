@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -18,9 +17,10 @@ from harmonium.cli.output import complain
 from harmonium.datasets import Dataset
 from harmonium.datasets.files import read_rows
 from harmonium.engines import NAMES, on_device
-from harmonium.errors import DataUnavailable, UnreadableFile
+from harmonium.errors import DataUnavailable
 from harmonium.inputs import check_matrix
 from harmonium.training.alarms import last_alarms
+from harmonium.training.run_directory import read_history
 
 # Every default has one home, the record of a run's choices.
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Config)}
@@ -110,15 +110,8 @@ def load_model(path: Path) -> RBM:
 
 def alarms_of(path: Path) -> list[str]:
     """What a run has warned of, each kind as it was said last; nothing for a model file."""
-    if not (path / "history.jsonl").is_file():
-        return []
-    lines = (path / "history.jsonl").read_text("utf-8").splitlines()
-    try:
-        return last_alarms([json.loads(line) for line in lines])
-    except (ValueError, AttributeError, TypeError):
-        raise UnreadableFile(
-            f"{path / 'history.jsonl'} must hold one JSON object a line. Got something else. Use a copy, or empty it."
-        ) from None
+    history = path / "history.jsonl"
+    return last_alarms(read_history(history)) if history.is_file() else []
 
 
 def load_data(data: str, reading: dict[str, Any]) -> Dataset:

@@ -72,10 +72,16 @@ def sparse_matrix(path: Path, arrays: dict[str, npt.NDArray[Any]], reading: Read
     import scipy.sparse  # slow to load, and seldom needed
 
     try:
+        n_rows, n_columns = map(int, arrays["shape"])
+        bits = arrays["data"].dtype.kind in "bui" and np.isin(arrays["data"], (0, 1)).all()
+        reading.check_size(path, (n_rows, n_columns), 1 if bits else 4)
+        reading.check_size(path, (n_rows,), 8)  # where each row begins
         X = scipy.sparse.load_npz(path)
         if hasattr(X, "check_format"):
             X.check_format(full_check=True)
         X = X.tocsr()
+    except UnreadableFile:
+        raise
     except Exception as error:  # as above
         raise UnreadableFile(
             f"{path} must be a sound sparse matrix. Got {type(error).__name__}: {error}. "

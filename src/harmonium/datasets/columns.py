@@ -24,7 +24,7 @@ class Columns:
         All columns.
     names : list of str, or None
     y : ndarray of shape (n_rows,), or None
-        The labels, numbers or words.
+        The labels, numbers or words (objects, since one long word among many short ones would make all long).
     labels, index : int or None
         The columns that hold labels and names of rows.
     open : bool
@@ -63,9 +63,9 @@ class Columns:
         fields: dict[str, Any] = {"train": X[:, kept] if unused else X}
         if self.y is not None:
             y = self.y
-            if y.dtype.kind == "U":
+            if y.dtype.kind == "O":
                 words, y = np.unique(y, return_inverse=True)
-                shown = ", ".join(f"{word} {code}" for code, word in enumerate(words[:10]))
+                shown = ", ".join(f"{word:.40} {code}" for code, word in enumerate(words[:10]))
                 notes.append(f"{path.name}: labels are numbered: {shown}{', ...' if len(words) > 10 else ''}")
             fields["y_train"] = y
         return fields, notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from harmonium.datasets.reading import Reading
 from harmonium.errors import UnreadableFile
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_BLOCK = 1000  # rows that are parsed at a time
+_BLOCK, _BLOCK_CHARACTERS = 1000, 2**24  # rows, and about how much text, that are parsed at a time
 _LONGEST_FIELD = 32  # characters, of which a line may have as many as there may be columns
 
 _WORDS = dict.fromkeys(("", "na", "n/a", "#n/a", "nan", "null", "none", "?"), "nan")
@@ -103,6 +104,8 @@ class _Parser:
         if self._index is None and self._names and not self._names[0] and _number(fields[0]) is None:
             self._index = 0
         self._texts: list[str] = []  # labels that are words
+        self._words: dict[str, str] = {}  # each once, however often it stands there
+        self._words_bytes = 0
         self._open = self._delimiter is not None  # whether every line ends in a delimiter
 
     def columns(self) -> Columns:
@@ -119,19 +122,21 @@ class _Parser:
                 labels.append(X[:, self._labels].astype(np.float64))  # may be too large for single precision
             X = X.astype(np.float32) if X.dtype == np.float64 else X
             blocks.append(X)
-            total = self._reading.check_size(self._path, X.shape, X.itemsize, total)
+            total += X.nbytes
+            self._reading.check_size(self._path, X.shape, 0, total + self._words_bytes)
         y: npt.NDArray[Any] | None = np.concatenate(labels) if labels else None
         if self._texts:
-            y = np.array(self._texts)
+            y = np.array(self._texts, object)
         return Columns(np.concatenate(blocks), self._names, y, self._labels, self._index, self._open)
 
     def _blocks(self) -> Iterator[list[_Line]]:
-        block = [self._second]
+        block, length = [self._second], len(self._second.text)
         for line in self._lines:
             block.append(line)
-            if len(block) == _BLOCK:
+            length += len(line.text)
+            if len(block) == _BLOCK or length > _BLOCK_CHARACTERS:
                 yield block
-                block = []
+                block, length = [], 0
         if block:
             yield block
 
@@ -167,7 +172,7 @@ class _Parser:
         if self._index is not None:
             fields[self._index] = "nan"
         if self._labels is not None and (self._texts or _number(fields[self._labels]) is None):
-            self._texts.append(fields[self._labels].strip())
+            self._texts.append(self._word(fields[self._labels].strip()))
             fields[self._labels] = "nan"
         try:
             return np.array(fields, np.float64)
@@ -184,6 +189,12 @@ class _Parser:
                 f"{fields[wrong].strip()!r:.40} in line {line.number}, column {wrong + 1}, is no number{hint}"
             )
         return np.array(numbers, np.float64)
+
+    def _word(self, word: str) -> str:
+        if word not in self._words:
+            self._words[word] = word
+            self._words_bytes += sys.getsizeof(word)
+        return self._words[word]
 
     def _split(self, text: str) -> list[str]:
         if '"' in text:

@@ -20,6 +20,7 @@ from harmonium.errors import DataUnavailable, InvalidParameter, UnreadableFile
 from harmonium.io.atomic import atomic_write
 
 FORMAT_VERSION = 1
+_LONGEST_HEADER = 4_000_000  # bytes: to read one takes twenty times as much memory
 
 
 def write_tensors(
@@ -32,7 +33,7 @@ def write_tensors(
     UnwritableOutput
         `path` cannot be written; what was there before is untouched.
     InvalidParameter
-        An attribute has no form in JSON.
+        An attribute has no form in JSON, or all of them together are longer than a file may keep.
     """
     try:
         text = json.dumps(attributes)
@@ -43,7 +44,13 @@ def write_tensors(
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     header = {"format": "harmonium", "version": str(FORMAT_VERSION), "kind": kind, "attributes": text}
     header["digest"] = _digest(text, arrays)
-    atomic_write(path, _in_order(safetensors.numpy.save(arrays, metadata=header)))
+    content = _in_order(safetensors.numpy.save(arrays, metadata=header))
+    if (length := int.from_bytes(content[:8], "little")) > _LONGEST_HEADER:
+        raise InvalidParameter(
+            f"Attributes of a file must take at most {_LONGEST_HEADER:,} bytes with all else that its header says. "
+            f"Got {length:,}. Keep them in a file of their own."
+        )
+    atomic_write(path, content)
 
 
 def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
@@ -66,8 +73,8 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt
     if not os.path.isfile(path):
         raise DataUnavailable(f"A file ({kind}) must exist at {path}. Got nothing there. Check the path.")
     try:
+        _check_header(path)
         with safetensors.safe_open(str(path), framework="numpy") as file:
-            _check_names(path)
             header = file.metadata() or {}
             _check_kind(header, path, kind)  # before any number is read
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -104,8 +111,8 @@ def _check_kind(header: dict[str, str], path: Path, kind: str) -> None:
         )
 
 
-def _check_names(path: Path) -> None:
-    """Refuse a header in which a name stands twice: readers of JSON differ in which of the two they take."""
+def _check_header(path: Path) -> None:
+    """Refuse a header that takes much memory, or in which a name stands twice: readers differ in which they take."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = dict(pairs)
@@ -115,6 +122,8 @@ def _check_names(path: Path) -> None:
 
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"a header of {length:,} bytes, where {_LONGEST_HEADER:,} are the most")
         json.loads(file.read(length), object_pairs_hook=unique)
 
 

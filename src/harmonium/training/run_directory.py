@@ -33,7 +33,10 @@ from harmonium.io.atomic import fsync_directory
 from harmonium.io.temporary import lock, temporary_directory
 from harmonium.training.checkpoint import load_checkpoint, save_checkpoint
 from harmonium.training.config import Config
+from harmonium.training.reports import read_reports
 from harmonium.training.trainer import EpochRecord, TrainingState
+
+_LONGEST = 2**26  # bytes of a history or a config: some ten thousands of epochs
 
 
 @dataclass(frozen=True)
@@ -202,13 +205,7 @@ class RunDirectory:
         UnreadableFile
             The file is missing or malformed.
         """
-        try:
-            lines = [json.loads(line) for line in self.history_file.read_text("utf-8").splitlines()]
-            return [line for line in lines if line["step"] < before]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UnreadableFile(
-                f"{self.history_file} must hold one JSON object a line. Got: {error}. Use a copy, or empty the file."
-            ) from None
+        return read_history(self.history_file, before)
 
     def check_data(self, X: npt.NDArray[Any]) -> None:
         """Refuse to go on with other training data than the run began with.
@@ -226,8 +223,8 @@ class RunDirectory:
 
     def _check_config(self) -> None:
         try:
-            written = tomllib.loads(self.config_file.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            written = tomllib.loads(_text_of(self.config_file))
+        except (OSError, ValueError, RecursionError) as error:
             raise UnreadableFile(
                 f"{self.config_file} must hold the choices of the run. Got: {error}. Use a copy."
             ) from None
@@ -269,6 +266,18 @@ def advancing(path: str | os.PathLike[str]) -> Iterator[None]:
         os.close(descriptor)
 
 
+def read_history(path: Path, before: float = float("inf")) -> list[dict[str, Any]]:
+    """The records of a ``history.jsonl``; see `RunDirectory.history`."""
+    try:
+        lines = [json.loads(line) for line in _text_of(path).splitlines()]
+        read_reports(lines)
+        return [line for line in lines if line["step"] < before]
+    except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
+        raise UnreadableFile(
+            f"{path} must hold one JSON object a line. Got: {error}. Use a copy, or empty the file."
+        ) from None
+
+
 def check_new(path: Path) -> None:
     """Refuse a path for a new run where something is already.
 
@@ -292,6 +301,15 @@ def fingerprint_of(X: npt.NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{X.dtype.str} {X.shape} ".encode())
     digest.update(X.data)
     return digest.hexdigest()
+
+
+def _text_of(path: Path) -> str:
+    """What a file of a run says: no pipe is waited for, and no file read that memory may not hold."""
+    if path.exists() and not path.is_file():
+        raise OSError("no plain file")
+    if (size := path.stat().st_size) > _LONGEST:
+        raise OSError(f"{size:,} bytes, where {_LONGEST:,} are the most")
+    return path.read_text("utf-8")
 
 
 def _choices(data: str, reading: dict[str, Any], config: Config, parent: str | None) -> dict[str, Any]:
