@@ -1,6 +1,6 @@
 """Every block of every page runs, and prints what the page shows.
 
-Those about Keras: tests/keras/test_pages.py; other tools: test_ecosystem.py; GPUs: conformance/test_torch.py.
+Those about Keras: tests/keras/test_pages.py; other tools: test_ecosystem.py; GPUs: conformance/test_torch_devices.py.
 """
 
 import pytest

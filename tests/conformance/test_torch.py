@@ -1,13 +1,10 @@
 """The torch engine against the native one, bit for bit, on the CPU: what a GPU computes is the same plain torch."""
 
-import contextlib
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
-import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,17 +14,12 @@ import pytest
 import results
 from oracles import random_parameters, random_states
 
-import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
-from harmonium.cli import main
-from harmonium.engines import Centring, Offsets, Phase, Rates, find_engine, make_engine, on_device
-from harmonium.errors import EngineUnavailable, InvalidParameter, OutOfMemory
+from harmonium.engines import Centring, Offsets, Phase, Rates, find_engine, make_engine
+from harmonium.errors import EngineUnavailable, InvalidParameter
 
 torch = pytest.importorskip("torch", reason="PyTorch: make test-torch")
 torch_arithmetic = pytest.importorskip("harmonium.engines.torch_arithmetic")
-TorchDispatchMode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
-tree_leaves = pytest.importorskip("torch.utils._pytree").tree_leaves
-TorchFunctionMode = pytest.importorskip("torch.overrides").TorchFunctionMode
 
 
 @pytest.fixture(params=[1, 2, 4])
@@ -180,259 +172,6 @@ def test_steps_along_a_gradient_have_the_native_bits(n_hidden, n_visible):
         for part in "Wbc":
             same(both, lambda e, part=part: getattr(e.rbm, part))
             same(both, lambda e, part=part: getattr(e.velocity, part))
-
-
-# What crosses -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def crossings(monkeypatch):
-    """The sizes of all arrays that go to the device or come from it."""
-    found = []
-    engine = find_engine("torch:cpu")
-    upload, download = engine._upload, engine._download
-
-    def up(self, x):
-        found.append(x.size)
-        return upload(self, x)
-
-    def down(x):
-        found.append(x.numel())
-        return download(x)
-
-    monkeypatch.setattr(engine, "_upload", up)
-    monkeypatch.setattr(engine, "_download", staticmethod(down))
-    return found
-
-
-class NoOtherWay(TorchFunctionMode):
-    """Tensors are made of NumPy arrays, and turned into them, by the two methods that are counted, nowhere else."""
-
-    WAYS = ("numpy", "tolist", "item", "__array__", "__bool__", "__float__", "__int__", "__index__")
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        name = getattr(function, "__name__", "")
-        if name in self.WAYS:
-            frame = sys._getframe(1)
-            assert frame.f_code.co_name in ("_upload", "_download"), f"{name} in {frame.f_code.co_name}"
-        return function(*args, **(kwargs or {}))
-
-
-def test_another_way_is_noticed():
-    for way in (torch.Tensor.numpy, np.asarray, float, bool):
-        with pytest.raises(AssertionError, match=" in "), NoOtherWay():
-            way(torch.zeros(1))
-
-
-def crossed_in_training(crossings, X, n_hidden, **options):
-    """The sizes of what crosses in eight steps, after the first."""
-    config = Config(n_hidden, epochs=2, learning_rate=0.1, patience=0, engine="torch:cpu", **options)
-    run = TrainingRun(X, config)
-    run._monitor.observe = lambda *_: None
-    steps = run.steps()
-    next(steps)
-    crossings.clear()
-    with NoOtherWay():
-        for _ in range(8):
-            next(steps)
-    return crossings
-
-
-# What of a step may be as large as W crosses at most so often: statistics that are enumerated on the host, gradients
-# that are clipped there.
-@pytest.mark.parametrize(
-    ("options", "most"),
-    [
-        ({"method": "cd"}, 0),
-        ({"method": "cd", "centered": False, "last_statistic": "mean_field"}, 0),
-        ({"method": "pcd", "chains": 40, "restarts": 0.1}, 0),
-        ({"method": "fpcd", "chains": 40}, 0),
-        ({"method": "fpcd", "chains": 40, "optimizer": "adam"}, 0),
-        ({"method": "pt", "chains": 10, "temperatures": 4}, 0),
-        ({"method": "pcd", "chains": 40, "optimizer": "adam", "l1": 1e-3, "sparsity_cost": 0.1}, 0),
-        ({"method": "pcd", "chains": 40, "data_moments": True, "max_norm": 100.0}, 0),
-        ({"method": "cd", "binarize": "none"}, 0),
-        ({"method": "cd", "binarize": "none", "optimizer": "adam"}, 0),
-        ({"method": "cd", "clip": 0.5}, 1),
-        ({"method": "exact"}, 2),
-    ],
-    ids=lambda x: " ".join(map(str, x.values())) if isinstance(x, dict) else str(x),
-)
-def test_steps_of_training_take_nothing_large_across(crossings, options, most):
-    n_visible, n_hidden, n_rows = 96, 8 if options["method"] == "exact" else 64, 50
-    X = random_states(500, n_visible).astype(np.float32)
-    if options.get("binarize") == "none":
-        X *= 0.5
-    found = crossed_in_training(crossings, X, n_hidden, batch_size=n_rows, **options)
-    large = [size for size in found if size >= 8 * n_visible]
-    assert set(large) <= {n_visible * n_hidden}
-    assert len(large) <= 8 * most
-    assert n_rows * n_visible not in found
-
-
-def test_sweeps_take_nothing_across(crossings):
-    engine = make_engine(RBM(*random_parameters(64, 96)), "torch:cpu")
-    v = engine.encode(random_states(50, 96))
-    crossings.clear()
-    with NoOtherWay():
-        engine.sweeps(v, Key(0), Key(1), 5, (0.5, None), (0.5, None))
-    assert crossings == []
-
-
-class OnlyWide(TorchDispatchMode):
-    """For a device without double precision, as Apple's: where numbers of it are made, they are on the host."""
-
-    PLACES = ("torch_functions.py", "torch_likelihood.py")  # which compute with what `wide` gives them
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        found = function(*args, **(kwargs or {}))
-        here = [x.dtype for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
-        made = [x.dtype for x in tree_leaves(found) if isinstance(x, torch.Tensor)]
-        if torch.float64 in made and torch.float64 not in here:
-            files = (Path(frame.f_code.co_filename) for frame, _ in traceback.walk_stack(sys._getframe(1)))
-            ours = Path(torch_arithmetic.__file__).parents[1]
-            place = next(file.name for file in files if file.is_relative_to(ours) or file.name == Path(__file__).name)
-            assert place in self.PLACES, f"{place} makes double precision by {function}"
-        return found
-
-
-def test_double_precision_is_left_to_the_host_where_a_device_has_none():
-    """All of it goes by `wide`, which takes it to the host there; enumeration runs there as a whole."""
-    with pytest.raises(AssertionError, match=r"test_torch\.py makes double precision"), OnlyWide():
-        torch.zeros(2).to(torch.float64)
-    X = random_states(40, 12).astype(np.float32)
-    with OnlyWide():
-        for options in ({"method": "pcd"}, {"method": "fpcd", "optimizer": "adam"}, {"method": "pt", "l1": 0.01}):
-            config = Config(5, epochs=2, batch_size=10, patience=0, engine="torch:cpu", **options)
-            list(TrainingRun(X, config).epochs())
-        list(TrainingRun(0.5 * X, Config(5, epochs=1, patience=0, binarize="none", engine="torch:cpu")).epochs())
-        rbm = RBM(*random_parameters(20, 12))
-        harmonium.log_partition(rbm, "ais", chains=5, temperatures=5, engine="torch:cpu")
-        harmonium.evaluate(rbm, X, engine="torch:cpu")
-
-
-# Messages -----------------------------------------------------------------------------------------------------------
-
-
-def test_devices_are_checked_by_name_and_then_by_presence():
-    for wrong in ("tpu", "cuda:x", "cpu:0", ""):
-        with pytest.raises(InvalidParameter, match=r'device must be "cpu", "cuda" .* or "distributed"\. Got'):
-            on_device("torch", wrong)
-    with pytest.raises(InvalidParameter, match=r'device must go with engine="torch"\. Got device=\'cpu\' and engine='):
-        on_device("native", "cpu")
-    with pytest.raises(EngineUnavailable, match=r"Device cuda:99 must be one that PyTorch .* sees\. Got"):
-        find_engine("torch:cuda:99")
-    assert Config(2, engine="torch:cuda:99").engine == "torch:cuda:99"  # a run of another machine can be read
-
-
-def test_without_pytorch_it_is_said_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "harmonium.engines.torch_devices", None)
-    with pytest.raises(
-        EngineUnavailable, match=r'must have PyTorch\. Got: .*pip install "harmonium\[torch\]", or choose'
-    ):
-        find_engine("torch:cpu")
-
-
-def test_verbs_run_on_their_own_of_several_gpus(monkeypatch):
-    """Kernels are launched, and graphs recorded, on the device that is current: that of the engine, not the first."""
-    devices = pytest.importorskip("harmonium.engines.torch_devices")
-    on = []
-
-    @contextlib.contextmanager
-    def current(device):
-        on.append(device)
-        yield
-        on.pop()
-
-    monkeypatch.setattr(torch.cuda, "device", current)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(devices, "arithmetic_on", lambda _: (torch_arithmetic, on[-1])[0])
-    engine = devices.torch_engine.__wrapped__("torch:cuda:1", "cuda:1")
-    seen = []
-    monkeypatch.setattr(torch_arithmetic, "log_partition_block", lambda *_: seen.append(on[-1]))
-    monkeypatch.setattr(torch.Tensor, "to", lambda x, *_: x)
-    engine.log_partition_block(RBM(*random_parameters(3, 4)), 0, 8)
-    assert seen == [torch.device("cuda:1")]
-    assert on == []
-
-
-def test_too_little_memory_is_said(monkeypatch):
-    engine = make_engine(RBM(*random_parameters(3, 4)), "torch:cpu")
-
-    def fail(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-    monkeypatch.setattr(torch_arithmetic, "logits", fail)
-    with pytest.raises(OutOfMemory, match=r"must fit the memory of the device\. Got: CUDA out.*smaller batch"):
-        engine.logits_h(engine.encode(random_states(2, 4)))
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")  # alarms of small examples
-def test_a_run_out_of_memory_goes_on_elsewhere(tmp_path, capsys, monkeypatch):
-    """From the last checkpoint, by the command, and ends where it would have ended."""
-    options = [
-        "train",
-        "bars-and-stripes-3x3",
-        "--hidden",
-        "3",
-        "--method",
-        "pcd",
-        "--epochs",
-        "12",
-        "--batch-size",
-        "4",
-    ]
-    whole, stopped, learn, left = tmp_path / "whole", tmp_path / "stopped", torch_arithmetic.learn, [30]
-
-    def tire(*args):
-        left[0] -= 1
-        if left[0] < 0:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        learn(*args)
-
-    assert main([*options, "--out", str(whole)]) == 0
-    monkeypatch.setattr(torch_arithmetic, "learn", tire)
-    assert main([*options, "--out", str(stopped), "--engine", "torch", "--device", "cpu"]) == 1
-    error = capsys.readouterr().err
-    assert "Got: CUDA out of memory." in error
-    assert "Traceback" not in error
-    assert main(["train", "--resume", str(stopped), "--engine", "numpy"]) == 2
-    assert main(["train", "--resume", str(stopped), "--engine", "native"]) == 0
-    np.testing.assert_array_equal(*(RBM.load(run / "model.safetensors").W for run in (whole, stopped)))
-
-
-def test_products_that_are_rounded_are_noticed(monkeypatch):
-    """Half precision in place of the device's: the engine says so, or takes the wider type."""
-    from harmonium.engines import torch as module
-
-    product = torch_arithmetic.product
-    monkeypatch.setattr(torch_arithmetic, "product", lambda x, y: product(x.to(torch.bfloat16), y.to(torch.bfloat16)))
-    assert not module._is_exact(torch.device("cpu"), torch.float32)
-    with pytest.raises(EngineUnavailable, match=r"must be exact for integers of 11 bits"):
-        make_engine(RBM(*random_parameters(3, 4)), "torch:cpu")
-
-
-def test_results_say_on_which_device_they_are_asked_for():
-    rbm, X = RBM(*random_parameters(4, 6)), random_states(9, 6)
-    for call in (
-        lambda **where: harmonium.sample(rbm, 5, sweeps=3, **where),
-        lambda **where: harmonium.log_partition(rbm, **where).value,
-        lambda **where: harmonium.evaluate(rbm, X, **where).pseudo_log_likelihood,
-        lambda **where: harmonium.train(X, 3, epochs=2, **where).rbm.W,
-        lambda **where: harmonium.sklearn.BernoulliRBM(3, n_iter=2, random_state=0, **where).fit(X).components_,
-    ):
-        np.testing.assert_array_equal(call(), call(engine="torch", device="cpu"))
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")  # alarms of small examples
-def test_the_page_about_gpus_runs_on_a_processor():
-    page = Path(__file__).parents[2] / "docs" / "gpu.md"
-    code = re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL).group(1)
-    for there, here in (("cuda", "cpu"), ("10_000, sweeps=1000", "10, sweeps=2"), ("X, 500, ", "X, 5, epochs=1, ")):
-        assert there in code
-        code = code.replace(there, here)
-    X = random_states(30, 8).astype(np.float32)
-    exec(code, {"harmonium": harmonium, "rbm": RBM(*random_parameters(4, 8)), "X": X})
 
 
 # Several processes --------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ BoolArray = npt.NDArray[np.bool_]
 States = Any
 Reals = Any
 # The two parts of an affine argument, which stands for beta * x + offset: a float32 product, and then a float32 sum.
-# Beta is a number or a NumPy array of shape (groups,); an offset is one of shape (units,) or (groups, units). As many
-# consecutive rows as there are rows to a group share an entry.
+# Beta is a number or a NumPy array of shape (groups,); an offset is one of shape (units,) or (groups, units), or what
+# `Engine.own` makes of such. As many consecutive rows as there are rows to a group share an entry.
 Beta = float | FloatArray
 Offset = FloatArray | None
 

@@ -248,7 +248,9 @@ def _affine(beta: Beta, offset: Offset, n_rows: int) -> tuple[Beta, Offset]:
     if np.size(beta) > 1:
         beta = generic.per_row(beta, n_rows)[part]
     if offset is not None and np.ndim(offset) == 2 and len(offset) > 1:
-        offset = generic.per_row(offset, n_rows)[part]
+        table: Any = offset
+        owned = isinstance(table, Tensor)
+        offset = (table.repeat_interleave(n_rows // len(table), 0) if owned else generic.per_row(table, n_rows))[part]
     return beta, offset
 
 

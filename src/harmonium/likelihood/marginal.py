@@ -168,7 +168,7 @@ def _anneal(
     weights = make_engine(RBM(rbm.W, np.zeros(rbm.n_visible), np.zeros(rbm.n_hidden)), engine)
     logits = matmul(v, rbm.W.T) + rbm.c
     log_base = matmul(v, rbm.b) + softplus(logits).sum(axis=1) + matmul(missing, softplus(rbm.b))
-    seen = logits.astype(np.float32)  # its rows serve `chains` each
+    seen = weights.own(logits.astype(np.float32))  # its rows serve `chains` each
     n = len(seen) * chains
     where = weights.encode(np.repeat(missing, chains, axis=0).astype(np.uint8))
     nothing, b = weights.encode(np.zeros((n, rbm.n_visible), np.uint8)), rbm.b.astype(np.float32)
