@@ -146,7 +146,7 @@ def one_round(rng):
     found = machine.contrast(
         words_v, weights, start, key, key, key, int(rng.integers(1, 3)), 0.1, 0.5, 0.01, mu, lam, 0.5
     )
-    assert [x is None for x in found] == [False, False, False, start is None, not centred]
+    assert [x is None for x in found] == [False, False, start is None, start is None, not centred]
     machine.contrast(grey, weights, start, key, key, key, 1, 0.1, 0.5, 0.01, None, None, 0.0)
     for _ in range(2):
         machine.ascend(words_v, mean_h, weights, packed(other), other_h, None, 0.1, 0.5, 0.01, mu, lam)

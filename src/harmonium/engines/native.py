@@ -127,7 +127,7 @@ class NativeEngine(Engine):
         return np.asarray(self.decode(x) if isinstance(x, Bits) else x, dtype)
 
     def take(self, x: Bits | FloatArray, rows: npt.NDArray[np.intp]) -> Bits | FloatArray:
-        return Bits(np.take(x.words, rows, axis=0), x.n_units) if isinstance(x, Bits) else x[rows]
+        return Bits(x.words.take(rows, axis=0), x.n_units) if isinstance(x, Bits) else x[rows]
 
     def permutation(self, key: Key, n: int) -> npt.NDArray[np.intp]:
         return order_of(_kernels.random_bits(_words(key), 2, n))
@@ -241,8 +241,8 @@ class NativeEngine(Engine):
         centring: Centring | None = None,
     ) -> Contrast:
         states = isinstance(batch.v, Bits)
-        # NumPy adds up a single column in pairs, and the kernels row after row.
-        if self.n_hidden == 1 or not (states or centring is None):
+        # Of means, NumPy adds up a single column in pairs, and the kernels row after row.
+        if centring is not None and (self.n_hidden == 1 or not states):
             return super().contrast(batch, h, keys, n_sweeps, rates, centring)
         start = None if h is None else h.words
         weights = None if batch.weights is None else batch.normalised_weights()

@@ -129,7 +129,7 @@ class Contrast(NamedTuple):
     negative : Phase
         The last states of the chains, and E[h | v].
     logits : Reals of shape (chains, n_hidden)
-        Wv + c of those states.
+        Wv + c of those states; may be None where chains start at the batch, as nobody looks at them.
     h : States of shape (chains, n_hidden), or None
         Where persistent chains go on.
     mean_h : Reals of shape (n_hidden,), or None
@@ -137,6 +137,6 @@ class Contrast(NamedTuple):
     """
 
     negative: Phase
-    logits: Reals
+    logits: Reals | None
     h: States | None
     mean_h: Reals | None

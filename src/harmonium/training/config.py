@@ -372,8 +372,9 @@ class Config:
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate when a share `progress` in [0, 1) of the run is done."""
-        factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-        return self.rate * factor[self.schedule]
+        if self.schedule == "constant":
+            return self.rate
+        return self.rate * (1 - progress if self.schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2)
 
 
 def _chosen(value: Choice | None, name: str) -> Choice:

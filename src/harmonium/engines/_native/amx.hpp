@@ -116,8 +116,8 @@ static inline void sum_tiles(const char* a, const char* f, int n_blocks, int32_t
     if (wide) _tile_stored(3, out + 16 * 32 + 16, 128);
 }
 
-static void product(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
-                    float* out, size_t out_stride) {
+static void product(const void* prepared, int rows, int n_blocks, const void* columns, int, const float* scale,
+                    const float* bias, float* out, size_t out_stride) {
     alignas(64) int32_t sums[3][MAX_ROWS][32];
     const TileConfig config;
     _tile_loadconfig(&config);

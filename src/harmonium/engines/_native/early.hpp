@@ -161,12 +161,14 @@ struct Reach {
     }
 };
 
-static void sum_early(const void* prepared, int rows, int n_blocks, const void* columns, int32_t* sums) {
+static void sum_early(const void* prepared, int rows, int n_blocks, const void* columns, int width, int32_t* sums) {
     alignas(64) char tables[GROUPS<int16_t> * TABLE_BYTES<int16_t>];
     memset(sums, 0, rows * 32 * sizeof(int32_t));
-    for (int block = 0; block < n_blocks; block++)
-        add_block(reinterpret_cast<const int16_t*>(early_at(const_cast<void*>(columns), block)),
-                  static_cast<const char*>(prepared) + COUNTS_BYTES, block, rows, tables, sums);
+    with_registers<int16_t>(width, [&](auto n) {
+        for (int block = 0; block < n_blocks; block++)
+            add_block<int16_t, n>(reinterpret_cast<const int16_t*>(early_at(const_cast<void*>(columns), block)),
+                                  static_cast<const char*>(prepared) + COUNTS_BYTES, block, rows, tables, sums);
+    });
 }
 
 template <bool AFFINE>
@@ -174,7 +176,7 @@ static int decide_tile(const void* prepared, int rows, int n_blocks, const void*
                         const harmonium::Affine& affine, size_t first, harmonium::NoiseKey key, uint32_t column, uint32_t valid,
                         uint32_t* out, size_t stride, harmonium::Open* open) {
     alignas(64) int32_t sums[MAX_ROWS * 32];
-    sum_early(prepared, rows, n_blocks, columns, sums);
+    sum_early(prepared, rows, n_blocks, columns, 32 - __builtin_clz(valid), sums);
     const float* counts = static_cast<const float*>(prepared);
     float most = 0;
     for (int r = 0; r < rows; r++) most = most < counts[r] ? counts[r] : most;

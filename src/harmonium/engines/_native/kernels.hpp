@@ -52,9 +52,10 @@ struct Kernels {
     void (*pack_kn)(const float* x, const float* k_factors, const float* n_factors, void* columns, int n_blocks, int block);
     void (*pack_nk)(const float* low, const float* high, const float* n_factors, void* columns, int n_blocks, int block);
 
-    // out[r * out_stride + n] = scale[n] * (sum over k of bit[r, k] * q[k, n]), rounded once, + bias[n].
-    void (*product)(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
-                    float* out, size_t out_stride);
+    // out[r * out_stride + n] = scale[n] * (sum over k of bit[r, k] * q[k, n]), rounded once, + bias[n], for n < 32. The numbers
+    // of columns from `width` on are all zero.
+    void (*product)(const void* prepared, int rows, int n_blocks, const void* columns, int width, const float* scale,
+                    const float* bias, float* out, size_t out_stride);
 
     // Early decisions (early.hpp); null, all of this, where they would not be faster.
     Form early;

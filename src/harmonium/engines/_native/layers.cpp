@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "machine.hpp"
+#include "share.hpp"
 
 namespace harmonium {
 
@@ -26,9 +27,8 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
     // A part is what one product takes.
     const auto rows_of_part = [&](int chunk, int part) { return std::min(k.max_rows, rows_of(chunk) - part * k.max_rows); };
     const auto n_parts = [&](int chunk) { return (rows_of(chunk) + k.max_rows - 1) / k.max_rows; };
-    const auto run = [&](int chunk, int column, const char* prepared) {
-        for (int part = 0; part < n_parts(chunk); part++)
-            use(chunk * chunk_rows + part * k.max_rows, rows_of_part(chunk, part), column, prepared + part * part_bytes);
+    const auto run = [&](int chunk, int part, int column, const char* prepared) {
+        use(chunk * chunk_rows + part * k.max_rows, rows_of_part(chunk, part), column, prepared + part * part_bytes);
     };
     const auto prepare = [&](int chunk, int part, int first, int last, char* prepared) {
         const uint64_t* words = states.words + (chunk * chunk_rows + part * k.max_rows) * states.stride;
@@ -42,7 +42,8 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
 #pragma omp for schedule(dynamic)
             for (int chunk = 0; chunk < n_chunks; chunk++) {
                 for (int part = 0; part < n_parts(chunk); part++) prepare(chunk, part, 0, n_blocks, prepared.get());
-                for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared.get());
+                for (int column = 0; column < packed.n_columns; column++)
+                    for (int part = 0; part < n_parts(chunk); part++) run(chunk, part, column, prepared.get());
             }
         }
         return;
@@ -55,15 +56,15 @@ static void for_blocks(const Kernels& k, Bits states, const Packed& packed, Use 
 #pragma omp for schedule(static) collapse(2)
         for (int part = 0; part < parts; part++)
             for (int block = 0; block < n_blocks; block++) prepare(chunk, part, block, block + 1, prepared);
-#pragma omp for schedule(static)
-        for (int column = 0; column < packed.n_columns; column++) run(chunk, column, prepared);
+        share(
+            packed.n_columns * parts,
+            [&](int i) { return rows_of_part(chunk, i % parts) * cost_of(width_of(packed.n_units, i / parts)); },
+            [&](int i) { run(chunk, i % parts, i / parts, prepared); });
+#pragma omp barrier
     }
 }
 
-static uint32_t valid_columns(size_t n, int column) {
-    const size_t left = n - size_t(column) * 32;
-    return left >= 32 ? ~0u : (1u << left) - 1;
-}
+static uint32_t valid_columns(size_t n, int column) { return ~0u >> (32 - width_of(n, column)); }
 
 static void clear_last_half(uint64_t* out, size_t rows, size_t stride, size_t n) {
     if (n % 64 != 0 && n % 64 <= 32)
@@ -81,9 +82,9 @@ void Machine::logits(bool hidden, Bits states, float* out) const {
     const size_t n = hidden ? n_ : m_;
     for_blocks(kernels_, states, packed, [&](size_t first, int rows, int column, const char* prepared) {
         alignas(64) float tile[128 * 32];
-        const size_t width = std::min(size_t(32), n - column * 32);
+        const int width = width_of(n, column);
         float* to = out + first * n + column * 32;
-        kernels_.product(prepared, rows, packed.n_blocks, packed.column(column), &packed.scale[column * 32], &bias[column * 32],
+        kernels_.product(prepared, rows, packed.n_blocks, packed.column(column), width, &packed.scale[column * 32], &bias[column * 32],
                          width == 32 ? to : tile, width == 32 ? n : 32);
         for (int r = 0; r < rows && width < 32; r++) memcpy(to + r * n, tile + r * 32, width * sizeof(float));
     });
@@ -95,8 +96,9 @@ void Machine::expect_h(Bits v, float* logits, float* mean, const NoiseKey* key, 
     if (bits) clear_last_half(bits, v.rows, stride, n_);
     for_blocks(kernels_, v, packed, [&](size_t first, int rows, int column, const char* prepared) {
         alignas(64) float tile[128 * 32];
-        kernels_.product(prepared, rows, packed.n_blocks, packed.column(column), &packed.scale[column * 32], &c_[column * 32], tile, 32);
-        const size_t at = first * n_ + column * 32, width = std::min(size_t(32), n_ - column * 32);
+        const size_t at = first * n_ + column * 32, width = width_of(n_, column);
+        kernels_.product(prepared, rows, packed.n_blocks, packed.column(column), int(width), &packed.scale[column * 32],
+                         &c_[column * 32], tile, 32);
         for (int r = 0; logits && r < rows; r++) memcpy(logits + at + r * n_, tile + r * 32, width * sizeof(float));
         uint32_t* to = reinterpret_cast<uint32_t*>(bits) + first * 2 * stride + column;
         const NoiseKey from = bits ? key_at(*key, first) : NoiseKey();
@@ -153,7 +155,8 @@ void Machine::sample(bool hidden, Bits states, NoiseKey key, const Affine& affin
     uint32_t* half_words = reinterpret_cast<uint32_t*>(out);
     for_blocks(kernels_, states, packed, [&](size_t first, int rows, int column, const char* prepared) {
         alignas(64) float tile[128 * 32];
-        kernels_.product(prepared, rows, packed.n_blocks, packed.column(column), &packed.scale[column * 32], &bias[column * 32], tile, 32);
+        kernels_.product(prepared, rows, packed.n_blocks, packed.column(column), width_of(n, column), &packed.scale[column * 32],
+                         &bias[column * 32], tile, 32);
         for (int r = 0; r < rows && (wide.beta || wide.offset); r++) {
             const float* offset = wide.offset_of(first + r);
             kernels_.affine(tile + r * 32, 32, wide.beta_of(first + r), offset ? offset + column * 32 : nullptr, tile + r * 32);

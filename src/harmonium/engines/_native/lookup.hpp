@@ -113,14 +113,16 @@ class Sums {
     alignas(64) int32_t partial_[MAX_ROWS * 32], high_[MAX_ROWS * 32], low_[MAX_ROWS * 32];
 };
 
-static void product(const void* prepared, int rows, int n_blocks, const void* columns, const float* scale, const float* bias,
-                    float* out, size_t out_stride) {
+static void product(const void* prepared, int rows, int n_blocks, const void* columns, int width, const float* scale,
+                    const float* bias, float* out, size_t out_stride) {
     alignas(64) char tables[GROUPS<int32_t> * TABLE_BYTES<int32_t>];
     Sums sums(rows);
-    for (int block = 0; block < n_blocks; block++) {
-        const int32_t* f = block_at(const_cast<void*>(columns), block);
-        add_block(f, prepared, block, rows, tables, sums.room_for(f[BLOCK_NUMBERS]));
-    }
+    with_registers<int32_t>(width, [&](auto n) {
+        for (int block = 0; block < n_blocks; block++) {
+            const int32_t* f = block_at(const_cast<void*>(columns), block);
+            add_block<int32_t, n>(f, prepared, block, rows, tables, sums.room_for(f[BLOCK_NUMBERS]));
+        }
+    });
     sums.write(scale, bias, out, out_stride);
 }
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "real.hpp"
+#include "share.hpp"
 
 namespace harmonium {
 
@@ -178,8 +179,7 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
         // The weighted expectations become fixed-point numbers.
         alignas(64) float rows[64 * 32];
         float factors[64];
-#pragma omp for schedule(static)
-        for (int column = 0; column < P.n_columns; column++) {
+        const auto pack_column = [&](int column) {
             const size_t first = size_t(column) * 32, width = std::min(size_t(32), n_ - first);
             if (offset) memset(sums + first, 0, 32 * sizeof(float));
             for (int block = 0; block < blocks; block++) {
@@ -201,7 +201,9 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
                 }
                 k.pack_kn(rows, factors, nullptr, P.column(column), blocks, block);
             }
-        }
+        };
+        share(P.n_columns, [](int) { return 1; }, pack_column);
+#pragma omp barrier
 #pragma omp for schedule(static) collapse(2)
         for (int chunk = 0; chunk < n_chunks; chunk++)
             for (int block = 0; block < blocks; block++)
@@ -209,27 +211,33 @@ void Machine::gradient_tiles(const Side* sides, int n_sides, const float* offset
                           prepared + chunk * chunk_bytes);
         // In order, so that a thread packs the hidden units whose logits it will compute.
         alignas(64) float tiles[2][128 * 32];
-#pragma omp for schedule(static) collapse(2)
-        for (int pair = 0; pair < n_pairs; pair++)
-            for (int chunk = 0; chunk < n_chunks; chunk++) {
-                const size_t first = size_t(chunk) * 128;
-                const int n_rows = rows_of(chunk), own = int(std::min(size_t(128), m_ - first));
-                for (int half = 0; half < 2 && 2 * pair + half < P.n_columns; half++) {
-                    float* tile = tiles[half];
-                    const size_t column = size_t(2 * pair + half) * 32, width = std::min(size_t(32), n_ - column);
-                    k.product(prepared + chunk * chunk_bytes, n_rows, blocks, P.column(2 * pair + half), P.scale.get(),
-                              no_bias, tile, 32);
-                    if (n_rows > own) memcpy(h + column, tile + own * 32, width * sizeof(float));
-                    for (int r = 0; r < own && width < 32; r++) {
-                        v[first + r] = tile[r * 32 + width];
-                        tile[r * 32 + width] = 0;
-                    }
-                }
-                for (int r = 0; r < own && size_t(pair) * 64 < n_; r += 64) {
-                    float* const halves[2] = {tiles[0] + r * 32, tiles[1] + r * 32};
-                    use(2 * chunk + r / 64, std::min(own - r, 64), pair, halves, sums);
+        const auto multiply_and_use = [&](int pair, int chunk) {
+            const size_t first = size_t(chunk) * 128;
+            const int n_rows = rows_of(chunk), own = int(std::min(size_t(128), m_ - first));
+            for (int half = 0; half < 2 && 2 * pair + half < P.n_columns; half++) {
+                float* tile = tiles[half];
+                const size_t column = size_t(2 * pair + half) * 32, width = std::min(size_t(32), n_ - column);
+                k.product(prepared + chunk * chunk_bytes, n_rows, blocks, P.column(2 * pair + half),
+                          width_of(n_ + 1, 2 * pair + half), P.scale.get(), no_bias, tile, 32);
+                if (n_rows > own) memcpy(h + column, tile + own * 32, width * sizeof(float));
+                for (int r = 0; r < own && width < 32; r++) {
+                    v[first + r] = tile[r * 32 + width];
+                    tile[r * 32 + width] = 0;
                 }
             }
+            for (int r = 0; r < own && size_t(pair) * 64 < n_; r += 64) {
+                float* const halves[2] = {tiles[0] + r * 32, tiles[1] + r * 32};
+                use(2 * chunk + r / 64, std::min(own - r, 64), pair, halves, sums);
+            }
+        };
+        const auto cost = [&](int pair, int chunk) {
+            double columns = 0;
+            for (int i = 2 * pair; i < std::min(2 * pair + 2, P.n_columns); i++) columns += cost_of(width_of(n_ + 1, i));
+            return columns * rows_of(chunk);
+        };
+        share(
+            n_pairs * n_chunks, [&](int i) { return cost(i / n_chunks, i % n_chunks); },
+            [&](int i) { multiply_and_use(i / n_chunks, i % n_chunks); });
     }
 }
 
@@ -327,7 +335,7 @@ void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets)
         fit_early(hidden, column);
         for (int block = 0; block < layer.early.n_blocks; block++) pack_early(hidden, column, block);
     };
-#pragma omp parallel num_threads(threads_for(double(m_) * n_ / 8))
+#pragma omp parallel num_threads(threads_for(double(m_) * n_ / 2))
     {
 #pragma omp for schedule(static) nowait
         for (int column = 0; column < visible_.exact.n_columns; column++) refit(false, column);

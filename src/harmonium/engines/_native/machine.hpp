@@ -143,7 +143,7 @@ class Machine {
         // What centres the step, if `centre_v` is given: the running mean of h, null before the first step, and its move.
         const float *centre_v, *centre_h;
         float share;
-        // Results: the chains' v, mean and logits of h; h where persistent chains go on; the running mean.
+        // Results: the chains' v and mean of h; logits and h where persistent chains go on; the running mean.
         uint64_t* v;
         float *mean, *logits;
         uint64_t* h;

@@ -241,7 +241,8 @@ static View<uint64_t, 2> sweeps(const Machine& machine, Words v, KeyTuple key_h,
     return wrap(out, rows, stride);
 }
 
-// One step of contrastive divergence: the chains' v, mean_h, logits, and h and the running mean, or None for each.
+// One step of contrastive divergence: the chains' v and mean_h; logits and h of those that persist, and the running mean, or
+// None for each.
 static nb::tuple contrast(Machine& machine, std::variant<Words, Floats> batch, PerRow weights, Mask start, KeyTuple key, KeyTuple key_h, KeyTuple key_v,
                           size_t n_sweeps, float rate, float momentum, float decay, PerRow centre_v, PerRow centre_h, float share) {
     const Words* states = std::get_if<Words>(&batch);
@@ -256,19 +257,21 @@ static nb::tuple contrast(Machine& machine, std::variant<Words, Floats> batch, P
     require(!centre_v || centre_v->shape(0) == m, "the offsets must fit the layers");
     require(!centre_h || (centre_v && centre_h->shape(0) == n), "the offsets must fit the layers");
     Output<uint64_t> v(n_chains * words_for(m)), h(start ? n_chains * words_for(n) : 0);
-    Output<float> mean(n_chains * n), logits(n_chains * n), centre(centre_v ? n : 0);
+    Output<float> mean(n_chains * n), logits(start ? n_chains * n : 0), centre(centre_v ? n : 0);
     const auto pointer = [](const auto& array) { return array ? data(*array) : nullptr; };
     Strided<float> real = {};
     if (reals) real = {data(*reals), rows, m, ptrdiff_t(m), 1};
     const Bits of_batch = states ? bits(*states) : Bits{nullptr, rows, words_for(m)};
     const Machine::Contrast step = {of_batch, reals ? &real : nullptr, pointer(weights), pointer(start), n_chains, n_sweeps, noise_key(key), noise_key(key_h),
-                                    noise_key(key_v), pointer(centre_v), pointer(centre_h), share, v, mean, logits, h, centre};
+                                    noise_key(key_v), pointer(centre_v), pointer(centre_h), share, v, mean,
+                                    start ? static_cast<float*>(logits) : nullptr, h, centre};
     {
         nb::gil_scoped_release release;
         machine.contrast(step, {rate, momentum, decay});
     }
     const auto or_none = [](bool exists, auto make) { return exists ? nb::cast(make()) : nb::none(); };
-    return nb::make_tuple(wrap(v, n_chains, words_for(m)), wrap(mean, n_chains, n), wrap(logits, n_chains, n),
+    return nb::make_tuple(wrap(v, n_chains, words_for(m)), wrap(mean, n_chains, n),
+                          or_none(bool(start), [&] { return wrap(logits, n_chains, n); }),
                           or_none(bool(start), [&] { return wrap(h, n_chains, words_for(n)); }),
                           or_none(bool(centre_v), [&] { return wrap(centre, n); }));
 }

@@ -120,7 +120,7 @@ static void prepare(const uint64_t* bits, size_t stride, int rows, int, int firs
     }
 }
 
-// One vector of numbers T, and the registers of a row of 32 of them.
+// One vector of numbers T, and the registers of a row of 32 of them. Where N of these are spoken of, they are the first.
 template <class T>
 struct Vector;
 template <>
@@ -130,23 +130,36 @@ struct Vector<int16_t> { typedef vh type; };
 template <class T>
 constexpr int REGISTERS = ENTRY_BYTES<T> / VECTOR_BYTES;
 
-static inline void add_onto(int32_t* sums, const vi (&x)[REGISTERS<int32_t>]) {
-    for (int p = 0; p < REGISTERS<int32_t>; p++) store(sums + p * LANES, load<vi>(sums + p * LANES) + x[p]);
+// Calls use(N) for columns of which only the first `width` are needed: all registers of a row, or half or a quarter of them.
+template <class T, class Use>
+static inline void with_registers(int width, Use use) {
+    constexpr int ALL = REGISTERS<T>;
+    if constexpr (ALL % 4 == 0)
+        if (width <= 8) return use(std::integral_constant<int, ALL / 4>());
+    if constexpr (ALL % 2 == 0)
+        if (width <= 16) return use(std::integral_constant<int, ALL / 2>());
+    use(std::integral_constant<int, ALL>());
 }
-static inline void add_onto(int32_t* sums, const vh (&x)[REGISTERS<int16_t>]) {
-    for (int p = 0; p < REGISTERS<int16_t>; p++, sums += 2 * LANES) {
+
+template <int N>
+static inline void add_onto(int32_t* sums, const vi (&x)[N]) {
+    for (int p = 0; p < N; p++) store(sums + p * LANES, load<vi>(sums + p * LANES) + x[p]);
+}
+template <int N>
+static inline void add_onto(int32_t* sums, const vh (&x)[N]) {
+    for (int p = 0; p < N; p++, sums += 2 * LANES) {
         store(sums, load<vi>(sums) + first_of_pairs(x[p]));
         store(sums + LANES, load<vi>(sums + LANES) + second_of_pairs(x[p]));
     }
 }
 
-template <class T>
+template <class T, int N>
 static inline void build_tables(const T* f, uint64_t used, char* tables) {
     typedef typename Vector<T>::type V;
     for (; used; used >>= 4, f += 4 * 32, tables += TABLE_BYTES<T>) {
         // The same rows of the next block, which may have to come from far away while this one's entries are added.
         for (int line = 0; line < 4 * ENTRY_BYTES<T>; line += 64) __builtin_prefetch(reinterpret_cast<const char*>(f + BLOCK_NUMBERS) + line);
-        for (int p = 0; used & 1 && p < REGISTERS<T>; p++) {
+        for (int p = 0; used & 1 && p < N; p++) {
             V t[16] = {};  // the first of which is in no list
             for (int i = 0; i < 4; i++) {
                 const V x = load<V>(reinterpret_cast<const char*>(f + i * 32) + p * VECTOR_BYTES);
@@ -158,51 +171,51 @@ static inline void build_tables(const T* f, uint64_t used, char* tables) {
 }
 
 // For the rows with LENGTH entries: a constant, as loops of unknown length cost more than the additions in them.
-template <class T, int LENGTH>
+template <class T, int N, int LENGTH>
 static inline void add_entries(const char* tables, const Lists<T>& lists, int32_t* sums) {
     typedef typename Vector<T>::type V;
     for (int i = lists.begin[LENGTH]; i < lists.begin[LENGTH + 1]; i++) {
-        V x[REGISTERS<T>] = {};
+        V x[N] = {};
         uint64_t four = 0;
 #pragma GCC unroll 16
         for (int g = 0; g < LENGTH; g++, four >>= 16) {
             if (g % 4 == 0) memcpy(&four, &lists.entry[i][g], sizeof four);
             const char* entry = tables + uint16_t(four);
-            for (int p = 0; p < REGISTERS<T>; p++) x[p] += load<V>(entry + p * VECTOR_BYTES);
+            for (int p = 0; p < N; p++) x[p] += load<V>(entry + p * VECTOR_BYTES);
         }
         add_onto(sums + lists.row[i] * 32, x);
     }
 }
-template <class T, int... LENGTH>
+template <class T, int N, int... LENGTH>
 static inline void add_lists(const char* tables, const Lists<T>& lists, int32_t* sums, std::integer_sequence<int, LENGTH...>) {
-    (add_entries<T, LENGTH + 1>(tables, lists, sums), ...);
+    (add_entries<T, N, LENGTH + 1>(tables, lists, sums), ...);
 }
 
-template <class T>
+template <class T, int N>
 static inline void add_rows(const T* f, const uint64_t* words, int rows, int32_t* sums) {
     typedef typename Vector<T>::type V;
     for (int r = 0; r < rows; r++, sums += 32) {
-        V x[REGISTERS<T>] = {};
+        V x[N] = {};
         for (uint64_t left = words[r]; left; left &= left - 1) {
             const char* row = reinterpret_cast<const char*>(f + __builtin_ctzll(left) * 32);
-            for (int p = 0; p < REGISTERS<T>; p++) x[p] += load<V>(row + p * VECTOR_BYTES);
+            for (int p = 0; p < N; p++) x[p] += load<V>(row + p * VECTOR_BYTES);
         }
         add_onto(sums, x);
     }
 }
 
-// Adds onto `sums` (rows x 32) those of one block of 64 rows of F; `tables` has room for 16 KiB. Not inlined: with the
+// Adds onto `sums` (rows x 32, N registers of each) those of one block of 64 rows of F; `tables` has room for 16 KiB. Not inlined: with the
 // callers' variables GCC has too few registers.
-template <class T>
+template <class T, int N>
 __attribute__((noinline)) static void add_block(const T* f, const void* prepared, int block, int rows, char* tables, int32_t* sums) {
     if (rows <= FEW_ROWS) {
-        add_rows(f, static_cast<const uint64_t*>(prepared) + size_t(block) * FEW_ROWS, rows, sums);
+        add_rows<T, N>(f, static_cast<const uint64_t*>(prepared) + size_t(block) * FEW_ROWS, rows, sums);
         return;
     }
     const Lists<T>* lists = static_cast<const Lists<T>*>(prepared) + size_t(block) * LISTS<T>;
     for (int part = 0; part < LISTS<T>; part++) {
-        build_tables(f + part * GROUPS<T> * 4 * 32, lists[part].used, tables);
-        add_lists(tables, lists[part], sums, std::make_integer_sequence<int, GROUPS<T>>());
+        build_tables<T, N>(f + part * GROUPS<T> * 4 * 32, lists[part].used, tables);
+        add_lists<T, N>(tables, lists[part], sums, std::make_integer_sequence<int, GROUPS<T>>());
     }
 }
 
