@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from harmonium.cli import app, drawing, main
 from harmonium.cli.curves import draw_curves
 from harmonium.cli.running import how_to_train
 from harmonium.cli.watching import visible_chains
+from harmonium.report import model_card, run_page
 from harmonium.training import EpochRecord, RunDirectory, Scores
 
 pytestmark = pytest.mark.filterwarnings("ignore::harmonium.errors.TrainingAlarm")
@@ -96,6 +98,17 @@ def test_a_watched_run_leaves_a_page_that_no_longer_renews_itself(run):
     assert html.count("<img ") == 3
     assert "refresh" not in html
     assert not re.search(r"<script|@import|url\(|https?:", html)
+
+
+def test_page_and_card_tell_the_alarms_of_a_whole_run():
+    """They told those of the last record, and so "no alarms" of a run whose chains had been called stuck before."""
+    rbm, config = RBM(np.zeros((2, 4)), np.zeros(4), np.zeros(2)), Config(2).for_data(9, 4, valid=False)
+    last = EpochRecord(train=Scores(-2.0, 1.0, 0.1), epoch=4)
+    history = [replace(last, alarms=("the chains stick",), epoch=3), last]
+    assert "Alarms: epoch 3: the chains stick." in run_page("a", rbm, config, history, data="x").html()
+    how = {"data": "x", "n_samples": 9, "made_by": "a test", "version": "0"}
+    assert "epoch 3: the chains stick." in model_card("a", rbm, config, history, **how)
+    assert "The run raised no alarm." in model_card("a", rbm, config, history[1:], **how)
 
 
 def test_a_watched_run_is_the_same_run(run, tmp_path):

@@ -278,7 +278,7 @@ def test_the_page_has_every_picture_and_every_setting(small):
     for field in set(harmonium.Config.__dataclass_fields__) - {"restarts", "sparsity_target"}:  # CD and PT use neither
         assert f'<th scope="row">{field}</th>' in html
     # What a plan leaves to the data stands there as it was chosen.
-    assert re.search(r'"row">sweeps</th>(<td data-of="[^"]*">1</td>){3}', html)
+    assert re.search(r'"row">sweeps</th>(<td data-of="[^"]*" class="same">1</td>){3}', html)
     for name in METHODS:
         percent = f"{100 * said['found']['tensorflow']['accuracy'][name]['test']:.2f}"
         assert f'<td data-of="test, TensorFlow">{percent}</td>' in html

@@ -43,12 +43,20 @@ def emit(result: dict[str, Any], rows: Iterable[tuple[str, Any]], *, as_json: bo
         print(to_json(result))
         return
     texts = [(name, _text(value)) for name, value in rows]
-    # Aligned where there is room. Only a terminal folds, and no command, so that it can be copied.
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    width = 0 if columns is not None and columns < _NARROW else max(len(name) for name, _ in texts)
+    # Aligned where there is room. Commands are not folded, so that they can be copied.
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _NARROW
+    width = 0 if narrow else max(len(name) for name, _ in texts)
     for name, text in texts:
         line = f"{name:<{width}}  {text}"
-        print(line if columns is None or text.startswith("harmonium ") else _folded(line, columns, width + 2))
+        if text.startswith("harmonium "):
+            print(line)
+        else:
+            tell(line, width + 2)
+
+
+def tell(line: str, indent: int = 2) -> None:
+    """A line of a result; a terminal folds it between words, and indents what follows."""
+    print(_folded(line, shutil.get_terminal_size().columns, indent) if sys.stdout.isatty() else line)
 
 
 def _folded(text: str, columns: int, indent: int = 0) -> str:

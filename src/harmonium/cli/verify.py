@@ -8,7 +8,7 @@ import typer
 
 from harmonium.cli.errors import FAILED, options_named
 from harmonium.cli.options import Json
-from harmonium.cli.output import emit
+from harmonium.cli.output import emit, tell
 from harmonium.engines import ENGINES
 
 HELP = """Prove the equations here.
@@ -44,7 +44,7 @@ def command(
             if not as_json:
                 verdict = "ok" if check.passed else f"FAILED (at most {check.tolerance:.0e})"
                 where = f" [{check.engine}]" if check.engine else ""
-                print(f"{check.equation:<29} {check.max_error:.0e}  {verdict}  {check.name}{where}")
+                tell(f"{check.equation:<29} {check.max_error:.0e}  {verdict}  {check.name}{where}")
     failed = sum(not check.passed for check in found)
     result = {"checks": [check.as_dict() for check in found], "passed": len(found) - failed, "failed": failed}
     emit(result, [("checks", f"{len(found) - failed} passed, {failed} failed")], as_json=as_json)

@@ -8,6 +8,7 @@ from typing import Any
 from harmonium.rbm import RBM
 from harmonium.report.method import describe_method
 from harmonium.training import Config
+from harmonium.training.alarms import last_alarms
 from harmonium.training.reports import Report, kept_record, read_reports
 
 
@@ -56,7 +57,7 @@ def model_card(
     """
     kept = kept_record(history)
     reports = read_reports([kept] if kept is not None else [])
-    alarms = read_reports(history[-1:])[0].alarms if history else ()
+    alarms = last_alarms(history)
     lines = [
         "---",
         "library_name: harmonium",
@@ -95,7 +96,7 @@ def model_card(
         "",
         "## Limits",
         "",
-        f"At its end the run raised alarms: {' '.join(alarms)}" if alarms else "The run ended without alarms.",
+        f"The run raised alarms: {'; '.join(alarms)}." if alarms else "The run raised no alarm.",
         "",
         "What it holds of people or things is what was in the data, imbalances included. A log-likelihood under one "
         "choice of `binarize` cannot be compared with one under another.",

@@ -12,6 +12,7 @@ from harmonium.rbm import RBM
 from harmonium.report.method import settings_table
 from harmonium.report.page import Page, Picture, Section, Table
 from harmonium.training import Config
+from harmonium.training.alarms import last_alarms
 from harmonium.training.reports import read_reports
 
 _FILTERS = 64
@@ -70,8 +71,8 @@ def run_page(
     last = history[-1] if history else None
     epoch = (last["epoch"] if isinstance(last, Mapping) else last.epoch) if last is not None else 0
     so_far = f"Epoch {epoch:,} of {config.n_epochs:,}." if config.epochs is not None else f"Epoch {epoch:,}."
-    alarms = reports[-1].alarms if reports else ()
-    said = ("Alarms: " + " ".join(alarms)) if alarms else "No alarms."
+    alarms = last_alarms(history)
+    said = f"Alarms: {'; '.join(alarms)}." if alarms else "No alarms."
     scores = [_scores(reports)] if reports and reports[-1].train is not None else []
     pictures = tuple(_pictures(rbm, reports, history, chains, shape, config))
     now = Section("Now", (f"{so_far} {said}",), None, scores, pictures)

@@ -15,6 +15,7 @@ from harmonium.reproduce.plan import FIRST_WEIGHTS, Plan
 from harmonium.reproduce.results import means
 from harmonium.reproduce.scores import mean_accuracy
 from harmonium.reproduce.words import FRAMEWORKS, method_of, nats, percent, share, signed, titles_of
+from harmonium.training.alarms import last_alarms
 
 _BRACKETS = (
     "Likelihoods are brackets: annealed importance sampling bounds log Z from below, the reverse from above, each up "
@@ -96,14 +97,14 @@ def _cd_section(outcome: Outcome, plan: Plan) -> Section:
 def _likelihood_section(outcome: Outcome, plan: Plan) -> Section:
     digits, likely, found = outcome.digits, outcome.likely.result, outcome.likely_evaluation
     n_steering = len(likely.held_out_rows)
-    alarms = likely.history[-1].alarms
+    alarms = last_alarms(likely.history)
     methods = (
         "Contrastive divergence is quick and makes good features, but no model of the data: its chains never leave "
         "their neighbourhood. So a machine of the same size was trained on the same images with all defaults of "
         "harmonium.train, which aim at likelihood.",
         *describe_method(likely.config, len(digits.X) - n_steering, digits.X.shape[1]),
         *([f"{n_steering:,} of the training images were set aside, to steer."] if n_steering else []),
-        f"At the end of training there were {'these alarms: ' + ' '.join(alarms) if alarms else 'no alarms'}.",
+        f"Training raised {'these alarms: ' + '; '.join(alarms) if alarms else 'no alarm'}.",
         "Samples of both machines are drawn in the same way, by long chains of parallel tempering that begin at "
         "independent pixels.",
     )

@@ -12,6 +12,7 @@ from harmonium.reproduce.draws import Draws
 from harmonium.reproduce.outcome import Outcome
 from harmonium.reproduce.scores import Score, mean_accuracy
 from harmonium.reproduce.scratch import Trained
+from harmonium.training.alarms import last_alarms
 from harmonium.training.reports import kept_record
 
 
@@ -31,7 +32,7 @@ def make_results(outcome: Outcome) -> dict[str, Any]:
         "for_likelihood": _machine(
             outcome.likely, outcome.likely_evaluation, outcome.likely_evaluation.log_likelihood, of_likely
         )
-        | {"alarms": list(outcome.likely.result.history[-1].alarms)},
+        | {"alarms": last_alarms(outcome.likely.result.history)},
         "tensorflow": {
             "backend": outcome.backend,
             "accuracy": _accuracies(outcome.scores),
