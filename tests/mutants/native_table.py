@@ -72,7 +72,7 @@ NATIVE = [
             "the other layer's bias",
             "bias = hidden ? c_ : b_;\n    uint32_t* half_words = reinterpret_cast<uint32_t*>(out);\n    for_blocks",
             "bias = hidden ? b_ : c_;\n    uint32_t* half_words = reinterpret_cast<uint32_t*>(out);\n    for_blocks",
-            CONFORMANCE,
+            KERNELS,
         ),
         ("every block draws the first rows' noise", "key.row += uint32_t(row);", "", KERNELS),
     ),
