@@ -12,6 +12,7 @@ import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
 from harmonium.engines import find_engine, make_engine
 from harmonium.likelihood import two_sided
+from harmonium.verify import verify
 
 torch = pytest.importorskip("torch", reason="PyTorch: make test-torch")
 torch_arithmetic = pytest.importorskip("harmonium.engines.torch_arithmetic")
@@ -199,6 +200,13 @@ def test_a_longer_loop_takes_no_more_of_its_rows_across(crossings, name, monkeyp
         found.append(sum(size >= ROWS * N_HIDDEN for size in crossings))
     assert found[0] == found[1]
     assert crossings
+
+
+def test_every_equation_is_proved_on_it():
+    with NoOtherWay(2):
+        proof = list(verify("torch:cpu"))
+    assert [x for x in proof if not x.passed] == []
+    assert [x.max_error for x in proof if x.name == "engines.torch, native bits"] == [0]
 
 
 class OnlyWide(TorchDispatchMode):

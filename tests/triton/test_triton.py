@@ -36,9 +36,8 @@ def run(script, *arguments, **environment):
 
 def test_interpreted_kernels_give_the_native_bits():
     found = run("interpreted.py", TRITON_INTERPRET="1")
-    assert found.pop("pseudo-likelihood") < 1e-11
     assert found.pop("enumeration") < 1e-11
-    assert len(found) >= 19
+    assert len(found) >= 20
     wrong = {name: result for name, result in found.items() if result[0]}
     assert not wrong, wrong
     assert all(size for _, size in found.values())
@@ -47,10 +46,10 @@ def test_interpreted_kernels_give_the_native_bits():
 @pytest.mark.parametrize("capability", ["80", "90"])
 def test_kernels_compile(capability, tmp_path):
     found = run("compiled.py", capability, TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
-    assert len(found) == 14
+    assert len(found) == 15
     assert all(kernel["bytes"] > 1000 for kernel in found.values())
     # Only sums whose last bits are not promised may round a product and a sum at once.
-    assert {name for name, kernel in found.items() if kernel["fused"]} <= {"flip_sums", "pairs"}
+    assert {name for name, kernel in found.items() if kernel["fused"]} <= {"pairs"}
 
 
 def unguarded(source):

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from harmonium.cli.errors import FAILED, options_named
-from harmonium.cli.options import Json
+from harmonium.cli.options import Device, Json, engine_on
 from harmonium.cli.output import emit, tell
-from harmonium.engines import ENGINES
+from harmonium.engines import ENGINES, NAMES
+from harmonium.errors import InvalidParameter
 
 HELP = """Prove the equations here.
 
@@ -25,19 +26,25 @@ check fails.
 Examples:
   harmonium verify
   harmonium verify --engine native --json
+  harmonium verify --engine torch --device cuda
 """
 
 
 def command(
     engine: Annotated[
-        str | None, typer.Option(metavar="|".join(ENGINES), help="Look at this engine only.", show_default="all")
+        str | None,
+        typer.Option(metavar="|".join(NAMES), help="Look at this engine only.", show_default=" and ".join(ENGINES)),
     ] = None,
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Prove, print, and fail if a check does."""
     from harmonium.verify import verify
 
     found = []
+    if engine is None and device is not None:
+        raise InvalidParameter("--device must come with --engine torch. Got no --engine. Pass both, or neither.")
+    engine = None if engine is None else engine_on(engine, device)
     with options_named(engine="--engine"):
         for check in verify(engine):
             found.append(check)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +18,35 @@ _LN2 = 0.69314718055994530942
 _TAME, _LINEAR = 300.0, 40.0  # beyond these exponentials are not taken, and softplus(x) is x
 
 
-def pseudo_log_likelihood(machine: Machine, v: Tensor) -> Tensor:
+def activations(machine: Machine, v: Tensor) -> Tensor:
+    """Wv + c in float64, the terms of each sum one after the other, for states `v`."""
+    m, n = machine.n_visible, machine.n_hidden
+    v, W, c = (wide(x) for x in (v[:, :m], machine.W[:m, :n], machine.c[:n]))
+    a = c.expand(len(v), n)
+    for j in range(m):
+        a = a + v[:, j : j + 1] * W[j]
+    return a
+
+
+def flip_logs(table: Tensor, off: Tensor, on: Tensor, is_on: Tensor) -> Tensor:
+    """Logarithms of products over the hidden units of `table` and, where a unit is on, `on`, else `off`; (rows, m).
+
+    Shapes (m, width), (rows, width), (rows, width) and (rows, m).
+    """
+    own = torch.where(is_on[..., None], on[:, None], off[:, None])
+    eights = zip(_in_eights(table), _in_eights(own), strict=True)
+    return _log_product((x + y for x, y in eights), _safe(_TAME))
+
+
+def pseudo_log_likelihood(
+    machine: Machine,
+    v: Tensor,
+    *,
+    activations: Callable[..., Tensor] = activations,
+    flip_logs: Callable[..., Tensor] = flip_logs,
+    row_sums: Callable[[Tensor], Tensor] = lambda x: ordered_sum(x, 1),
+    at_once: int | None = None,
+) -> Tensor:
     """Sum over visible units of log p(v_j | the others), float64, shape (rows,).
 
     exp(-F) has the factors 1 + exp(a_i), a = Wv + c. Where unit j goes on they become 1 + exp(a_i + W_ij), and their
@@ -26,7 +54,7 @@ def pseudo_log_likelihood(machine: Machine, v: Tensor) -> Tensor:
     (exp(a_i) + 1).
     """
     m, n = machine.n_visible, machine.n_hidden
-    W, b, c = (wide(x) for x in (machine.W[:m, :n], machine.b[:m], machine.c[:n]))
+    W, b = (wide(x) for x in (machine.W[:m, :n], machine.b[:m]))
     width = max(32, -(-n // 32) * 32)
     W = torch.nn.functional.pad(W, (0, width - n))
     largest = float(machine.to_hidden.scale[:n].max()) * 2.0**23 if n else 0.0  # no weight is larger
@@ -34,25 +62,19 @@ def pseudo_log_likelihood(machine: Machine, v: Tensor) -> Tensor:
     halved = W.unflatten(1, (-1, 2, 16)).sum(2)
     sums = ordered_sum(ordered_sum(halved, 2), 1)
     out = []
-    for rows in wide(v[:, :m]).split(max(1, 2**22 // (m * width))):
-        a = c.expand(len(rows), n)
-        for j in range(m):
-            a = a + rows[:, j : j + 1] * W[j, :n]
+    for rows in v.split(at_once or max(1, 2**22 // (m * width))):
+        a = activations(machine, rows)
         extreme = a.abs().amax(1) if n else a.sum(1)
         tame = extreme.clamp_min(largest) < _TAME
         bound = a.clamp(-_TAME, _TAME)
         off, on = (torch.nn.functional.pad(quick_exp(x), (0, width - n)) for x in (-bound, bound))
         bases = [_log_product(iter(_in_eights(1.0 + x)), _safe(_TAME)) for x in (off, on)]
-        is_on = rows > 0
-        own = torch.where(is_on[..., None], on[:, None], off[:, None])
-        eights = zip(_in_eights(table), _in_eights(own), strict=True)
-        change = _log_product((x + y for x, y in eights), _safe(_TAME)) - torch.where(
-            is_on, bases[1][:, None], bases[0][:, None]
-        )
+        is_on = (rows[:, :m] > 0).to(a.device)
+        change = flip_logs(table, off, on, is_on) - torch.where(is_on, bases[1][:, None], bases[0][:, None])
         change = torch.where(is_on, change - sums - b, change + b)
         if not bool(tame.all()):
             change = torch.where(tame[:, None], change, _changes_beyond(a, W[:, :n], b, is_on))
-        out.append(-_softplus_sum_wide(change))
+        out.append(-_softplus_sum_wide(change, row_sums))
     return torch.cat(out)
 
 
@@ -65,9 +87,9 @@ def _changes_beyond(a: Tensor, W: Tensor, b: Tensor, is_on: Tensor) -> Tensor:
     return change
 
 
-def _softplus_sum_wide(x: Tensor) -> Tensor:
+def _softplus_sum_wide(x: Tensor, row_sums: Callable[[Tensor], Tensor]) -> Tensor:
     """Sums of softplus over the last axis, of which nothing is left over beyond 40."""
-    linear = ordered_sum(torch.where(x > _LINEAR, x, torch.zeros_like(x)), 1)
+    linear = row_sums(torch.where(x > _LINEAR, x, torch.zeros_like(x)))
     x = torch.where(x > _LINEAR, torch.full_like(x, -_TAME), x.clamp_min(-_TAME))
     factors = torch.nn.functional.pad(quick_exp(x), (0, -x.shape[1] % 8)) + 1.0
     return linear + _log_product(iter(_in_eights(factors)), _safe(_LINEAR))
@@ -174,7 +196,12 @@ def _log_product(eights: Iterator[Tensor], safe: int) -> Tensor:
     mantissa = torch.ones_like(product[..., 0])
     for x in product.unbind(-1):
         mantissa = mantissa * x
-    return log(mantissa) + power.sum(-1).to(torch.float64) * _LN2
+    return log_of(mantissa, power.sum(-1))
+
+
+def log_of(mantissa: Tensor, power: Tensor) -> Tensor:
+    """The logarithm of mantissa * 2**power, float64."""
+    return log(mantissa) + power.to(torch.float64) * _LN2
 
 
 def _set_aside(product: Tensor, power: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from harmonium.engines import ENGINES
-from harmonium.inputs import check_choice
+from harmonium.engines import ENGINES, find_engine
 from harmonium.verify import (
     agreement,
     chains,
@@ -34,8 +33,9 @@ def verify(engine: str | None = None) -> Iterator[Check]:
 
     Parameters
     ----------
-    engine : {"native", "numpy"}, optional
-        The only engine to be looked at; all of them if left out.
+    engine : {"native", "numpy", "torch"}, optional
+        The only engine to be looked at; "torch" may be followed by a device, as "torch:cuda". The first two if left
+        out.
 
     Yields
     ------
@@ -45,13 +45,17 @@ def verify(engine: str | None = None) -> Iterator[Check]:
     ------
     InvalidParameter
         There is no such engine.
+    EngineUnavailable
+        It does not run here.
 
     Examples
     --------
     >>> all(check.passed for check in verify())                                       # doctest: +SKIP
     True
     """
-    engines = tuple(ENGINES) if engine is None else (check_choice(engine, "engine", tuple(ENGINES)),)
+    engines = tuple(ENGINES) if engine is None else (engine,)
+    for name in engines:
+        find_engine(name)
     for concept in _CONCEPTS:
         try:
             yield from concept.checks(engines)

@@ -1,7 +1,7 @@
 """Engines: the readable one as the equations say, and the fast one as that, in every variant of its kernels.
 
 One battery of everything that an engine computes, on a machine with widths that fill no word. The variants of the
-native engine must give the same bits; all must agree with the machine on paper.
+native engine, and the torch engine, must give the same bits; all must agree with the machine on paper.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from harmonium.engines import Offsets, Phase, Rates, make_engine
+from harmonium.engines import TORCH, Offsets, Phase, Rates, make_engine
 from harmonium.engines.native import instruction_set, use_instruction_set
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
@@ -36,6 +36,9 @@ def checks(engines: tuple[str, ...]) -> Iterator[Check]:
                 scale = max(1.0, float(np.abs(expected[verb]).max()))
                 yield compare("engines", f"engines.Engine.{verb}, on paper", value, expected[verb], engine=name,
                               tolerance=SINGLE * scale)  # fmt: skip
+        if name.startswith(TORCH):
+            found, native = (tuple(_battery(rbm, v, h, each).values()) for each in (name, "native"))
+            yield compare("engines", "engines.torch, native bits", found, native, engine=name, tolerance=EXACT)
     if "native" in engines:
         yield from _variants(rbm, v, h)
 
@@ -65,12 +68,12 @@ def _battery(rbm: RBM, v: Any, h: Any, name: str) -> dict[str, Any]:
     bits_v, bits_h, key = engine.encode(v), engine.encode(h), Key(2026).derive("verify battery")
     logits = engine.logits_h(bits_v)
     mean = engine.mean(logits)
-    moments = engine.moments(Phase(bits_v, mean))
+    moments = [engine.to_numpy(part) for part in engine.moments(Phase(bits_v, mean))]
     found = {
         "decode": engine.decode(bits_v),
-        "logits_h": logits,
-        "logits_v": engine.logits_v(bits_h),
-        "mean": mean,
+        "logits_h": engine.to_numpy(logits),
+        "logits_v": engine.to_numpy(engine.logits_v(bits_h)),
+        "mean": engine.to_numpy(mean),
         "softplus_sum": engine.softplus_sum(logits),
         "dot": engine.dot(bits_v, np.asarray(rbm.b, np.float32)),
         "pseudo_log_likelihood": engine.pseudo_log_likelihood(bits_v),

@@ -103,7 +103,8 @@ def _drawn(rbm: RBM, counted: Counted, engine: str) -> Iterator[Check]:
     law[number(start[:1])[0]] = 1
     expected_moments = counted.moments_of(law @ np.linalg.matrix_power(counted.sweep, 2))
     n_statistics = sum(part.size for part in expected_moments)
-    yield compare("(19)", "training.negative.run_gibbs, drawn", tuple(machine_.moments(phase)), expected_moments,
+    moments = tuple(machine_.to_numpy(x) for x in machine_.moments(phase))
+    yield compare("(19)", "training.negative.run_gibbs, drawn", moments, expected_moments,
                   engine=engine, tolerance=_hoeffding(n_statistics) + _ROUNDING)  # fmt: skip
 
 

@@ -55,8 +55,8 @@ def _layer(rbm: RBM, counted: Counted, layer: str, first: int, engines: tuple[st
     for engine_name in engines:
         engine = make_engine(rbm, engine_name)
         states = engine.encode(given.astype(np.uint8))
-        odds = engine.logits_v(states) if layer == "v" else engine.logits_h(states)
-        single = engine.mean(odds)
+        logits = engine.logits_v(states) if layer == "v" else engine.logits_h(states)
+        odds, single = engine.to_numpy(logits), engine.to_numpy(engine.mean(logits))
         options: dict[str, Any] = {"engine": engine_name, "tolerance": SINGLE}
         yield compare(f"seed 1 ({first + 4})", "engines.Engine.mean", single, on, **options)
         yield compare(f"seed 1 ({first + 5})", "engines.Engine.mean", 1 - single, off, **options)

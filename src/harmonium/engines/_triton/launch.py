@@ -14,6 +14,7 @@ from torch import Tensor
 from harmonium.engines import torch_arithmetic as plain
 from harmonium.engines._triton import learning, likelihood, sampling
 from harmonium.engines.torch_arithmetic import Beta, Machine, Offset, Packed, Side
+from harmonium.engines.torch_likelihood import log_of
 from harmonium.engines.torch_noise import Noise
 from harmonium.random import MovingStep
 
@@ -25,7 +26,8 @@ _VISIBLE, _HIDDEN = 32, 64  # of the weights
 _REFIT = 256  # weights of a unit that are packed again at a time
 _SUM_ROWS = 2  # of a sum of softplus, in one warp
 _DOT_ROWS = 32  # of a dot, likewise
-_FLIP_ROWS, _FLIP_UNITS = 16, 64
+_FLIP_ROWS, _FLIP_UNITS = 4, 32
+_FLIP_CELLS = 2**22  # rows times visible units, at a time
 _LOW_BITS, _HIGHS = 11, 2**13  # of an enumeration: the states of the low bits, and of the high ones at a time
 _HIGH, _LOW = 32, 64
 _MOST_SAFE = 16  # factors of a product between two looks at its exponent
@@ -294,28 +296,35 @@ def _up(n: int, to: int) -> int:
 
 
 def pseudo_log_likelihood(machine: Machine, v: Tensor) -> Tensor:
-    """As the plain one to about 1e-12: sums of reals are taken in another order."""
-    m, n = machine.n_visible, machine.n_hidden
-    W, c = (x.to(torch.float64) for x in (machine.W[:m, :n], machine.c[:n]))
-    a = v[:, :m].to(torch.float64) @ W + c
-    largest = float(W.abs().max())
-    if max(float(a.abs().max()) if len(a) else 0.0, largest) >= 300:
-        return plain.pseudo_log_likelihood(machine, v)
-    rises = torch.stack([W.T.exp(), W.T.neg().exp()])
-    safe = _safe(600 / (largest + 1e-3))
-    out = []
-    for part, x in zip(a.split(_FLIP_CHUNK), v.split(_FLIP_CHUNK), strict=True):
-        changes = torch.empty(len(part), m, dtype=torch.float64, device=v.device)
-        likelihood.flip_sums[triton.cdiv(len(part), _FLIP_ROWS), triton.cdiv(m, _FLIP_UNITS)](
-            torch.sigmoid(-part), torch.sigmoid(part), rises[0], rises[1], x, machine.b, changes,
-            len(part), m, n, x.stride(0),
-            MOST=_up(n, _MOST_SAFE), SAFE=safe, ROWS=_FLIP_ROWS, UNITS=_FLIP_UNITS, num_warps=4,
-        )  # fmt: skip
-        out.append(-torch.logaddexp(changes, changes.new_zeros(())).sum(1))
-    return torch.cat(out)
+    return plain.pseudo_log_likelihood(
+        machine,
+        v,
+        activations=activations,
+        flip_logs=flip_logs,
+        row_sums=lambda x: column_sums(x.T),
+        at_once=max(1, _FLIP_CELLS // machine.n_visible),
+    )
 
 
-_FLIP_CHUNK = 4096  # rows
+def activations(machine: Machine, v: Tensor) -> Tensor:
+    M, m, n = machine, machine.n_visible, machine.n_hidden
+    out = torch.empty(len(v), n, dtype=torch.float64, device=v.device)
+    likelihood.activations[triton.cdiv(len(v), 16), triton.cdiv(n, 32)](
+        v, M.W, M.c, out, len(v), m, n, v.stride(0), M.W.stride(0),
+        MOST=_up(m, 16), AT_A_TIME=16, ROWS=16, UNITS=32, num_warps=4, **_EXACT,
+    )  # fmt: skip
+    return out
+
+
+def flip_logs(table: Tensor, off: Tensor, on: Tensor, is_on: Tensor) -> Tensor:
+    rows, m = is_on.shape
+    mantissa = torch.empty(rows, m, dtype=torch.float64, device=table.device)
+    power = torch.empty(rows, m, dtype=torch.int32, device=table.device)
+    likelihood.flip_products[triton.cdiv(rows, _FLIP_ROWS), triton.cdiv(m, _FLIP_UNITS)](
+        table, off, on, is_on.to(torch.int8), mantissa, power, rows, m,
+        WIDTH=table.shape[1], ROWS=_FLIP_ROWS, UNITS=_FLIP_UNITS, num_warps=4, **_EXACT,
+    )  # fmt: skip
+    return log_of(mantissa, power)
 
 
 def _safe(factors: float) -> int:
