@@ -224,6 +224,7 @@ def test_what_stands_in_lines_of_its_own_fits_50_columns():
         ("harmonium train digits --method p", {"pcd", "pt"}),
         ("harmonium evaluate x --log-z ", {"auto", "exact", "ais"}),
         ("harmonium impute x y --method e", {"exact"}),
+        ("harmonium train x --format h", {"hdf5"}),
     ],
 )
 def test_a_shell_completes_values_and_data_sets(typed, offered, tmp_path):
