@@ -294,7 +294,8 @@ def test_a_step_in_one_call_is_the_step_of_its_verbs(n_visible, n_hidden, weight
         np.testing.assert_array_equal(one.negative.v.words, other.negative.v.words)
         np.testing.assert_array_equal(one.negative.mean_h, other.negative.mean_h)
         assert one.negative.weights is other.negative.weights
-        np.testing.assert_array_equal(one.logits, other.logits)
+        if persistent:  # else nobody looks at them
+            np.testing.assert_array_equal(one.logits, other.logits)
         for x, y in zip((*whole.velocity, whole.rbm.W), (*parts.velocity, parts.rbm.W), strict=True):
             np.testing.assert_array_equal(x, y)
         if persistent:
