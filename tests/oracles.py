@@ -143,3 +143,21 @@ def two_kinds(n_rows, n_units, seed=0, noise=0.15):
     rng = np.random.default_rng([seed, n_rows, n_units])
     flipped = rng.random((n_rows, n_units)) < noise
     return (rng.integers(0, 2, (n_rows, 1)) ^ (np.arange(n_units) % 2) ^ flipped).astype(np.uint8)
+
+
+def swap_matrix(states, p, low):
+    """The transition matrix of swaps between the places k in `low` and k + 1, each accepted on its own.
+
+    `states` numbers the state of each place in every joint state, shape (joint states, places); `p` are the
+    probabilities, shape (len(low), joint states).
+    """
+    number = (states.max() + 1) ** np.arange(states.shape[1])[::-1]
+    P = np.zeros((len(states), len(states)))
+    for decisions in itertools.product((0, 1), repeat=len(low)):
+        to, chance = states.copy(), np.ones(len(states))
+        for k, swap, q in zip(low, decisions, p, strict=True):
+            chance *= q if swap else 1 - q
+            if swap:
+                to[:, [k, k + 1]] = to[:, [k + 1, k]]
+        np.add.at(P, (states @ number, to @ number), chance)
+    return P

@@ -13,7 +13,7 @@ import pytest
 from oracles import random_states, two_kinds
 
 import harmonium
-from harmonium import RBM, Config, datasets, sampling
+from harmonium import RBM, Config, Key, datasets, log_partition, sampling
 from harmonium.cli import main
 
 COMMAND = [sys.executable, "-m", "harmonium.cli"]
@@ -248,6 +248,30 @@ def test_tempered_samples_are_those_of_the_library(run, capsys, tmp_path, temper
         assert result["betas"] == expected.betas.tolist()
         assert result["acceptance"] == expected.acceptance.tolist()
         assert result["round_trips"] == expected.round_trips > 0
+
+
+def test_the_trajectory_of_a_command_is_that_of_the_library(run, capsys, tmp_path):
+    rbm = RBM.load(run / "model.safetensors")
+    passed = RBM(rbm.W / 2, rbm.b, rbm.c)
+    passed.save(tmp_path / "half.safetensors")
+    options = ["--trajectory", tmp_path / "half.safetensors", "--trajectory", run]
+    draw = ["sample", run, "--tempered", "-n", 5, "--sweeps", 40, "--data", DATA, "--out", tmp_path / "s.npy"]
+    result, X = result_of(capsys, *draw, *options), datasets.load(DATA).train
+    expected = sampling.sample_tempered(rbm, 5, sweeps=40, X=X, trajectory=[passed, rbm])
+    np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), expected.samples)
+    assert result["betas"] == expected.betas.tolist()
+    score = ["evaluate", run, DATA, "--split", "train", "--chains", 20, "--log-z"]
+    found = result_of(capsys, *score, "tempered", *options)["log_z"]
+    key = Key(0).derive("evaluate")
+    expected = log_partition(rbm, "tempered", X=X, chains=20, trajectory=[passed, rbm], seed=key)
+    assert found == expected.as_dict()
+    assert found["method"] == "tempered"
+    for arguments, needed in (
+        (["sample", run, "--out", tmp_path / "s.npy"], "--tempered"),
+        ([*score, "ais"], "--log-z"),
+    ):
+        assert main([*map(str, arguments), "--trajectory", str(run)]) == 2
+        assert f"--trajectory must be used with {needed}" in capsys.readouterr().err
 
 
 def test_a_result_says_how_samples_were_drawn(run, capsys, tmp_path):

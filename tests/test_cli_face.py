@@ -222,7 +222,7 @@ def test_what_stands_in_lines_of_its_own_fits_50_columns():
     [
         ("harmonium train di", {"digits"}),
         ("harmonium train digits --method p", {"pcd", "pt"}),
-        ("harmonium evaluate x --log-z ", {"auto", "exact", "ais"}),
+        ("harmonium evaluate x --log-z ", {"auto", "exact", "ais", "tempered"}),
         ("harmonium impute x y --method e", {"exact"}),
         ("harmonium train x --format h", {"hdf5"}),
     ],

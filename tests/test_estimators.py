@@ -120,7 +120,7 @@ def test_tempered_chains_start_at_independent_units_with_the_means_of_the_data(e
     for _ in range(3):
         state, _ = tempered.step(engine_, state, key, ladder)
     got = engine_.decode(estimator.estimate(engine_, np.zeros((1, 5), np.float32), 0).side.v)
-    np.testing.assert_array_equal(got, engine_.decode(state.v)[tempered.cold_rows(state)])
+    np.testing.assert_array_equal(got, engine_.decode(ladder.cold(engine_, state.v)))
     # Cold chains with the same noise may meet whatever the base is; hot ones are made of it.
     kept = np.unpackbits(estimator.arrays(engine_)["tempered.v"], axis=1, count=7)
     np.testing.assert_array_equal(kept, engine_.decode(state.v))

@@ -146,6 +146,12 @@ DRAWING = {
             {"start": "chains", "X": GREY, **QUICK},
             {"start": "chains", "chains": 4, "temperatures": "adaptive"},
         )
+    ]
+    + [
+        lambda seed, engine, passed=passed: harmonium.log_partition(
+            MACHINE, "tempered", chains=20, sweeps=100, trajectory=passed, seed=seed, engine=engine
+        )
+        for passed in ((), (MACHINE,))
     ],
     "log_likelihood": [
         lambda seed, engine: harmonium.log_likelihood(WIDE, WIDE_HOLES, seed=seed, engine=engine),
@@ -171,9 +177,10 @@ DRAWING = {
         lambda seed, engine: harmonium.sample(MACHINE, start=STATES, sweeps=5, seed=seed, engine=engine),
     ],
     "sample_tempered": [
-        lambda seed, engine: harmonium.sample_tempered(
-            MACHINE, 4, sweeps=40, temperatures="adaptive", seed=seed, engine=engine
+        lambda seed, engine, passed=passed: harmonium.sample_tempered(
+            MACHINE, 4, sweeps=40, temperatures="adaptive", trajectory=passed, seed=seed, engine=engine
         )
+        for passed in ((), (MACHINE,))
     ],
     "sklearn.BernoulliRBM": [sklearn_face],
     "thinned_sample": [

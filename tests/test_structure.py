@@ -20,7 +20,7 @@ ONCE = {
     "a sweep v -> h -> v": (
         r"(sample_h\(|bernoulli\([^\n]*on\(HIDDEN\))((?!\n *def )[\s\S]){0,400}?"
         r"(sample_v\(|bernoulli\([^\n]*on\(VISIBLE\))",
-        {"chains/gibbs.py", "chains/tempered.py", "engines/engine.py", "engines/torch.py"},
+        {"chains/gibbs.py", "chains/rungs.py", "chains/tempered.py", "engines/engine.py", "engines/torch.py"},
     ),
     "a swap": (r"on\(SWAP\)", {"chains/tempered.py"}),
     "a ladder of equal distances": (r"np\.interp\(np\.linspace\(0, distance", {"chains/ladder.py"}),

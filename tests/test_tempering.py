@@ -4,14 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from oracles import Exact, dyadic_parameters, logistic, random_parameters, random_states, row_number
+from oracles import Exact, dyadic_parameters, logistic, random_parameters, random_states, row_number, swap_matrix
 from scipy.special import erfc
 
 from harmonium import RBM, Key, datasets
 from harmonium.chains.gibbs import HIDDEN, START, VISIBLE
 from harmonium.chains.ladder import adapt, n_temperatures
 from harmonium.chains.path import linear_path
-from harmonium.chains.tempered import SWAP, Ladder, cold_rows, init, step, swap_log_probability
+from harmonium.chains.tempered import SWAP, Ladder, init, step, swap_gains, swap_probability
 from harmonium.engines import make_engine
 from harmonium.errors import HarmoniumError, InvalidData, InvalidParameter
 from harmonium.sampling import sample_tempered
@@ -33,7 +33,7 @@ def probabilities(engine, rbm, v, betas, base, low):
     engine, flat = make_engine(rbm, engine), v.reshape(-1, rbm.n_visible)
     states = engine.encode(flat.astype(np.uint8))
     ladder = linear(betas, base, rbm.n_hidden)
-    return np.exp(swap_log_probability(engine, states, engine.logits_h(states), ladder, np.array(low, int)))
+    return swap_probability(swap_gains(engine, states, engine.logits_h(states), ladder, np.array(low, int)))
 
 
 SMALL = [
@@ -58,15 +58,7 @@ def test_swaps_are_in_detailed_balance(engine, n_hidden, n_visible, betas, low, 
     places = np.array(list(itertools.product(range(n_states), repeat=len(betas))))  # a state for each temperature
     p = probabilities(engine, RBM(*parameters), levels[0].v[places].swapaxes(0, 1), betas, base, low)
     assert p.shape == (len(low), len(places))
-    number = n_states ** np.arange(len(betas))[::-1]
-    P = np.zeros((len(places), len(places)))
-    for decisions in itertools.product((0, 1), repeat=len(low)):
-        to, chance = places.copy(), np.ones(len(places))
-        for k, swap, q in zip(low, decisions, p, strict=True):
-            chance *= q if swap else 1 - q
-            if swap:
-                to[:, [k, k + 1]] = to[:, [k + 1, k]]
-        np.add.at(P, (places @ number, to @ number), chance)
+    P = swap_matrix(places, p, low)
     law = np.prod([level.p_v[place] for level, place in zip(levels, places.T, strict=True)], axis=0)
     np.testing.assert_allclose(P.sum(axis=1), 1, atol=1e-12)
     flow = law[:, None] * P
@@ -190,7 +182,7 @@ def test_steps_are_the_replay(engine, with_base):
     assert state.sweep == 60
     assert state.round_trips.sum() == trips > 0
     assert moved > 500
-    np.testing.assert_array_equal(machine.decode(machine.take(state.v, cold_rows(state))), expected[-1])
+    np.testing.assert_array_equal(machine.decode(ladder.cold(machine, state.v)), expected[-1])
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 7])
@@ -314,7 +306,7 @@ def test_the_sampler_is_its_steps():
             state, info = step(engine, state, key, ladder)
             seen.append(info.acceptance)
         found = sample_tempered(rbm, 5, sweeps=30, temperatures=4, X=X, seed=4)
-        np.testing.assert_array_equal(found.samples, engine.decode(engine.take(state.v, cold_rows(state))))
+        np.testing.assert_array_equal(found.samples, engine.decode(ladder.cold(engine, state.v)))
         np.testing.assert_allclose(found.acceptance, np.nanmean(seen, axis=0))
         assert found.round_trips == state.round_trips.sum()
         np.testing.assert_array_equal(found.betas, ladder.betas)

@@ -129,8 +129,8 @@ def plant_layout(monkeypatch):
 
 
 def plant_swaps(monkeypatch):
-    right = scores.swap_log_probability
-    monkeypatch.setattr(scores, "swap_log_probability", lambda *a: right(*a) / 2)
+    right = scores.swap_gains
+    monkeypatch.setattr(scores, "swap_gains", lambda *a: right(*a) / 2)
 
 
 def plant_uncentred_biases(monkeypatch):

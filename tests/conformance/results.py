@@ -118,6 +118,12 @@ CALLS = {
         machine(20, 30, 1.0), "ais", chains=20, temperatures=4, start="chains"
     ),
     "log_partition:constant means": constant_means,
+    "log_partition:tempered": lambda: harmonium.log_partition(
+        machine(20, 30), "tempered", chains=20, sweeps=100, temperatures=4, X=XS[:, :30]
+    ),
+    "log_partition:trajectory": lambda: harmonium.log_partition(
+        SMALL, "tempered", chains=20, sweeps=100, temperatures=4, trajectory=[machine(9, 70, 0.1)]
+    ),
     "marginal_free_energy": lambda: harmonium.marginal_free_energy(WIDE, HOLES[:30], chains=5, temperatures=5),
     "marginal_free_energy:exact": lambda: harmonium.marginal_free_energy(SMALL, HOLED),
     "moment_fit": lambda: harmonium.moment_fit(SMALL, HOLED),
@@ -136,6 +142,9 @@ CALLS = {
     "sample_tempered": lambda: harmonium.sample_tempered(WIDE, 30, sweeps=8, seed=1),
     "sample_tempered:adaptive": lambda: harmonium.sample_tempered(
         WIDE, 20, sweeps=34, temperatures="adaptive", X=X, seed=1
+    ),
+    "sample_tempered:trajectory": lambda: harmonium.sample_tempered(
+        WIDE, 150, sweeps=34, temperatures=4, trajectory=[machine(70, 130, 0.1)], X=X, seed=1
     ),
     "thinned_sample:exact": lambda: harmonium.thinned_sample(SMALL, 20, seed=1),
     "thinned_sample": lambda: harmonium.thinned_sample(WIDE, 20, seed=1, max_sweeps=2000),

@@ -14,6 +14,8 @@ CONFORMANCE = "tests/conformance/test_engines.py"
 VERBS = "tests/conformance/test_verbs.py"
 GIBBS = "tests/test_gibbs.py"
 TEMPERING = "tests/test_tempering.py"
+RUNGS = "tests/test_rungs.py"
+ALONG = "tests/test_along.py"
 ESTIMATORS = "tests/test_estimators.py"
 OPTIMIZER = "tests/test_optimizer.py"
 BATCHES = "tests/test_batches.py"
@@ -222,22 +224,22 @@ PYTHON = [
         "chains/tempered.py",
         (
             "swaps of the wrong sign",
-            "return np.minimum(gain[low] + gain[low + 1], 0)",
-            "return np.minimum(-gain[low] - gain[low + 1], 0)",
+            "return exp(np.minimum(gains[0] + gains[1], 0))",
+            "return exp(np.minimum(-gains[0] - gains[1], 0))",
             TEMPERING,
         ),
         ("only even pairs swap", "np.arange(state.sweep % 2, n - 1, 2)", "np.arange(0, n - 1, 2)", TEMPERING),
         (
             "rows draw at their old temperature",
             ".take(order.ravel())",
-            ".take(np.repeat(np.arange(n), chains))",
+            ".take(np.repeat(np.arange(len(order)), chains))",
             TEMPERING,
         ),
-        ("one noise for all sweeps", "key.at(state.sweep), ladder", "key.at(0), ladder", TEMPERING),
+        ("one noise for all sweeps", "key.at(state.sweep), np", "key.at(0), np", TEMPERING),
         (
             "the hot end is taken for the cold",
-            "return np.arange((n - 1) * chains, n * chains)",
-            "return np.arange(chains)",
+            "np.arange(len(v) - chains, len(v))",
+            "np.arange(chains)",
             TEMPERING,
         ),
     ),
@@ -304,6 +306,35 @@ PYTHON = [
             "key.uniform(n, 1)[:, 0] > (self._config.restarts or 0.0)",
             ESTIMATORS,
         ),
+    ),
+    *of(
+        "chains/rungs.py",
+        (
+            "a machine is asked of its own states only",
+            "other[here] = machines[here], machines[here].logits_h(v[there])",
+            "other[here] = machines[here], machines[here].logits_h(v[here])",
+            RUNGS,
+        ),
+        (
+            "states draw at the machine that they leave",
+            "machine.bernoulli(other[k], here.on(MOVED))",
+            "machine.bernoulli(own[k], here.on(MOVED))",
+            RUNGS,
+        ),
+        ("one noise for all rungs", "key.rows_from(k * order.shape[1])", "key.rows_from(0)", RUNGS),
+        ("the second milestone is passed first", "along - k)", "1 - along + k)", RUNGS),
+    ),
+    *of(
+        "likelihood/along.py",
+        (
+            "log Z of the first level is left out",
+            "base + sum(x.log_z for x in found)",
+            "sum(x.log_z for x in found)",
+            ALONG,
+        ),
+        ("one side has the wrong sign", "ratio(up.ravel(), -down.ravel())", "ratio(up.ravel(), down.ravel())", ALONG),
+        ("each sweep counts as a ladder", "float(found.shifts.std(ddof=1)) / math.sqrt(chains)", "0.1 / chains", ALONG),
+        ("halves are not compared", "_drift(parts),", '"",', ALONG),
     ),
     *of(
         "training/tempered.py",

@@ -71,7 +71,7 @@ def test_no_temperature_drifts_and_none_learns_of_another(engine, steps, seed):
 
 
 def always(engine, v, logits, ladder, low):
-    return np.zeros((len(low), len(v) // len(ladder.betas)))
+    return np.zeros((2, len(low), len(v) // len(ladder.betas)))
 
 
 def without_base(engine, v, logits, ladder, low):
@@ -87,20 +87,20 @@ def other_pairs(engine, v, logits, ladder, low):
 
 
 def other_chains(engine, v, logits, ladder, low):
-    return np.roll(right(engine, v, logits, ladder, low), 1, axis=1)
+    return np.roll(right(engine, v, logits, ladder, low), 1, axis=2)
 
 
 def bolder(engine, v, logits, ladder, low):
     return right(engine, v, logits, ladder, low) / 2
 
 
-right = tempered.swap_log_probability
+right = tempered.swap_gains
 BROKEN = [always, without_base, without_hidden_units, other_pairs, other_chains, bolder]
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda f: f.__name__)
 def test_broken_swaps_drift(monkeypatch, broken, seed):
-    monkeypatch.setattr(tempered, "swap_log_probability", broken)
+    monkeypatch.setattr(tempered, "swap_gains", broken)
     assert drift("native", 7, seed(5))[0] > bound(8)
 
 

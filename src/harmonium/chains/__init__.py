@@ -8,7 +8,8 @@ from harmonium.chains import gibbs, tempered
 from harmonium.chains.diagnostics import autocorrelation_time, effective_sample_size, r_hat
 from harmonium.chains.gibbs import GibbsInfo, GibbsState
 from harmonium.chains.path import MACHINE, BiasPath, Point, linear_path
-from harmonium.chains.tempered import Ladder, SwapInfo, TemperedState
+from harmonium.chains.rungs import Rungs
+from harmonium.chains.tempered import Ladder, Levels, SwapInfo, TemperedState
 
 __all__ = [
     "MACHINE",
@@ -16,7 +17,9 @@ __all__ = [
     "GibbsInfo",
     "GibbsState",
     "Ladder",
+    "Levels",
     "Point",
+    "Rungs",
     "SwapInfo",
     "TemperedState",
     "autocorrelation_time",

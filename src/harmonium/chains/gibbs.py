@@ -2,7 +2,7 @@
 
 This is the only place where a sweep v -> h -> v is written out, but for the one of which nothing is told
 (`harmonium.engines.Engine.sweeps`, which engines may make many of in one go), and that of the tempered chains, whose
-states change places between its two halves (`harmonium.chains.tempered`).
+states change places between its two halves (`harmonium.chains.tempered`, `harmonium.chains.rungs`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Parallel tempering: chains at every temperature between independent units and the machine exchange their states.
+"""Parallel tempering: chains at every level between independent units and a machine exchange their states.
 
-Exact samples are free at beta = 0, chains move easily on the way, and beta = 1 is the machine. The way is a path of
-biases as annealed importance sampling takes it (`harmonium.chains.path`).
+Exact samples are free at the first level, chains move easily on the way, and the last is the machine. The levels are
+the temperatures of one machine, beta = 0 to 1 on a path of biases as annealed importance sampling takes it
+(`harmonium.chains.path`, `Ladder`), or machines of their own (`harmonium.chains.rungs`).
 
 **What is swapped.** Neighbours exchange v with the hidden units summed out, and h is drawn anew, from the very
 activations Wv + c that the swap has used. So a swap is accepted with probability
@@ -28,7 +29,7 @@ Katzgraber, Trebst, Huse, Troyer, "Feedback-optimized parallel tempering Monte C
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,54 @@ from harmonium.random import Key
 
 SWAP = 3  # noise stream, beside those of Gibbs sampling
 _NOWHERE, _UP, _DOWN = 0, 1, -1
+
+
+class Levels(Protocol):
+    """What chains are tempered through: distributions of v, of which the engine's machine has the last.
+
+    Attributes
+    ----------
+    places : float64 array of shape (levels,)
+        Where they are on a way from 0, independent units, to 1, the machine.
+    fewest : int
+        How many levels the way needs, however readily they swap.
+    log_z_base : float
+        log Z of the first, exactly.
+    """
+
+    @property
+    def places(self) -> Float64Array: ...
+
+    @property
+    def fewest(self) -> int: ...
+
+    @property
+    def log_z_base(self) -> float: ...
+
+    def at(self, places: Float64Array) -> Levels:
+        """Others on the same way."""
+
+    def start(self, engine: Engine, chains: int, key: Key) -> Any:
+        """Exact samples of the first level, as many for each of the levels as there are chains."""
+
+    def put(self, engine: Engine, v: Any, where: npt.NDArray[np.bool_], values: npt.NDArray[np.uint8]) -> Any:
+        """`v` with the states of some chains, at every level, replaced; `values` have the shape (chains, n_visible)."""
+
+    def spread(self, engine: Engine, v: Any, source: npt.NDArray[np.intp]) -> Any:
+        """The states of the levels in `source`, in that order."""
+
+    def cold(self, engine: Engine, v: Any) -> States:
+        """The states of the last level: a sample of the machine itself."""
+
+    def compare(self, engine: Engine, v: Any, low: npt.NDArray[np.intp]) -> tuple[Any, Float64Array]:
+        """What `sweep` goes on from, and what states gain that change places: those in `low` with the next.
+
+        The gains are log f_b(v_a) - log f_a(v_a) and log f_a(v_b) - log f_b(v_b), of the levels a in `low`, no two of
+        them neighbours, and b = a + 1; shape (2, len(low), chains). Their sum is the logarithm of the ratio above.
+        """
+
+    def sweep(self, engine: Engine, seen: Any, order: npt.NDArray[np.intp], key: Key) -> Any:
+        """The states exchanged as `order` says (see `exchange`), then one full sweep v -> h -> v at every level."""
 
 
 class Ladder(NamedTuple):
@@ -57,9 +106,60 @@ class Ladder(NamedTuple):
     betas: Float64Array
 
     @property
+    def places(self) -> Float64Array:
+        """The inverse temperatures."""
+        return self.betas
+
+    @property
+    def fewest(self) -> int:
+        """The two ends."""
+        return 2
+
+    @property
+    def log_z_base(self) -> float:
+        """log Z at beta = 0, exactly."""
+        return self.path.log_z_base
+
+    def at(self, places: Float64Array) -> Ladder:
+        """Other temperatures."""
+        return self._replace(betas=places)
+
+    def start(self, engine: Engine, chains: int, key: Key) -> States:
+        """As `Levels` says."""
+        return self.path.start(engine, len(self.betas) * chains, key)
+
+    def put(self, engine: Engine, v: States, where: npt.NDArray[np.bool_], values: npt.NDArray[np.uint8]) -> States:
+        """As `Levels` says."""
+        n = len(self.betas)
+        return engine.overwrite(v, np.tile(where, n), engine.encode(np.tile(values, (n, 1))))
+
+    def spread(self, engine: Engine, v: States, source: npt.NDArray[np.intp]) -> States:
+        """As `Levels` says."""
+        chains = len(v) // len(self.betas)
+        return engine.take(v, (source[:, None] * chains + np.arange(chains)).ravel())
+
+    def cold(self, engine: Engine, v: States) -> States:
+        """As `Levels` says."""
+        chains = len(v) // len(self.betas)
+        return engine.take(v, np.arange(len(v) - chains, len(v)))
+
+    @property
     def points(self) -> Point:
         """The places on the path, one for each temperature."""
         return self.path.at(np.asarray(self.betas, np.float32))
+
+    def compare(self, engine: Engine, v: States, low: npt.NDArray[np.intp]) -> tuple[Reals, Float64Array]:
+        """As `Levels` says."""
+        logits = engine.logits_h(v)
+        return logits, swap_gains(engine, v, logits, self, low)
+
+    def sweep(self, engine: Engine, seen: Reals, order: npt.NDArray[np.intp], key: Key) -> States:
+        """As `Levels` says."""
+        points, chains = self.points, order.shape[1]
+        # A swap is its own inverse, so `order` also says where each row goes, and at which place it draws h.
+        h = engine.bernoulli(seen, key.on(HIDDEN), *points._replace(x=None).take(order.ravel()).of_h)
+        h = engine.take(h, (order * chains + np.arange(chains)).ravel())
+        return engine.sample_v(h, key.on(VISIBLE), *points.of_v)
 
 
 class TemperedState(NamedTuple):
@@ -95,42 +195,49 @@ class SwapInfo(NamedTuple):
         Mean over the chains of the probability that each temperature swaps with the next; NaN where it was not their
         turn.
     arrived : bool array of shape (chains,)
-        Whether a walker came to beta = 1 that was at beta = 0 since it was last there.
+        Whether a walker came to the last level that was at the first since it was last there.
+    low : int array
+        The levels whose turn it was to swap with the next.
+    gains : float64 array of shape (2, len(low), chains)
+        Of the states before the step, as `Levels` says.
     """
 
     acceptance: Float64Array
     arrived: npt.NDArray[np.bool_]
+    low: npt.NDArray[np.intp]
+    gains: Float64Array
 
 
-def init(engine: Engine, ladder: Ladder, chains: int, key: Key) -> TemperedState:
-    """Ladders whose chains all are exact samples of beta = 0.
+def init(engine: Engine, levels: Levels, chains: int, key: Key) -> TemperedState:
+    """Ladders whose chains all are exact samples of the first level.
 
     Parameters
     ----------
     engine : Engine
-    ladder : Ladder
+    levels : Levels
     chains : int
         Independent ladders.
     key : Key
     """
-    n = len(ladder.betas)
-    return set_out(ladder.path.start(engine, n * chains, key.on(START)), n)
+    return set_out(levels.start(engine, chains, key.on(START)), len(levels.places), chains=chains)
 
 
-def set_out(v: States, n: int, sweep: int = 0, *, from_base: bool = True) -> TemperedState:
-    """Ladders of `n` temperatures on which no walker has gone anywhere yet.
+def set_out(v: Any, n: int, sweep: int = 0, *, from_base: bool = True, chains: int | None = None) -> TemperedState:
+    """Ladders of `n` levels on which no walker has gone anywhere yet.
 
     Parameters
     ----------
     v : States of shape (n * chains, n_visible)
-        Temperature-major.
+        Level-major; or whatever else the levels take.
     n : int
     sweep : int
         Steps that have used noise of the key.
     from_base : bool
-        Whether the states at the first temperature are samples of it.
+        Whether the states at the first level are samples of it.
+    chains : int, optional
+        As many as `v` has rows for, if left out.
     """
-    chains = len(v) // n
+    chains = len(v) // n if chains is None else chains
     replica = np.tile(np.arange(n)[:, None], chains)
     direction = np.full((n, chains), _NOWHERE, np.int8)
     if from_base:
@@ -138,19 +245,18 @@ def set_out(v: States, n: int, sweep: int = 0, *, from_base: bool = True) -> Tem
     return TemperedState(v, sweep, replica, direction, np.zeros(chains, np.intp))
 
 
-def spread(engine: Engine, state: TemperedState, n: int) -> TemperedState:
-    """The same ladders with `n` temperatures: each takes the states that stood as far up. Walks begin anew."""
+def spread(engine: Engine, levels: Levels, state: TemperedState, n: int) -> TemperedState:
+    """The same ladders with `n` levels: each takes the states that stood as far up. Walks begin anew."""
     before, chains = state.replica.shape
     source = np.rint(np.linspace(0, before - 1, n)).astype(np.intp)
-    rows = (source[:, None] * chains + np.arange(chains)).ravel()
-    return set_out(engine.take(state.v, rows), n, state.sweep)
+    return set_out(levels.spread(engine, state.v, source), n, state.sweep, chains=chains)
 
 
-def step(engine: Engine, state: TemperedState, key: Key, ladder: Ladder) -> tuple[TemperedState, SwapInfo]:
-    """Swaps between neighbours, then one full sweep v -> h -> v at every temperature.
+def step(engine: Engine, state: TemperedState, key: Key, levels: Levels) -> tuple[TemperedState, SwapInfo]:
+    """Swaps between neighbours, then one full sweep v -> h -> v at every level.
 
     The engine's machine may have changed since the last step, as it does in training: everything is computed with the
-    present one. Afterwards the rows of `cold_rows` are fresh from a sweep at beta = 1.
+    present one. Afterwards the states of the last level are fresh from a sweep of that machine.
 
     Parameters
     ----------
@@ -158,28 +264,22 @@ def step(engine: Engine, state: TemperedState, key: Key, ladder: Ladder) -> tupl
     state : TemperedState
     key : Key
         That of the chains, the same at every step.
-    ladder : Ladder
+    levels : Levels
     """
-    n, chains = state.replica.shape
-    key, points = key.at(state.sweep), ladder.points
-    logits = engine.logits_h(state.v)
-    low = np.arange(state.sweep % 2, n - 1, 2)
-    p = exp(swap_log_probability(engine, state.v, logits, ladder, low))
+    n = len(state.replica)
+    key, low = key.at(state.sweep), np.arange(state.sweep % 2, n - 1, 2)
+    seen, gains = levels.compare(engine, state.v, low)
+    p = swap_probability(gains)
     order = exchange(p, low, n, key)
-    # A swap is its own inverse, so `order` also says where each row goes, and at which place it draws h.
-    h = engine.bernoulli(logits, key.on(HIDDEN), *points._replace(x=None).take(order.ravel()).of_h)
-    h = engine.take(h, (order * chains + np.arange(chains)).ravel())
-    v = engine.sample_v(h, key.on(VISIBLE), *points.of_v)
+    v = levels.sweep(engine, seen, order, key)
     acceptance = np.full(n - 1, np.nan)
     acceptance[low] = p.mean(axis=1)
     state, arrived = walk(state, order)
-    return state._replace(v=v, sweep=state.sweep + 1), SwapInfo(acceptance, arrived)
+    return state._replace(v=v, sweep=state.sweep + 1), SwapInfo(acceptance, arrived, low, gains)
 
 
-def swap_log_probability(
-    engine: Engine, v: States, logits: Reals, ladder: Ladder, low: npt.NDArray[np.intp]
-) -> Float64Array:
-    """log min(1, f_a(v_b) f_b(v_a) / (f_a(v_a) f_b(v_b))) of the temperatures a in `low` and b = a + 1.
+def swap_gains(engine: Engine, v: States, logits: Reals, ladder: Ladder, low: npt.NDArray[np.intp]) -> Float64Array:
+    """The gains of `Levels`, of temperatures: shape (2, len(low), chains).
 
     Parameters
     ----------
@@ -191,16 +291,17 @@ def swap_log_probability(
     ladder : Ladder
     low : int array
         No two of them neighbours.
-
-    Returns
-    -------
-    float64 array of shape (len(low), chains)
     """
     points = ladder.points
     partner = np.arange(len(ladder.betas))
     partner[low], partner[low + 1] = low + 1, low
     gain = ladder.path.log_ratio(engine, v, logits, points, points.take(partner)).reshape(len(partner), -1)
-    return np.minimum(gain[low] + gain[low + 1], 0)
+    return np.stack([gain[low], gain[low + 1]])
+
+
+def swap_probability(gains: Float64Array) -> Float64Array:
+    """min(1, f_a(v_b) f_b(v_a) / (f_a(v_a) f_b(v_b))) from the two gains of each pair, which come first."""
+    return exp(np.minimum(gains[0] + gains[1], 0))
 
 
 def exchange(p: Float64Array, low: npt.NDArray[np.intp], n: int, key: Key) -> npt.NDArray[np.intp]:
@@ -224,9 +325,3 @@ def walk(state: TemperedState, order: npt.NDArray[np.intp]) -> tuple[TemperedSta
     back = direction[0] == _DOWN
     direction[0] = _UP
     return state._replace(replica=replica, direction=direction, round_trips=state.round_trips + back), arrived
-
-
-def cold_rows(state: TemperedState) -> npt.NDArray[np.intp]:
-    """The rows of ``state.v`` that are at beta = 1, those of the last temperature: a sample of the machine itself."""
-    n, chains = state.replica.shape
-    return np.arange((n - 1) * chains, n * chains)

@@ -18,17 +18,20 @@ from harmonium.cli.options import (
     Model,
     Seed,
     Split,
+    Trajectory,
     alarms_of,
     engine_on,
     integer,
     load_model,
     load_split,
+    load_trajectory,
     number_or_name,
 )
 from harmonium.cli.output import complain, emit
 from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.likelihood.conservative import ConservativeLogLikelihood
+from harmonium.likelihood.estimate import Estimate
 
 HELP = """Score a machine on data.
 
@@ -43,15 +46,21 @@ Examples:
 
 A likelihood under one choice of --binarize cannot be compared with one under another; the result names it.
 log Z is exact where that takes seconds, else a bracket of annealed importance sampling with a verdict: "ok", "wide"
-(more than 1 nat) or "unreliable". Where log Z is out of reach there is no likelihood, and the verdict says why.
+(more than 1 nat) or "unreliable". --log-z tempered takes chains at many temperatures that exchange their states, with
+a 95 % interval and the same verdicts: for machines whose bracket is unreliable. Where log Z is out of reach there is no
+likelihood, and the verdict says why.
 Rows with missing entries (NaN) are scored by the likelihood of what is observed in them.
 """
 
 LogZ = Annotated[
     str,
-    typer.Option("--log-z", metavar="auto|exact|ais", help="How log Z is found; auto is exact where that is quick."),
+    typer.Option(
+        "--log-z", metavar="auto|exact|ais|tempered", help="How log Z is found; auto is exact where that is quick."
+    ),
 ]
-Chains = Annotated[int, integer("Annealed chains in each direction.")]
+Chains = Annotated[
+    int | None, integer("Annealed chains in each direction, or tempered ladders. [default: 500, or 100]")
+]
 Temperatures = Annotated[
     str, typer.Option(metavar="INTEGER|adaptive|salakhutdinov", help="How many, or as many as are needed, or 14,503.")
 ]
@@ -68,8 +77,9 @@ def command(
     split: Split = None,
     binarize: Binarize = DEFAULTS["binarize"],
     log_z: LogZ = "auto",
-    chains: Chains = 500,
+    chains: Chains = None,
     temperatures: Temperatures = "adaptive",
+    trajectory: Trajectory = None,
     conservative: Conservative = False,
     reading: Reading = NOTHING_SAID,
     seed: Seed = DEFAULTS["seed"],
@@ -90,6 +100,7 @@ def command(
             log_z=log_z,
             chains=chains,
             temperatures=number_or_name(temperatures),
+            trajectory=load_trajectory(trajectory, log_z == "tempered", "--log-z tempered"),
             conservative=conservative,
             seed=seed,
             engine=engine,
@@ -103,7 +114,7 @@ def command(
         ("data", f"{dataset.name}, {split}, {found.n_samples} samples"),
         ("binarize", found.binarize),
         ("log Z (nats)", _bracket(z.value, z.lower, z.upper)),
-        ("log Z method", z.method if z.ess is None else f"{z.method}, ESS {z.ess:.0f}/{z.n_chains}, from {z.start}"),
+        ("log Z method", _method(z)),
         ("log Z verdict", f"{z.verdict}: {z.reason}" if z.reason else z.verdict),
         ("log-likelihood (nats)", _bracket(likelihood.value, likelihood.lower, likelihood.upper)),
         *(
@@ -117,6 +128,12 @@ def command(
         ("reconstruction error a unit", found.reconstruction_error),
     ]
     emit(found.as_dict() | ({"alarms": alarms} if alarms else {}), rows, as_json=as_json)
+
+
+def _method(z: Estimate) -> str:
+    if z.method == "tempered":
+        return f"tempered, {z.n_chains} ladders"
+    return z.method if z.ess is None else f"{z.method}, ESS {z.ess:.0f}/{z.n_chains}, from {z.start}"
 
 
 def _bound(found: ConservativeLogLikelihood) -> str:

@@ -17,7 +17,7 @@ from harmonium.cli.output import complain
 from harmonium.datasets import Dataset
 from harmonium.datasets.files import read_rows
 from harmonium.engines import NAMES, on_device
-from harmonium.errors import DataUnavailable
+from harmonium.errors import DataUnavailable, InvalidParameter
 from harmonium.inputs import check_matrix
 from harmonium.training.alarms import last_alarms
 from harmonium.training.run_directory import read_history
@@ -34,6 +34,10 @@ DATA_HELP = f"A data set ({_NAMES}, ...) or a file (.npy, .npz, .csv, idx, .mat,
 Data = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=DATA_HELP)]
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", show_default=False, help="A model file, or the directory of a run.")
+]
+Trajectory = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="MODEL", help="A machine that training has passed through; once or more, earliest first."),
 ]
 Split = Annotated[
     str | None,
@@ -106,6 +110,13 @@ def load_model(path: Path) -> RBM:
             f"{path} must hold model.safetensors. Got a directory without. Name a run or a model file."
         )
     return RBM.load(path / "model.safetensors")
+
+
+def load_trajectory(paths: list[Path] | None, tempered: bool, needed: str) -> list[RBM]:
+    """The machines of --trajectory, in order; they must come with tempered chains."""
+    if paths and not tempered:
+        raise InvalidParameter(f"--trajectory must be used with {needed}. Got it alone. Add {needed}.")
+    return [load_model(path) for path in paths or []]
 
 
 def alarms_of(path: Path) -> list[str]:

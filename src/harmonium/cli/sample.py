@@ -19,12 +19,14 @@ from harmonium.cli.options import (
     Json,
     Model,
     Seed,
+    Trajectory,
     alarms_of,
     engine_on,
     integer,
     load_data,
     load_model,
     load_rows,
+    load_trajectory,
     number_or_name,
 )
 from harmonium.cli.output import check_output, complain, emit
@@ -55,14 +57,15 @@ of all kinds that DATA may be; docs/tutorials/completing.md makes half.npy.
 --tempered runs every chain at several temperatures that exchange their states, which reaches modes that Gibbs
 sampling does not. Half of the sweeps places the temperatures; then the acceptance of the swaps and the round trips
 through all temperatures are counted. Without round trips the samples are not to be trusted. --data brings the
-temperatures closer: the means of the data a machine has learnt are where the hottest chains begin.
+temperatures closer: the means of the data a machine has learnt are where the hottest chains begin. --trajectory, once
+or more, names machines that training has passed through, earliest first: the chains then go through these in place of
+temperatures.
 The result is an array of 0 and 1 of shape (n, n_visible), or with --expectation of probabilities, in a file that
 ends in .npy, .npz, .csv, .csv.gz, .tsv, .mat, .h5, .parquet or .feather; .png is a picture.
 """
 
 _CHAINS = 100  # a picture of 10 by 10
 _SWEEPS: int = inspect.signature(sample_tempered).parameters["sweeps"].default
-_COUNT: int = inspect.signature(sample_tempered).parameters["temperatures"].default
 
 
 @reads_data
@@ -85,11 +88,12 @@ def command(
     tempered: Annotated[bool, typer.Option("--tempered", help="Parallel tempering.")] = False,
     temperatures: Annotated[
         str | None,
-        typer.Option(metavar="INTEGER|adaptive", help=f"Of --tempered: how many, or as needed. [default: {_COUNT}]"),
+        typer.Option(metavar="INTEGER|adaptive", help="Of --tempered: how many, or as needed. [default: 10]"),
     ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="DATA", help="Of --tempered: a data set, or a file. Its train split is used.")
     ] = None,
+    trajectory: Trajectory = None,
     expectation: Annotated[
         bool,
         typer.Option("--expectation", help="Write E[v|h] of each sample, for one h drawn given it."),
@@ -107,18 +111,18 @@ def command(
     engine = engine_on(engine, device)
     check_output(out, (*OUTPUTS, ".png"), model, clamp, start)
     _check_tempering(tempered, {"--clamp": clamp, "--start": start}, {"--temperatures": temperatures, "--data": data})
-    rbm = load_model(model)
+    rbm, passed = load_model(model), load_trajectory(trajectory, tempered, "--tempered")
     image_shape = parse_shape(shape, rbm.n_visible) if out.suffix.lower() == ".png" else None
     result: dict[str, Any] = {"out": str(out), "n": n, "n_visible": rbm.n_visible, "sweeps": sweeps, "seed": seed}
     shown: dict[str, Any] = {}
     if tempered:
         result["sweeps"] = sweeps = _SWEEPS if sweeps is None else sweeps
-        found = _sample_tempered(rbm, n, sweeps, temperatures, data, reading, seed, engine)
+        found = _sample_tempered(rbm, n, sweeps, temperatures, passed, data, reading, seed, engine)
         samples: npt.NDArray[Any] = found.samples
         acceptance = [float(x) for x in found.acceptance]
         result |= {"betas": found.betas.tolist(), "acceptance": acceptance, "round_trips": found.round_trips}
         shown = {
-            "betas": f"{len(found.betas)} temperatures",
+            "betas": f"{len(found.betas)} {'machines' if passed else 'temperatures'}",
             "acceptance": f"{min(acceptance):.2f} to {max(acceptance):.2f}",
             "round_trips": f"{found.round_trips} ({found.round_trips / len(samples):.3g} a sample)",
         }
@@ -184,12 +188,12 @@ def _sample_tempered(
     n: int | None,
     sweeps: int,
     temperatures: str | None,
+    trajectory: list[RBM],
     data: str | None,
     reading: Reading,
     seed: int,
     engine: str,
 ) -> Samples:
-    text = str(_COUNT) if temperatures is None else temperatures
     X = None if data is None else load_data(data, reading).split("train")[0]
     names = {name: f"--{name}" for name in ("sweeps", "temperatures", "data", "seed", "engine")}
     with options_named(n="-n", **names), WorkProgress("sampling") as progress:
@@ -197,7 +201,8 @@ def _sample_tempered(
             rbm,
             _CHAINS if n is None else n,
             sweeps=sweeps,
-            temperatures=number_or_name(text),
+            temperatures=None if temperatures is None else number_or_name(temperatures),
+            trajectory=trajectory,
             X=X,
             seed=seed,
             engine=engine,

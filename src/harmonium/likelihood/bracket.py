@@ -18,9 +18,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from harmonium.chains.path import Float64Array
+from harmonium.engines import Engine
 from harmonium.engines.arithmetic import logistic
+from harmonium.engines.generic import free_energy
 from harmonium.likelihood.annealed import effective_size, log_mean
 from harmonium.likelihood.estimate import Estimate
 from harmonium.special import stdtrit
@@ -119,3 +122,10 @@ def acceptance_ratio(forward: Float64Array, reverse: Float64Array) -> float:
     while excess(high) > 0:
         high += 1 + abs(high - low)
     return float(brentq(excess, low, high, xtol=1e-10))
+
+
+def visited(engine: Engine, v: npt.NDArray[np.uint8]) -> float:
+    """Log of the sum of exp(-F) over the distinct rows of `v`: a part of Z, and so never more than log Z."""
+    _, rows = np.unique(np.packbits(v, axis=1), axis=0, return_index=True)
+    states = engine.encode(v[rows])
+    return log_mean(-free_energy(engine, states, engine.logits_h(states))) + math.log(len(rows))

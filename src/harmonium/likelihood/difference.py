@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.chains.diagnostics import Float64Array
+from harmonium.chains.rungs import between
 from harmonium.engines.arithmetic import logistic
 from harmonium.enumeration.exact import is_quick
 from harmonium.errors import InvalidParameter
@@ -119,7 +120,7 @@ def free_energy_difference(
     key, counter = as_key(seed).derive("free energy difference"), Counter(progress)
 
     def drawn(place: float) -> _Drawn:
-        machine = _between(rbm, other, place)
+        machine = between(rbm, other, place)
         counter.expect(1)
         found = _Drawn(
             machine, *draw(machine, samples, sweeps, key.derive(round(place * _MOST)), engine, exact=is_quick(machine))
@@ -143,13 +144,6 @@ def free_energy_difference(
     doubts += [f"an effective sample size of {size:.1f} is below {FEWEST:.0f}"] if size < FEWEST else []
     verdict = ("unreliable", "; ".join(doubts)) if doubts else width(value - margin, value + margin)
     return Estimate(_QUANTITY, value, value - margin, value + margin, "samples", *verdict, ess=size, n_chains=samples)
-
-
-def _between(rbm: RBM, other: RBM, place: float) -> RBM:
-    if place in (0, 1):
-        return other if place else rbm
-    pairs = zip((rbm.W, rbm.b, rbm.c), (other.W, other.b, other.c), strict=True)
-    return RBM(*(((1 - place) * x.astype(np.float64) + place * y).astype(np.float32) for x, y in pairs))
 
 
 def _step(a: _Drawn, b: _Drawn, engine: str) -> _Step:

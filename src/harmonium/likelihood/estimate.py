@@ -27,8 +27,9 @@ class Estimate:
     value, lower, upper : float or None
         Equal for an exact result; None where the verdict is "unknown".
     method : str
-        How it was obtained: "exact"; "ais" (annealed importance sampling) where any part of it was; of observables
-        "samples", of exact samples or the ends of chains, or "chains", averages along them.
+        How it was obtained: "exact"; "ais" (annealed importance sampling) where any part of it was; "tempered" (along
+        tempered ladders); of observables "samples", of exact samples or the ends of chains, or "chains", averages along
+        them.
     verdict : {"ok", "wide", "unreliable", "unknown"}
         "wide" is more than 1 nat between the ends; of a log-likelihood, it is the verdict on its log Z.
     reason : str
@@ -36,7 +37,7 @@ class Estimate:
     ess : float, optional
         Effective sample size of the worse direction, of a bracket.
     n_chains : int, optional
-        Chains a direction: the largest that `ess` could be.
+        Chains a direction, the largest that `ess` could be; of "tempered" the ladders.
     start : str, optional
         Where the reverse chains started: "exact samples" or "tempered chains" (whose equilibrium was checked).
     binarize : str, optional

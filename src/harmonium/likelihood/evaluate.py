@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -164,8 +165,9 @@ def evaluate(
     *,
     binarize: str = "threshold",
     log_z: str | Estimate = "auto",
-    chains: int = 500,
+    chains: int | None = None,
     temperatures: Temperatures = ADAPTIVE,
+    trajectory: Sequence[RBM] = (),
     conservative: bool = False,
     seed: int | Key = 0,
     engine: str = "native",
@@ -180,13 +182,13 @@ def evaluate(
     X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing
     binarize : {"threshold", "sample", "none"}
         How grey levels become states; likelihoods under different choices cannot be compared.
-    log_z : {"auto", "exact", "ais"} or Estimate
-        How log Z is to be found, or what it is known to be. An annealed estimate starts from the means of `X`.
-    chains, temperatures, progress
+    log_z : {"auto", "exact", "ais", "tempered"} or Estimate
+        How log Z is to be found, or what it is known to be. An estimate starts from the means of `X`.
+    chains, temperatures, trajectory, progress
         As in `log_partition`.
     conservative : bool
         Whether to add the reverse annealed bound (`harmonium.likelihood.conservative`), which errs downwards, for as
-        many complete rows as there are `chains`.
+        many complete rows as there are `chains`; left out, 500.
     seed : int or Key
     engine : {"native", "numpy", "torch"}
     device : {"cpu", "cuda", "mps"}, optional
@@ -203,12 +205,13 @@ def evaluate(
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     X = states_of(X, check_choice(binarize, "binarize", BINARIZATIONS), key.derive("binarize"))
     if not isinstance(log_z, Estimate):
-        log_z = _log_z(rbm, log_z, X, chains, temperatures, key, engine, progress)
+        how: dict[str, Any] = {"chains": chains, "temperatures": temperatures, "progress": progress}
+        log_z = _log_z(rbm, log_z, X, key, engine, trajectory=trajectory, **how)
     complete = missing_entries(X) is None
     bound = None
     if conservative:
-        how: dict[str, Any] = {"n_samples": chains, "X_train": X, "temperatures": temperatures, "progress": progress}
-        bound = conservative_log_likelihood(rbm, _complete_states(X), seed=key, engine=engine, **how)
+        how = {"n_samples": 500 if chains is None else chains, "temperatures": temperatures, "progress": progress}
+        bound = conservative_log_likelihood(rbm, _complete_states(X), X_train=X, seed=key, engine=engine, **how)
     return Evaluation(
         n_visible=rbm.n_visible,
         n_hidden=rbm.n_hidden,
@@ -239,16 +242,13 @@ def _log_z(
     rbm: RBM,
     method: str,
     X: npt.NDArray[Any],
-    chains: int,
-    temperatures: Temperatures,
     key: Key,
     engine: str,
-    progress: Progress | None,
+    **how: Any,
 ) -> Estimate:
     """`log_partition`, with what is out of reach put in words instead of raised."""
-    check_choice(method, "log_z", ("auto", "exact", "ais"))
-    how: dict[str, Any] = {"X": X, "chains": chains, "temperatures": temperatures, "start": "auto", "seed": key}
+    check_choice(method, "log_z", ("auto", "exact", "ais", "tempered"))
     try:
-        return log_partition(rbm, method, **how, engine=engine, progress=progress)
+        return log_partition(rbm, method, X=X, seed=key, engine=engine, **how)
     except OutOfReach as error:
         return Estimate.unknown("log Z", str(error))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from harmonium.engines import find_engine, on_device
 from harmonium.engines.arithmetic import log_sum_exp
-from harmonium.errors import OutOfReach
+from harmonium.errors import InvalidParameter, OutOfReach
 from harmonium.inputs import check_choice, check_count, check_rows
+from harmonium.likelihood.along import log_z_along
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures
 from harmonium.likelihood.two_sided import Settings, anneal_both_ways
@@ -35,8 +37,10 @@ def log_partition(
     method: str = "auto",
     *,
     X: Any = None,
-    chains: int = 500,
+    chains: int | None = None,
     temperatures: Temperatures = ADAPTIVE,
+    sweeps: int = 1000,
+    trajectory: Sequence[RBM] = (),
     start: str = "auto",
     max_units: int | None = None,
     seed: int | Key = 0,
@@ -49,18 +53,25 @@ def log_partition(
     Parameters
     ----------
     rbm : RBM
-    method : {"auto", "exact", "ais"}
+    method : {"auto", "exact", "ais", "tempered"}
         "exact" sums over all states of the smaller layer, in blocks of bounded memory. "ais" brackets log Z between
         annealed importance sampling from independent units to the machine and from the machine back. "auto" is exact
         where that takes at most 20 seconds, by the time that a short block of the sum takes here, else "ais".
+        "tempered" adds up Bennett's acceptance ratios between the levels of tempered chains (`sample_tempered`), which
+        finds its way where annealed chains do not, and says by the spread of independent ladders how far to trust it.
     X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
         Samples of what the machine has learnt: the annealing starts from their means, and states near them are not
-        missed. Used by "ais".
-    chains : int
-        In each direction.
+        missed. Used by "ais" and "tempered".
+    chains : int, optional
+        In each direction; left out, 500. Of "tempered" the ladders, at least 20; left out, 100.
     temperatures : int, "adaptive", "salakhutdinov" or array-like
         Their number (placed by short runs), as many as an effective sample size of 80 % asks for (at most 3,000), the
-        14,503 of Salakhutdinov and Murray (2008), or the inverse temperatures themselves, rising from 0 to 1.
+        14,503 of Salakhutdinov and Murray (2008), or the inverse temperatures themselves, rising from 0 to 1. Of
+        "tempered" their number, or as many as swap half of the time (at most 200).
+    sweeps : int
+        Of "tempered", at every level; at least 100. Half of them place the levels.
+    trajectory : sequence of RBM
+        Of "tempered": machines on the way, as in `sample_tempered`.
     start : {"auto", "exact", "chains"}
         What the reverse chains start from: exact samples, or chains whose equilibrium is checked. "auto" is exact
         where both layers' smaller one has at most 20 units.
@@ -78,7 +89,7 @@ def log_partition(
     -------
     Estimate
         Of log Z. A bracket covers it in at least 95 % of runs, provided that the starts of its reverse chains are what
-        `start` says.
+        `start` says, or that tempered chains have mixed, which the verdict doubts where it can see that they have not.
 
     Raises
     ------
@@ -93,14 +104,15 @@ def log_partition(
     log Z = 2.52 (exact, ok)
     """
     check_progress(progress)
-    check_choice(method, "method", ("exact", "ais", "auto"))
+    check_choice(method, "method", ("exact", "ais", "auto", "tempered"))
     engine = on_device(engine, device)
     find_engine(engine)
     check_choice(start, "start", ("auto", "exact", "chains"))
     most_auto = math.inf if max_units is None else max_units
     max_units = check_count(_UNITS if max_units is None else max_units, "max_units", minimum=0)
-    chains = check_count(chains, "chains", minimum=2)
-    temperatures = check_temperatures(temperatures)
+    least, usual = (20, 100) if method == "tempered" else (2, 500)
+    chains = check_count(usual if chains is None else chains, "chains", minimum=least)
+    temperatures, sweeps = check_temperatures(temperatures), check_count(sweeps, "sweeps", minimum=100)
     key = as_key(seed)
     rows = None if X is None else check_rows(X, n_columns=rbm.n_visible)
     n_units = min(rbm.n_visible, rbm.n_hidden)
@@ -111,12 +123,27 @@ def log_partition(
         seconds = _measured_seconds(rbm, engine, seconds)
     if method == "exact" or (method == "auto" and n_units <= most_auto and seconds <= _AUTO_SECONDS):
         return Estimate.exact("log Z", _sum_exactly(rbm, engine, seconds, progress))
+    if method == "tempered":
+        n = _n_levels(temperatures)
+        return log_z_along(rbm, rows, trajectory, n, chains, sweeps, key.derive("tempered log Z"), engine, progress)
     if start == "exact":
         _check_units(rbm, max_units, seconds)
     quick = n_units <= min(max_units, _EXACT_STARTS[0]) and seconds <= _EXACT_STARTS[1]
     exact = start == "exact" or (start == "auto" and quick)
     settings = Settings(temperatures, chains, exact, max_units, engine)
     return anneal_both_ways(rbm, rows, settings, key.derive("ais"), progress)
+
+
+def _n_levels(temperatures: Any) -> int | None:
+    """How many levels tempered ladders are to have; None for as many as they need."""
+    if isinstance(temperatures, int):
+        return check_count(temperatures, "temperatures", minimum=2)
+    if not isinstance(temperatures, str) or temperatures != ADAPTIVE:
+        raise InvalidParameter(
+            f'temperatures must be a number or "{ADAPTIVE}" with method "tempered". Got {temperatures!r}. Tempered '
+            "chains move their temperatures to equal acceptance: say how many."
+        )
+    return None
 
 
 def _sum_exactly(rbm: RBM, engine: str, seconds: float, progress: Progress | None) -> float:

@@ -80,16 +80,15 @@ def _temper(
 ) -> tuple[Ladders, Float64Array]:
     engine, (n, chains, n_visible) = annealer.engine, part.v.shape
     state = tempered.set_out(engine.encode(part.v.reshape(-1, n_visible)), n)._replace(direction=part.direction)
-    cold = tempered.cold_rows(state)
     stuck, arrivals, middle = part.stuck.copy(), part.arrivals, np.zeros(chains)  # of walkers, by where they set out
     column = np.arange(chains)
     for sweep in range(sweeps):
         if sweep == sweeps // 2:
-            middle = annealer.minus_free_energy(engine.take(state.v, cold))
+            middle = annealer.minus_free_energy(ladder.cold(engine, state.v))
         state, info = tempered.step(engine, state, key, ladder)
         stuck[state.replica[: n // 2], column] = False
         arrivals = arrivals + info.arrived
         tick()
-    gain = annealer.minus_free_energy(engine.take(state.v, cold)) - middle
+    gain = annealer.minus_free_energy(ladder.cold(engine, state.v)) - middle
     v = engine.decode(state.v).reshape(part.v.shape)
     return Ladders(v, state.direction, stuck[state.replica, column], arrivals), gain

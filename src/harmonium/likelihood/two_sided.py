@@ -23,8 +23,8 @@ from harmonium.chains.starts import leading_directions, spread_out
 from harmonium.engines import States
 from harmonium.engines.arithmetic import matmul
 from harmonium.enumeration.exact import exact_sample
-from harmonium.likelihood.annealed import Annealer, effective_size, log_mean
-from harmonium.likelihood.bracket import FEWEST, bracket
+from harmonium.likelihood.annealed import Annealer, effective_size
+from harmonium.likelihood.bracket import FEWEST, bracket, visited
 from harmonium.likelihood.equilibrium_check import drifts, stays, unseen
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.reverse_starts import Ladders, ladders, temper
@@ -73,7 +73,7 @@ def anneal_both_ways(
         seed = key.derive(purpose)
         return exact_sample(rbm, n, seed=seed, max_units=settings.max_units, engine=settings.engine)[0]
 
-    visited = [] if rows is None else [(rows.X[:_FLOOR_ROWS] > 0.5).astype(np.uint8)]
+    seen = [] if rows is None else [(rows.X[:_FLOOR_ROWS] > 0.5).astype(np.uint8)]
     if rows is None and settings.exact_starts:
         rows = Rows(exact(_BASE_SAMPLES, "base"))
     counter = Counter(progress)
@@ -85,8 +85,8 @@ def anneal_both_ways(
         reverse = run.reverse(start, 0)
     else:
         start, reverse, doubt = run.from_chains(forward, None if rows is None else rows.X)
-    visited += [annealer.engine.decode(forward.kept[-1]), start]
-    found = bracket(forward.log_z, reverse, _floor(annealer, np.concatenate(visited)), doubt)
+    seen += [annealer.engine.decode(forward.kept[-1]), start]
+    found = bracket(forward.log_z, reverse, visited(annealer.engine, np.concatenate(seen)), doubt)
     return replace(found, start=EXACT if settings.exact_starts else CHAINS)
 
 
@@ -165,10 +165,3 @@ class _Runs:
         nearest = np.abs(forward.at - steps[:, None]).argmin(axis=1)
         passing = {i: self.annealer.engine.decode(forward.kept[i])[:first] for i in set(nearest.tolist())}
         return ladders(np.stack([np.concatenate([passing[i], spread]) for i in nearest.tolist()]))
-
-
-def _floor(annealer: Annealer, v: npt.NDArray[np.uint8]) -> float:
-    """Log of the sum of exp(-F) over the distinct rows of `v`: a part of Z, and so never more than log Z."""
-    _, rows = np.unique(np.packbits(v, axis=1), axis=0, return_index=True)
-    minus_f = annealer.minus_free_energy(annealer.engine.encode(v[rows]))
-    return log_mean(minus_f) + float(np.log(len(rows)))

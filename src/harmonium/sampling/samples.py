@@ -34,7 +34,7 @@ class Samples:
     r_hat : float
         Of "gibbs", the largest of the same three numbers, at most 1.1; 1 where exact, NaN where it was not measured.
     betas : float64 array of shape (T,)
-        The inverse temperatures, from 0 to 1; 1 alone but for "tempered".
+        The inverse temperatures, from 0 to 1, or the places on a trajectory; 1 alone but for "tempered".
     acceptance : float64 array of shape (T - 1,)
         Mean probability of a swap between each temperature and the next, while the ladder stood still.
     round_trips : int

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from harmonium.chains.ladder import adapt, n_temperatures
-from harmonium.chains.path import Float64Array, linear_path
-from harmonium.chains.tempered import Ladder, TemperedState, cold_rows, init, spread, step
-from harmonium.engines import Engine, make_engine
+from harmonium.chains.settle import run, settle
+from harmonium.chains.tempered import init
+from harmonium.chains.ways import levels_to
+from harmonium.engines import make_engine
 from harmonium.inputs import check_choice, check_count, check_rows
 from harmonium.progress import Counter, Progress
 from harmonium.random import Key, as_key
-from harmonium.rbm import RBM, bias_of_means
+from harmonium.rbm import RBM
 from harmonium.sampling.samples import Samples
 
 _TEMPERATURES = 10
 ADAPTIVE = "adaptive"
-_MOST = 200  # temperatures that "adaptive" may take
-_FIRST = 16  # sweeps before the ladder is first moved
 
 
 def sample_tempered(
@@ -28,8 +24,9 @@ def sample_tempered(
     n: int,
     *,
     sweeps: int = 1000,
-    temperatures: int | str = _TEMPERATURES,
+    temperatures: int | str | None = None,
     X: Any = None,
+    trajectory: Sequence[RBM] = (),
     seed: int | Key = 0,
     engine: str = "native",
     progress: Progress | None = None,
@@ -46,13 +43,19 @@ def sample_tempered(
         Number of samples, and of ladders.
     sweeps : int
         At every temperature; at least 2, as pairs take turns.
-    temperatures : int or "adaptive"
-        How many in a ladder, or as many as swap half of the time (at most 200).
+    temperatures : int or "adaptive", optional
+        How many in a ladder, or as many as swap half of the time (at most 200). Left out, 10, and "adaptive" where
+        there is a `trajectory`, of which they are machines.
     X : array-like of shape (n_samples, n_visible), values in [0, 1], NaN where missing, optional
         Samples of what the machine has learnt, whose means become those of the units at beta = 0; this brings the two
         ends of the ladder closer. Without, all states are equally likely there. The machine's bias b would be no
         substitute: it can be far from the means that the hidden units make of it, and so can the means of its own
         chains, which have seen one mode; a base that knows one mode hides the others, and swaps look the better for it.
+    trajectory : sequence of RBM
+        Machines that training has passed through, earliest first, of the same layers. Then a ladder leads from
+        independent units through these to the machine (parallel trajectory tempering, `harmonium.chains.rungs`), at
+        about twice the time; `betas` of the result are places on that way. For machines whose modes take over from one
+        another at some temperature, so that no number of temperatures makes them swap.
     seed : int or Key
     engine : {"native", "numpy", "torch"}
     progress : callable, optional
@@ -65,13 +68,15 @@ def sample_tempered(
     Raises
     ------
     InvalidParameter, InvalidData
-        A count is out of range, or the data do not fit the machine.
+        A count is out of range, or the data or the trajectory do not fit the machine.
 
     References
     ----------
-    See `harmonium.chains.tempered`.
+    See `harmonium.chains.tempered` and `harmonium.chains.rungs`.
     """
     n, sweeps = check_count(n, "n"), check_count(sweeps, "sweeps", minimum=2)
+    if temperatures is None:
+        temperatures = ADAPTIVE if len(trajectory) else _TEMPERATURES
     if isinstance(temperatures, str):
         check_choice(temperatures, "temperatures", (ADAPTIVE,))
         count = _TEMPERATURES
@@ -79,45 +84,12 @@ def sample_tempered(
         count = check_count(temperatures, "temperatures", minimum=2)
     rows = None if X is None else check_rows(X, n_columns=rbm.n_visible)
     key = as_key(seed).derive("sample_tempered")
-    base = np.zeros(rbm.n_visible) if rows is None else bias_of_means(*rows.totals)
-    engine_, ladder = make_engine(rbm, engine), Ladder(linear_path(base, rbm.n_hidden), np.linspace(0, 1, count))
+    levels, engine_ = levels_to(rbm, rows, trajectory, count, engine), make_engine(rbm, engine)
     counter = Counter(progress, sweeps)
-    state = init(engine_, ladder, n, key)
-    for length in _rounds(sweeps // 2):
-        state, acceptance = _run(engine_, state, ladder, key, length, counter)
-        if temperatures == ADAPTIVE:
-            count = min(n_temperatures(acceptance), _MOST)
-        state = spread(engine_, state, count)
-        ladder = ladder._replace(betas=adapt(ladder.betas, acceptance, count))
-    state, acceptance = _run(engine_, state, ladder, key, sweeps - counter.done, counter)
-    samples = engine_.decode(engine_.take(state.v, cold_rows(state)))
-    tempered: dict[str, Any] = {"betas": ladder.betas, "acceptance": acceptance}
+    state = init(engine_, levels, n, key)
+    wanted = None if temperatures == ADAPTIVE else count
+    state, levels = settle(engine_, levels, state, key, sweeps // 2, wanted, counter.tick)
+    state, acceptance = run(engine_, levels, state, key, sweeps - counter.done, counter.tick)
+    samples = engine_.decode(levels.cold(engine_, state.v))
+    tempered: dict[str, Any] = {"betas": levels.places, "acceptance": acceptance}
     return Samples(samples, "tempered", sweeps, every=sweeps, round_trips=int(state.round_trips.sum()), **tempered)
-
-
-def _run(
-    engine: Engine,
-    state: TemperedState,
-    ladder: Ladder,
-    key: Key,
-    sweeps: int,
-    counter: Counter,
-) -> tuple[TemperedState, Float64Array]:
-    """Some steps with one ladder, and the mean acceptances over them; NaN for pairs that never had their turn."""
-    total, times = np.zeros((2, len(ladder.betas) - 1))
-    for _ in range(sweeps):
-        state, info = step(engine, state, key, ladder)
-        tried = ~np.isnan(info.acceptance)
-        total[tried] += info.acceptance[tried]
-        times += tried
-        counter.tick()
-    return state, np.divide(total, times, out=np.full(len(total), np.nan), where=times > 0)
-
-
-def _rounds(total: int) -> Iterator[int]:
-    """Lengths that double, so that each ladder is judged by states which the one before has brought closer."""
-    length = _FIRST
-    while total >= _FIRST:
-        taken = length if total >= 3 * length else total
-        yield taken
-        total, length = total - taken, 2 * length

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from harmonium.chains import tempered
 from harmonium.chains.ladder import adapt, n_temperatures
 from harmonium.chains.path import linear_path
-from harmonium.chains.tempered import Ladder, TemperedState, cold_rows
+from harmonium.chains.tempered import Ladder, TemperedState
 from harmonium.engines import Engine, Phase
 from harmonium.engines.records import FloatArray
 from harmonium.random import Key
@@ -72,7 +72,7 @@ class Tempered(Estimator):
             self._swaps += np.where(tried, info.acceptance, 0), tried
             if self._state.sweep % _ADAPT_EVERY == 0:
                 self._adapt(engine)
-        v = engine.take(self._state.v, cold_rows(self._state))
+        v = self._ladder.cold(engine, self._state.v)
         logits = engine.logits_h(v)
         return Negative(Phase(v, engine.mean(logits)), logits, self._acceptance())
 
@@ -82,11 +82,11 @@ class Tempered(Estimator):
         if self._config.temperatures == ADAPTIVE:
             enough = min(max(n_temperatures(acceptance), _LEAST), _MOST)
             n = enough if enough > before or enough <= _SPARE * before else before
-        self._ladder = self._ladder._replace(betas=adapt(self._ladder.betas, acceptance, n))
+        old, self._ladder = self._ladder, self._ladder.at(adapt(self._ladder.betas, acceptance, n))
         if n == before:
             self._swaps /= _ADAPT_EVERY  # those of the ladder before, to be outweighed at once
         else:
-            self._state, self._swaps = tempered.spread(engine, self._state, n), np.zeros((2, n - 1))
+            self._state, self._swaps = tempered.spread(engine, old, self._state, n), np.zeros((2, n - 1))
 
     def _acceptance(self) -> npt.NDArray[np.float64]:
         total, times = self._swaps

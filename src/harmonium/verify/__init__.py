@@ -14,6 +14,7 @@ from harmonium.verify import (
     chains,
     conditionals,
     decisions,
+    ladders,
     learning,
     likelihoods,
     markov,
@@ -25,7 +26,19 @@ from harmonium.verify.check import Check
 
 __all__ = ["Check", "verify"]
 
-_CONCEPTS = (conditionals, markov, likelihoods, observables, learning, chains, scores, noise, decisions, agreement)
+_CONCEPTS = (
+    conditionals,
+    markov,
+    likelihoods,
+    observables,
+    learning,
+    chains,
+    scores,
+    ladders,
+    noise,
+    decisions,
+    agreement,
+)
 
 
 def verify(engine: str | None = None) -> Iterator[Check]:

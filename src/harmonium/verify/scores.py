@@ -10,7 +10,7 @@ from scipy.special import erfc
 from harmonium.chains.diagnostics import autocorrelation_time
 from harmonium.chains.ladder import adapt
 from harmonium.chains.path import linear_path
-from harmonium.chains.tempered import Ladder, swap_log_probability
+from harmonium.chains.tempered import Ladder, swap_gains, swap_probability
 from harmonium.engines import make_engine
 from harmonium.likelihood import pseudo_log_likelihood
 from harmonium.random import Key
@@ -70,11 +70,11 @@ def _swaps(rbm: RBM, engine: str) -> Iterator[Check]:
     machine_ = make_engine(rbm, engine)
     states = machine_.encode(np.concatenate([v[second], v[first]]).astype(np.uint8))
     ladder, logits = Ladder(linear_path(base, len(c)), betas), machine_.logits_h(states)
-    found = np.exp(swap_log_probability(machine_, states, logits, ladder, np.array([0])))[0]
+    found = swap_probability(swap_gains(machine_, states, logits, ladder, np.array([0])))[0]
     low, high = levels
     before, after = low[second] * high[first], low[first] * high[second]
     metropolis = np.minimum(1, after / before)
-    name = "chains.tempered.swap_log_probability"
+    name = "chains.tempered.swap_gains"
     for equation in ("(26)", "(27)"):
         yield compare(equation, name, found, metropolis, engine=engine, tolerance=SINGLE)
     back = found.reshape(len(v), len(v)).T.ravel()  # the same pair, exchanged
