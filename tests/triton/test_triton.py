@@ -123,6 +123,7 @@ def test_the_benchmark_runs_without_a_gpu(tmp_path):
         "bits of CD-1",
         "bits of annealing",
         "bits of enumeration",
+        "bits of pseudo-likelihood",
         "annealing",
         "without Triton",
     ]
@@ -135,6 +136,16 @@ def test_the_benchmark_runs_without_a_gpu(tmp_path):
         assert section["error"] is None
         assert all(row.get("met", True) and row.get("wrong", 0) == 0 for row in section["rows"])
         assert section["rows"]
+
+
+def test_the_benchmark_ends_when_its_time_is_up(tmp_path):
+    benchmark, path = HERE.parent.parent / "benchmarks" / "gpu.py", tmp_path / "gpu.json"
+    command = [sys.executable, benchmark, "--device", "cpu", "--small", "--seconds", "0", "--out", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    errors = [section["error"] for section in json.loads(path.read_text())["sections"]]
+    assert {error.partition(" ")[0] for error in errors} == {"exit", "not"}  # ended, and not begun
+    assert json.loads(done.stdout.splitlines()[-1])["device"] == "cpu"
 
 
 def test_the_benchmark_says_what_is_required(monkeypatch):
