@@ -241,8 +241,9 @@ class NativeEngine(Engine):
         centring: Centring | None = None,
     ) -> Contrast:
         states = isinstance(batch.v, Bits)
-        # Of means, NumPy adds up a single column in pairs, and the kernels row after row.
-        if centring is not None and (self.n_hidden == 1 or not states):
+        # Of numbers, NumPy adds up a single column in pairs, and the kernels row after row.
+        centred, single = centring is not None, self.n_hidden == 1
+        if (centred and not states) or (single and (centred or not states)):
             return super().contrast(batch, h, keys, n_sweeps, rates, centring)
         start = None if h is None else h.words
         weights = None if batch.weights is None else batch.normalised_weights()
