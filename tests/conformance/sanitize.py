@@ -143,11 +143,15 @@ def one_round(rng):
     free = placed(rng, packed(rng.random((rows, m)) < 0.5)) if rng.random() < 0.5 else None
     machine.sweeps(words_v, key, key, int(rng.integers(0, 3)), beta, offset_h, None, offset_v, free)
     start = placed(rng, packed(rng.random((others, n)) < 0.5)) if rng.random() < 0.5 else None
-    found = machine.contrast(
-        words_v, weights, start, key, key, key, int(rng.integers(1, 3)), 0.1, 0.5, 0.01, mu, lam, 0.5
+    rates = [(0.1, 0.5, 0.01)]
+    found = machine.contrasts(
+        words_v, None, weights, start, key, key, key, int(rng.integers(1, 3)), rates, mu, lam, 0.5
     )
     assert [x is None for x in found] == [False, False, start is None, start is None, not centred]
-    machine.contrast(grey, weights, start, key, key, key, 1, 0.1, 0.5, 0.01, None, None, 0.0)
+    machine.contrasts(grey, None, weights, start, key, key, key, 1, rates, None, None, 0.0)
+    numbers = placed(rng, rng.integers(0, rows, (3, 2)))
+    machine.contrasts(words_v, numbers, None, start, key, key, key, 1, 3 * rates, mu, lam, 0.5)
+    machine.contrasts(grey, numbers, None, start, key, key, key, 1, 3 * rates, None, None, 0.0)
     for _ in range(2):
         machine.ascend(words_v, mean_h, weights, packed(other), other_h, None, 0.1, 0.5, 0.01, mu, lam)
     machine.ascend_along(placed(rng, hv), placed(rng, ev), placed(rng, eh), 0.1, 0.5, 0.01)
@@ -166,12 +170,15 @@ def one_round(rng):
         (machine.sample_h, (words_v, key, np.ones(rows + 1, np.float32), None)),
         (machine.sample_v, (words_h, key, None, np.ones((1, m + 1), np.float32))),
         (machine.sweeps, (words_v, key, key, 1, None, None, None, None, wide)),
-        (machine.contrast, (wide, None, None, key, key, key, 1, 0.1, 0.5, 0.01, None, None, 0.0)),
-        (machine.contrast, (words_v, None, None, key, key, key, 0, 0.1, 0.5, 0.01, None, None, 0.0)),
-        (machine.contrast, (grey, None, None, key, key, key, 1, 0.1, 0.5, 0.01, np.ones(m, np.float32), None, 0.0)),
+        (machine.contrasts, (wide, None, None, None, key, key, key, 1, rates, None, None, 0.0)),
+        (machine.contrasts, (words_v, None, None, None, key, key, key, 0, rates, None, None, 0.0)),
+        (machine.contrasts, (grey, None, None, None, key, key, key, 1, rates, np.ones(m, np.float32), None, 0.0)),
+        (machine.contrasts, (words_v, None, None, None, key, key, key, 1, 2 * rates, None, None, 0.0)),
+        (machine.contrasts, (words_v, numbers + rows, None, None, key, key, key, 1, 3 * rates, None, None, 0.0)),
+        (machine.contrasts, (words_v, -1 - numbers, None, None, key, key, key, 1, 3 * rates, None, None, 0.0)),
         (
-            machine.contrast,
-            (np.ones((rows, m + 1), np.float32), None, None, key, key, key, 1, 0.1, 0.5, 0.01, None, None, 0.0),
+            machine.contrasts,
+            (np.ones((rows, m + 1), np.float32), None, None, None, key, key, key, 1, rates, None, None, 0.0),
         ),
         (_kernels.softplus_sum, (logits_h, np.ones(0, np.float32), None)),
         (machine.dense_logits_h, (np.zeros((rows, m + 1), np.float32),)),

@@ -12,7 +12,7 @@ from oracles import logistic, logit, random_parameters, random_states
 from test_engines import instruction_sets, probe_dyadic, row_betas
 
 from harmonium import RBM, Key
-from harmonium.engines import Centring, Engine, NativeEngine, Offsets, Phase, Rates
+from harmonium.engines import Centring, Engine, NativeEngine, Offsets, Phase, Rates, native
 from harmonium.engines._native import _kernels
 from harmonium.engines.arithmetic import exp, log, log_sum_exp, matmul, moments_block, softplus
 from harmonium.engines.arithmetic import logistic as logistic64
@@ -294,14 +294,33 @@ def test_a_step_in_one_call_is_the_step_of_its_verbs(n_visible, n_hidden, weight
         np.testing.assert_array_equal(one.negative.v.words, other.negative.v.words)
         np.testing.assert_array_equal(one.negative.mean_h, other.negative.mean_h)
         assert one.negative.weights is other.negative.weights
-        if persistent:  # else nobody looks at them
-            np.testing.assert_array_equal(one.logits, other.logits)
         for x, y in zip((*whole.velocity, whole.rbm.W), (*parts.velocity, parts.rbm.W), strict=True):
             np.testing.assert_array_equal(x, y)
         if persistent:
+            np.testing.assert_array_equal(one.logits, other.logits)
             np.testing.assert_array_equal(one.h.words, other.h.words)
         if centred:
             np.testing.assert_array_equal(one.mean_h, other.mean_h)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("kind", ["states", "grey levels"])
+@pytest.mark.parametrize("steps_a_call", [2, 5])
+def test_steps_in_one_call_are_one_after_the_other(monkeypatch, persistent, kind, steps_a_call):
+    monkeypatch.setattr(native, "_TERMS_A_CALL", steps_a_call * 7 * 60 * 33 * 2)
+    rbm, X = RBM(*random_parameters(33, 60)), random_states(35, 60)
+    whole, parts = NativeEngine(rbm), NativeEngine(rbm)
+    v = whole.visible(X * Key(9).uniform(35, 60)) if kind == "grey levels" else whole.encode(X)
+    h = whole.encode(random_states(20, 33, 1)) if persistent else None
+    arguments = v, Key(3).permutation(35).reshape(5, 7), h, [Key(1, i, 4) for i in range(3)], 2
+    rates = [Rates(0.1 / (1 + i), 0.5, 0.01) for i in range(5)]
+    one, other = whole.contrasts(*arguments, rates), Engine.contrasts(parts, *arguments, rates)
+    np.testing.assert_array_equal(one.negative.v.words, other.negative.v.words)
+    np.testing.assert_array_equal(one.negative.mean_h, other.negative.mean_h)
+    for x, y in zip((*whole.velocity, whole.rbm.W), (*parts.velocity, parts.rbm.W), strict=True):
+        np.testing.assert_array_equal(x, y)
+    if persistent:
+        np.testing.assert_array_equal(one.h.words, other.h.words)
 
 
 @pytest.mark.parametrize("n", [0, 1, 4])

@@ -48,6 +48,7 @@ NATIVE = [
         "engines/_native/tables.hpp",
         ("tables of the last row alone", "lists.used |= groups;", "lists.used = groups;", GOLDEN),
         ("groups that begin with the first", "_mm_set1_epi16(short(g))", "_mm_set1_epi16(0)", GOLDEN),
+        ("registers too few for a last tile", "if (width <= 16)", "if (width <= 24)", KERNELS),
     ),
     *of(
         "engines/_native/early.hpp",
@@ -90,6 +91,7 @@ NATIVE = [
             KERNELS,
         ),
         ("sweeps that share their noise", "sweep++, key_h.step++, key_v.step++", "sweep++", KERNELS),
+        ("steps that share their noise", "step.key.step++;", "", KERNELS),
         ("a running mean that jumps", "before[i] + share * (out[i] - before[i])", "out[i]", KERNELS),
     ),
     *of(

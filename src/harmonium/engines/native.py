@@ -12,6 +12,7 @@ process that it was forked from do not exist in it; one that was spawned has its
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,8 @@ from harmonium.statistics import Statistics
 
 # What packs an array of that type if it is binary.
 _BINARY = {np.dtype(np.float32): _kernels.states_of_floats, np.dtype(np.float64): _kernels.states_of_doubles}
+# What is done between two looks at signals, in weights times rows: some tenth of a second, or a single step.
+_TERMS_A_CALL = 2**30
 _NONE, _ALL = np.uint64(0), np.uint64(2**64 - 1)
 
 
@@ -240,20 +243,58 @@ class NativeEngine(Engine):
         rates: Rates,
         centring: Centring | None = None,
     ) -> Contrast:
-        states = isinstance(batch.v, Bits)
-        # Of numbers, NumPy adds up a single column in pairs, and the kernels row after row.
-        centred, single = centring is not None, self.n_hidden == 1
-        if (centred and not states) or (single and (centred or not states)):
+        if not self._makes_steps(batch.v, centring):
             return super().contrast(batch, h, keys, n_sweeps, rates, centring)
-        start = None if h is None else h.words
         weights = None if batch.weights is None else batch.normalised_weights()
+        done = self._steps(batch.v, None, weights, h, keys, n_sweeps, [rates], centring)
+        if h is None and batch.weights is not None:  # a chain that starts at a row counts as that row does
+            return done._replace(negative=done.negative._replace(weights=batch.weights))
+        return done
+
+    def contrasts(
+        self,
+        v: Bits | FloatArray,
+        rows: npt.NDArray[np.intp],
+        h: Bits | None,
+        keys: tuple[Key, Key, Key],
+        n_sweeps: int,
+        rates: Sequence[Rates],
+        centring: Centring | None = None,
+    ) -> Contrast:
+        if not self._makes_steps(v, centring):
+            return super().contrasts(v, rows, h, keys, n_sweeps, rates, centring)
+        key, key_h, key_v = keys
+        n = max(1, _TERMS_A_CALL // (rows.shape[1] * self.n_visible * self.n_hidden * n_sweeps))
+        for i in range(0, len(rates), n):
+            now = key.at(key.step + i), key_h.at(key_h.step + i * n_sweeps), key_v.at(key_v.step + i * n_sweeps)
+            done = self._steps(v, rows[i : i + n], None, h, now, n_sweeps, rates[i : i + n], centring)
+            h = done.h
+            centring = None if centring is None else centring._replace(h=done.mean_h)
+        return done
+
+    def _makes_steps(self, v: Bits | FloatArray, centring: Centring | None) -> bool:
+        states, plain = isinstance(v, Bits), centring is None
+        # NumPy adds up means and grey levels of a single column in pairs, and the kernels row after row.
+        return (states or plain) if self.n_hidden > 1 else (states and plain)
+
+    def _steps(
+        self,
+        v: Bits | FloatArray,
+        rows: npt.NDArray[np.intp] | None,
+        weights: FloatArray | None,
+        h: Bits | None,
+        keys: tuple[Key, Key, Key],
+        n_sweeps: int,
+        rates: Sequence[Rates],
+        centring: Centring | None,
+    ) -> Contrast:
         centre = (None, None, 0.0) if centring is None else centring._replace(v=_contiguous(centring.v))
-        data = batch.v.words if states else _contiguous(batch.v)
-        v, mean, logits, last, mean_h = self._machine.contrast(
-            data, weights, start, *map(_words, keys), n_sweeps, *rates, *centre
+        data, start = v.words if isinstance(v, Bits) else _contiguous(v), None if h is None else h.words
+        last, mean, logits, chains, mean_h = self._machine.contrasts(
+            data, rows, weights, start, *map(_words, keys), n_sweeps, rates, *centre
         )
-        negative = Phase(Bits(v, self.n_visible), mean, batch.weights if h is None else None)
-        return Contrast(negative, logits, None if h is None else Bits(last, self.n_hidden), mean_h)
+        negative = Phase(Bits(last, self.n_visible), mean)
+        return Contrast(negative, logits, None if h is None else Bits(chains, self.n_hidden), mean_h)
 
     def ascend_along(self, gradient: Statistics, rates: Rates, offsets: Offsets | None = None) -> None:
         m = self._machine

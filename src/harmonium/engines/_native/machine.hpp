@@ -150,6 +150,9 @@ class Machine {
         float* centre;
     };
     void contrast(const Contrast& step, Rates rates);
+    // One step after the other, each with rates of its own. With `numbers`, the rows of step i are numbers[i * step.batch.rows], ...
+    // of the data that `step` has in place of a batch. `step.start` may become `step.h`.
+    void contrasts(Contrast step, const int64_t* numbers, const std::vector<Rates>& rates);
     // One step along a gradient given as arrays: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void ascend_along(const float* gW, const float* gb, const float* gc, Rates rates);
     void pseudo_log_likelihood(Bits v, double* out) const;

@@ -241,16 +241,22 @@ static View<uint64_t, 2> sweeps(const Machine& machine, Words v, KeyTuple key_h,
     return wrap(out, rows, stride);
 }
 
-// One step of contrastive divergence: the chains' v and mean_h; logits and h of those that persist, and the running mean, or
-// None for each.
-static nb::tuple contrast(Machine& machine, std::variant<Words, Floats> batch, PerRow weights, Mask start, KeyTuple key, KeyTuple key_h, KeyTuple key_v,
-                          size_t n_sweeps, float rate, float momentum, float decay, PerRow centre_v, PerRow centre_h, float share) {
+using Numbers = std::optional<Array<const int64_t, 2>>;
+
+// Steps of contrastive divergence, of a batch or, with numbers of rows, (steps, rows), of data: the last chains' v and mean_h;
+// logits and h of those that persist, and the running mean, or None for each.
+static nb::tuple contrasts(Machine& machine, std::variant<Words, Floats> batch, Numbers numbers, PerRow weights, Mask start, KeyTuple key,
+                           KeyTuple key_h, KeyTuple key_v, size_t n_sweeps, const std::vector<std::tuple<float, float, float>>& rates,
+                           PerRow centre_v, PerRow centre_h, float share) {
     const Words* states = std::get_if<Words>(&batch);
     const Floats* reals = std::get_if<Floats>(&batch);
-    const size_t m = machine.n_visible(), n = machine.n_hidden(), rows = states ? states->shape(0) : reals->shape(0);
-    const size_t n_chains = start ? start->shape(0) : rows;
+    const size_t m = machine.n_visible(), n = machine.n_hidden(), n_data = states ? states->shape(0) : reals->shape(0);
+    const size_t rows = numbers ? numbers->shape(1) : n_data, n_chains = start ? start->shape(0) : rows;
     require(states ? states->shape(1) == words_for(m) : reals->shape(1) == m, "v must fit the visible layer");
     require(states || !centre_v, "steps of real data are not centred here");
+    require(numbers ? numbers->shape(0) == rates.size() : rates.size() == 1, "each step has rates and rows");
+    for (size_t i = 0; numbers && i < numbers->size(); i++)
+        require(numbers->data()[i] >= 0 && size_t(numbers->data()[i]) < n_data, "numbers of rows must be those of v");
     require(!weights || weights->shape(0) == rows, "weights must have one entry a row");
     require(!start || start->shape(1) == words_for(n), "h must fit the hidden layer");
     require(n_sweeps > 0, "v is drawn once or more");
@@ -260,14 +266,17 @@ static nb::tuple contrast(Machine& machine, std::variant<Words, Floats> batch, P
     Output<float> mean(n_chains * n), logits(start ? n_chains * n : 0), centre(centre_v ? n : 0);
     const auto pointer = [](const auto& array) { return array ? data(*array) : nullptr; };
     Strided<float> real = {};
-    if (reals) real = {data(*reals), rows, m, ptrdiff_t(m), 1};
-    const Bits of_batch = states ? bits(*states) : Bits{nullptr, rows, words_for(m)};
+    if (reals) real = {data(*reals), n_data, m, ptrdiff_t(m), 1};
+    const Bits of_batch = {states ? data(*states) : nullptr, rows, words_for(m)};
     const Machine::Contrast step = {of_batch, reals ? &real : nullptr, pointer(weights), pointer(start), n_chains, n_sweeps, noise_key(key), noise_key(key_h),
                                     noise_key(key_v), pointer(centre_v), pointer(centre_h), share, v, mean,
                                     start ? static_cast<float*>(logits) : nullptr, h, centre};
+    std::vector<Rates> of_steps;
+    for (const auto& [rate, momentum, decay] : rates) of_steps.push_back({rate, momentum, decay});
+    const int64_t* first = pointer(numbers);
     {
         nb::gil_scoped_release release;
-        machine.contrast(step, {rate, momentum, decay});
+        machine.contrasts(step, first, of_steps);
     }
     const auto or_none = [](bool exists, auto make) { return exists ? nb::cast(make()) : nb::none(); };
     return nb::make_tuple(wrap(v, n_chains, words_for(m)), wrap(mean, n_chains, n),
@@ -347,7 +356,7 @@ NB_MODULE(_kernels, m) {
              nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none())
         .def("sweeps", &sweeps, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(),
              nb::arg().none(), nb::arg().none())
-        .def("contrast", &contrast, nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+        .def("contrasts", &contrasts, nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(),
              nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg())
         .def("moments",
              [](const Machine& self, Words v, Floats mean_h, PerRow weights) {

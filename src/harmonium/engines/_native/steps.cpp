@@ -52,4 +52,33 @@ void Machine::contrast(const Contrast& step, Rates rates) {
     ascend({batch, positive, step.weights, step.real}, {v, step.mean, step.start ? nullptr : step.weights, nullptr}, rates, offsets);
 }
 
+template <class T>
+static T* gather(const T* data, size_t stride, const int64_t* numbers, size_t n, Buffer<T>& space) {
+    T* to = space.reserve(n * stride);
+    for (size_t r = 0; r < n; r++) std::copy_n(data + size_t(numbers[r]) * stride, stride, to + r * stride);
+    return to;
+}
+
+void Machine::contrasts(Contrast step, const int64_t* numbers, const std::vector<Rates>& rates) {
+    static thread_local Buffer<uint64_t> words;
+    static thread_local Buffer<float> reals, before;
+    const Contrast data = step;
+    const size_t n_rows = step.batch.rows;
+    Strided<float> real = {};
+    for (const Rates& now : rates) {
+        if (numbers && data.real) {
+            real = {gather(data.real->data, m_, numbers, n_rows, reals), n_rows, m_, ptrdiff_t(m_), 1};
+            step.real = &real;
+        } else if (numbers) {
+            step.batch.words = gather(data.batch.words, data.batch.stride, numbers, n_rows, words);
+        }
+        contrast(step, now);
+        if (numbers) numbers += n_rows;
+        step.key.step++;
+        step.key_h.step += uint32_t(step.n_sweeps), step.key_v.step += uint32_t(step.n_sweeps);
+        if (step.start) step.start = step.h;
+        if (step.centre_v) step.centre_h = std::copy_n(step.centre, n_, before.reserve(n_)) - n_;
+    }
+}
+
 }  // namespace harmonium
