@@ -19,22 +19,24 @@ torch = pytest.importorskip("torch", reason="PyTorch: make test-torch")
 torch_arithmetic = pytest.importorskip("harmonium.engines.torch_arithmetic")
 
 
-def test_devices_are_checked_by_name_and_then_by_presence():
-    for wrong in ("tpu", "cuda:x", "cpu:0", ""):
+def test_devices_are_checked_by_name_and_then_by_presence(capsys):
+    for wrong in ("tpu", "gpu", "cuda:x", "cpu:0", ""):
         with pytest.raises(InvalidParameter, match=r'device must be "cpu", "cuda" .* or "distributed"\. Got'):
             on_device("torch", wrong)
     with pytest.raises(InvalidParameter, match=r'device must go with engine="torch"\. Got device=\'cpu\' and engine='):
         on_device("native", "cpu")
-    with pytest.raises(EngineUnavailable, match=r"Device cuda:99 must be one that PyTorch .* sees\. Got"):
-        find_engine("torch:cuda:99")
+    absent = [] if torch.backends.mps.is_available() else ["mps"]
+    for device in ("cuda:99", *absent):
+        with pytest.raises(EngineUnavailable, match=rf"Device {device} must be one that PyTorch .* sees\. Got"):
+            find_engine(f"torch:{device}")
+    assert main(["inspect", "--engine", "torch", "--device", "cuda:99"]) == 1
+    assert re.fullmatch(r"error: Device cuda:99 must be .* Got .* Install .*\n", capsys.readouterr().err)
     assert Config(2, engine="torch:cuda:99").engine == "torch:cuda:99"  # a run of another machine can be read
 
 
 def test_without_pytorch_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "harmonium.engines.torch_devices", None)
-    with pytest.raises(
-        EngineUnavailable, match=r'must have PyTorch\. Got: .*pip install "harmonium\[torch\]", or choose'
-    ):
+    with pytest.raises(EngineUnavailable, match=r"must have PyTorch\. Got: .*pip install torch, or choose"):
         find_engine("torch:cpu")
 
 

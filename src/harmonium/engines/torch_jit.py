@@ -7,7 +7,7 @@ the states of four units, halves of a word of 64 bits. It does what `_triton.sam
 C++, which `tests/conformance/test_torch_jit.py` compiles with the system's compiler and holds against the native
 engine.
 
-The module has all names of `harmonium.engines.torch_arithmetic`; those that it does not change are that module's own.
+The module has all names of `harmonium.engines.torch_arithmetic`; those that it does not define are that module's own.
 """
 
 from __future__ import annotations
@@ -21,51 +21,9 @@ import torch
 from torch import Tensor
 
 from harmonium.engines import torch_arithmetic as plain
-from harmonium.engines.torch_arithmetic import (
-    Beta,
-    Offset,
-    Packed,
-    as_states,
-    column_sums,
-    dot,
-    draw,
-    gains,
-    learn,
-    log_partition_block,
-    logits,
-    mean,
-    moments,
-    ordered_sum,
-    pseudo_log_likelihood,
-    real_product,
-    repack,
-    slide,
-    softplus_sum,
-)
+from harmonium.engines.torch_arithmetic import Beta, Offset, Packed
 from harmonium.engines.torch_noise import Noise
 from harmonium.random import MovingStep
-
-__all__ = [
-    "as_states",
-    "column_sums",
-    "decide",
-    "dot",
-    "draw",
-    "gains",
-    "learn",
-    "log_partition_block",
-    "logits",
-    "mean",
-    "moments",
-    "ordered_sum",
-    "pseudo_log_likelihood",
-    "real_product",
-    "repack",
-    "sample",
-    "slide",
-    "softplus_sum",
-    "temperature",
-]
 
 # Products and sums are not to be fused, so that both are rounded: intrinsic functions say so. The text begins with a
 # template, and its last function is the one that is called, as the compiler wants it.
@@ -127,6 +85,11 @@ template <typename T> T four_states(
   return (T)states;
 }
 """
+
+
+def __getattr__(name: str) -> Any:
+    """What is not here is plain torch's."""
+    return getattr(plain, name)
 
 
 def decide(z: Tensor, noise: Noise, beta: Beta, offset: Offset, states: torch.dtype) -> Tensor:
