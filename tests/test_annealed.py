@@ -612,7 +612,7 @@ def test_planted_failures_are_never_ok(rbm, how):
 def test_a_missed_mode_is_what_the_check_of_the_starts_is_for(monkeypatch):
     """Without it the same run would be a wrong "ok"."""
     rbm = hole()
-    monkeypatch.setattr("harmonium.likelihood.two_sided._floor", lambda *_: -math.inf)
+    monkeypatch.setattr("harmonium.likelihood.two_sided.visited", lambda *_: -math.inf)
     monkeypatch.setattr("harmonium.likelihood.two_sided.spread_out", lambda *x: np.zeros((x[3], 40), np.uint8))
     found = harmonium.log_partition(rbm, "ais", start="chains")
     assert found.verdict == "ok"
@@ -731,9 +731,9 @@ def test_the_command_brackets_too(tmp_path, capsys, monkeypatch):
 
 def test_log_sum_exp_of_the_oracle_is_the_floor():
     """What was visited is a part of Z: with every state visited, all of it."""
-    from harmonium.likelihood.two_sided import _floor
+    from harmonium.likelihood.bracket import visited
 
     rbm = RBM(*random_parameters(3, 6))
-    annealer, v = Annealer(rbm, linear_path(np.zeros(6), rbm.n_hidden)), all_states(6).astype(np.uint8)
-    assert _floor(annealer, np.concatenate([v, v])) == pytest.approx(rbm.log_z(), abs=1e-5)
-    assert _floor(annealer, v[:5]) == pytest.approx(log_sum_exp(-rbm.free_energy(v[:5])), abs=1e-5)
+    engine, v = make_engine(rbm), all_states(6).astype(np.uint8)
+    assert visited(engine, np.concatenate([v, v])) == pytest.approx(rbm.log_z(), abs=1e-5)
+    assert visited(engine, v[:5]) == pytest.approx(log_sum_exp(-rbm.free_energy(v[:5])), abs=1e-5)
