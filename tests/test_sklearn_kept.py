@@ -149,3 +149,45 @@ def test_one_row_costs_no_more_calls_than_a_few():
         getattr(model, name)(X[:1])
         sys.setprofile(None)
         assert n_calls <= most, (name, n_calls)
+
+
+def test_arrays_that_nobody_else_has_are_not_compared_and_are_trained_in_place(monkeypatch):
+    model = fitted()
+    model.transform(X)
+    engine, compared = model._kept._engine, []
+    monkeypatch.setattr(type(engine), "holds", lambda *_: compared.append(1) or True)
+    model.transform(X)
+    assert not compared
+    weights = model.components_  # who has it may write to it at any time
+    for _ in range(2):
+        model.transform(X)
+    assert len(compared) == 2
+    part = weights[0]
+    del weights
+    model.transform(X)
+    assert len(compared) == 3
+    del part
+    for _ in range(2):
+        model.transform(X)
+    assert len(compared) == 4  # once more, for what was written last
+    place = model.__dict__["components_"].ctypes.data
+    model.partial_fit(X)
+    assert model.__dict__["components_"].ctypes.data == place
+
+
+def test_arrays_that_a_user_has_stay_as_they_were():
+    model = fitted()
+    mine = [getattr(model, name) for name in NAMES]
+    before = [x.copy() for x in mine]
+    model.set_params(learning_rate=1.0).partial_fit(X)
+    for x, y in zip(mine, before, strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert not np.array_equal(model.components_, before[0])
+
+
+def test_a_missing_parameter_is_a_missing_attribute():
+    model = BernoulliRBM()
+    assert not hasattr(model, "components_")
+    with pytest.raises(AttributeError, match="'BernoulliRBM' object has no attribute 'components_'"):
+        del model.components_
+    assert "components_" in vars(fitted())

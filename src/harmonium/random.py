@@ -136,15 +136,15 @@ class Key:
 
     def at(self, step: int) -> Key:
         """The same noise source at another time step."""
-        return Key(self.seed, self.stream, step, self.row)
+        return self if type(step) is int and step == self.step else Key(self.seed, self.stream, step, self.row)
 
     def on(self, stream: int) -> Key:
         """The same seed and step on another stream."""
-        return Key(self.seed, stream, self.step, self.row)
+        return self if stream == self.stream else Key(self.seed, stream, self.step, self.row)
 
     def rows_from(self, row: int) -> Key:
         """The same noise, starting `row` rows further down."""
-        return Key(self.seed, self.stream, self.step, self.row + row)
+        return Key(self.seed, self.stream, self.step, self.row + row) if row else self
 
     def derive(self, *labels: str | int) -> Key:
         """An independent key for a purpose: its seed is a 64-bit BLAKE2b hash of this whole key and `labels`.
@@ -153,8 +153,8 @@ class Key:
         """
         # A key that is only a seed is written as a number, any other as four: no two keys have the same text.
         rest = self.stream, self.step, self.row
-        address = (self.seed, *rest) if any(rest) else self.seed
-        text = repr((address, *(x if isinstance(x, str) else int(x) for x in labels))).encode()
+        address = (self.seed, *rest) if rest != (0, 0, 0) else self.seed
+        text = repr((address, *[x if isinstance(x, str) else int(x) for x in labels])).encode()
         return Key(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
 
     def derive_for_rows(self, *labels: str | int) -> Key:

@@ -76,7 +76,7 @@ def one_round(rng):
     m, n, rows, others = size(rng), int(rng.choice([0, size(rng), size(rng)])), size(rng), size(rng)
     W = rng.standard_normal((m, n)).astype(np.float32) * np.float32(10.0) ** rng.integers(-3, 2)
     b, c = (rng.standard_normal(k).astype(np.float32) for k in (m, n))
-    machine = _kernels.Machine(*(placed(rng, x) for x in (W, b, c)))
+    machine = _kernels.Machine(placed(rng, W).T, placed(rng, b), placed(rng, c))
     v, h = ((rng.random((rows, k)) < rng.random()).astype(np.uint8) for k in (m, n))
     words_v, words_h = (placed(rng, packed(x)) for x in (v, h))
     np.testing.assert_array_equal(_kernels.encode(placed(rng, v)), packed(v))
@@ -155,11 +155,11 @@ def one_round(rng):
     for _ in range(2):
         machine.ascend(words_v, mean_h, weights, packed(other), other_h, None, 0.1, 0.5, 0.01, mu, lam)
     machine.ascend_along(placed(rng, hv), placed(rng, ev), placed(rng, eh), 0.1, 0.5, 0.01)
-    fresh = _kernels.Machine(machine.weights(), machine.b, machine.c)
+    fresh = _kernels.Machine(machine.weights().T, machine.b, machine.c)
     np.testing.assert_array_equal(fresh.logits_h(words_v), machine.logits_h(words_v))
     np.testing.assert_array_equal(fresh.logits_v(words_h), machine.logits_v(words_h))
     np.testing.assert_array_equal(fresh.sample_h(words_v, key, None, None), machine.sample_h(words_v, key, None, None))
-    machine.replace(W, b, c)
+    machine.replace(W.T, b, c)
     np.testing.assert_array_equal(machine.logits_h(words_v), logits_h)
 
     # What does not fit is refused, and nothing is read beyond its end.

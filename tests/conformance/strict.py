@@ -5,12 +5,13 @@ import copy
 from harmonium.engines import Contrast, Phase
 
 # The verbs by what they return, and those that take states or reals as their first argument.
-OWN = {"encode", "visible", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
+OWN = {"encode", "visible", "visible_of_unit", "draw", "take", "overwrite", "logits_h", "logits_v", "mean", "bernoulli"}
 OWN |= {"sample_h", "sample_v", "sweeps", "slide", "contrast", "contrasts", "anneal", "table", "permutation"}
 NUMPY = {"put", "decode", "to_numpy", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood", "moments"}
-NUMPY |= {"replace", "write", "holds", "ascend", "ascend_along", "own", "wide", "offset_sums", "moved"}
+NUMPY |= {"free_energy", "visible_biases", "replace", "write", "holds", "ascend", "ascend_along", "own"}
+NUMPY |= {"wide", "offset_sums", "moved"}
 TAKING_OWN = {"take", "put", "overwrite", "decode", "logits_h", "logits_v", "mean", "bernoulli", "sample_h", "sample_v"}
-TAKING_OWN |= {"sweeps", "anneal", "softplus_sum", "dot", "column_sums", "pseudo_log_likelihood"}
+TAKING_OWN |= {"sweeps", "anneal", "softplus_sum", "dot", "column_sums", "free_energy", "pseudo_log_likelihood"}
 
 
 class OnDevice:

@@ -66,7 +66,7 @@ def test_the_table_has_every_public_function():
     functions = {name for name in harmonium.__all__ if inspect.isfunction(getattr(harmonium, name))}
     assert functions <= tabled
     methods = {name for name in dir(BernoulliRBM) if not name.startswith("_")} - FACE_ONLY
-    methods = {name for name in methods if not name.endswith("_request")}  # scikit-learn's routing
+    methods = {name for name in methods if not name.endswith(("_", "_request"))}  # fitted arrays, and routing
     assert {f"BernoulliRBM.{name}" for name in methods} <= tabled
     stacks = {"deep.train_stack", *(f"deep.Stack.{name}" for name in ("transform", "reconstruct"))}
     assert stacks <= tabled

@@ -7,7 +7,7 @@ from oracles import random_parameters, random_states
 
 from harmonium import RBM, Key
 from harmonium.engines import Centring, Phase, Rates, make_engine
-from harmonium.engines.generic import independent_v, visible_biases
+from harmonium.engines.generic import independent_v
 
 ROWS, N_HIDDEN, N_VISIBLE = 12, 37, 70
 
@@ -67,7 +67,7 @@ def test_both_layers_take_affine_arguments(engine):
 
 def test_independent_units_have_the_biases_of_the_machine(engine):
     b = np.float32(engine.rbm.b)
-    np.testing.assert_array_equal(visible_biases(engine), b)
+    np.testing.assert_array_equal(engine.visible_biases(), b)
     offset = np.linspace(-1, 1, N_VISIBLE).astype(np.float32)
     for beta, fields in ((1.0, b), (0.5, np.float32(0.5) * b), (0.0, 0 * b)):
         for x, added in ((fields, None), (fields + offset, offset)):
@@ -129,3 +129,38 @@ def test_several_steps_are_one_after_the_other(engine, persistent):
     np.testing.assert_array_equal(one.to_numpy(last.mean_h), two.to_numpy(mean_h))
     if persistent:
         np.testing.assert_array_equal(one.decode(last.h), two.decode(h))
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 127, 128, 129, 300, 1000])
+def test_sums_of_real_rows_are_those_of_numpy(n):
+    rng = np.random.default_rng(n)
+    v, x = rng.random((3, n)).astype(np.float32), rng.standard_normal(n).astype(np.float32)
+    engine = make_engine(RBM(np.ones((2, n), np.float32), x, np.zeros(2, np.float32)))
+    expected = np.multiply(v, x, dtype=np.float64).sum(axis=1)
+    np.testing.assert_array_equal(engine.dot(v, x), expected)
+    logits = engine.logits_h(v)
+    np.testing.assert_array_equal(engine.free_energy(v), -expected - engine.softplus_sum(logits))
+
+
+@pytest.mark.parametrize("engine_name", ["native", "numpy", TORCH])
+def test_arrays_are_checked_as_their_states_are_made(engine_name):
+    engine = make_engine(RBM(np.zeros((2, 3)), np.zeros(3), np.zeros(2)), engine_name)
+    binary, grey = np.array([[0.0, 1, 1]]), np.array([[0.0, 0.25, 1]])
+    np.testing.assert_array_equal(engine.decode(engine.visible_of_unit(binary)), binary)
+    np.testing.assert_array_equal(engine.to_numpy(engine.visible_of_unit(grey)), grey)
+    for wrong in (np.nan, -1e-9, 1.5, np.inf):
+        assert engine.visible_of_unit(np.array([[0, 1, wrong]])) is None
+
+
+def test_few_rows_have_the_scores_of_many():
+    rng = np.random.default_rng(0)
+    rbm = RBM(rng.normal(size=(20, 70)), rng.normal(size=70), rng.normal(size=20))
+    v = (rng.random((100, 70)) < 0.5).astype(np.uint8)
+    engine = make_engine(rbm)
+    many = engine.pseudo_log_likelihood(engine.encode(v))
+    for _ in range(2):  # with exponentials of the weights that are kept, the second time
+        np.testing.assert_array_equal(engine.pseudo_log_likelihood(engine.encode(v[:5])), many[:5])
+    engine.replace(RBM(-rbm.W, rbm.b, rbm.c))
+    other = make_engine(RBM(-rbm.W, rbm.b, rbm.c))
+    few = [e.pseudo_log_likelihood(e.encode(v[:5])) for e in (engine, other)]
+    np.testing.assert_array_equal(*few)

@@ -71,13 +71,13 @@ def while_a_thread_works(seeds):
 def while_a_thread_packs(seeds):
     """Forks while another thread copies the weights of the machine that the new processes then draw from."""
     W = (np.random.default_rng(1).random((900, 900)) < 0.5).astype(np.float32) - np.float32(0.5)
-    machine, rows = _kernels.Machine(W, W[0], W[1]), np.full((1, 15), 5, np.uint64)
+    machine, rows = _kernels.Machine(W.T, W[1], W[0]), np.full((1, 15), 5, np.uint64)
     wanted = machine.sample_h(rows, (1, 0, 0, 0), None, None).tobytes()
     stop = threading.Event()
 
     def pack():
         while not stop.is_set():
-            machine.replace(W, W[0], W[1])
+            machine.replace(W.T, W[1], W[0])
             machine.logits_h(rows)
 
     thread = threading.Thread(target=pack)

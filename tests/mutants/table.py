@@ -182,8 +182,8 @@ PYTHON = [
         ),
         (
             "replaced machine with old weights",
-            "self._machine.replace(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))",
-            "self._machine.replace(*(_contiguous(x) for x in (self.rbm.W.T, rbm.b, rbm.c)))",
+            "self._machine.replace(*_floats(rbm))",
+            "self._machine.replace(self.rbm.W, *_floats(rbm)[1:])",
             OPTIMIZER,
         ),
     ),

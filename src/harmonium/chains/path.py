@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.engines import Engine, Reals, States
-from harmonium.engines.generic import independent_v, visible_biases
+from harmonium.engines.generic import independent_v
 from harmonium.engines.records import Beta, Offset
 from harmonium.random import Key
 from harmonium.special import softplus
@@ -129,7 +129,7 @@ class BiasPath:
         parts = self._passed(after) - self._passed(before)
         n_groups, n_rows = len(parts), len(v) // len(parts)
         gain = np.zeros((n_groups, n_rows))
-        b, widths = visible_biases(engine), np.diff(self.betas).astype(np.float32)
+        b, widths = engine.visible_biases(), np.diff(self.betas).astype(np.float32)
         for segment, (width, rise) in enumerate(zip(widths, np.diff(self.x, axis=0), strict=True)):
             moving = np.flatnonzero(parts[:, segment])
             if len(moving) == 0:
@@ -146,7 +146,7 @@ class BiasPath:
         Shapes (temperatures - 1, most, n_visible) and (temperatures - 1, most), zeros where a step passes few segments.
         """
         parts = np.diff(self._passed(betas), axis=0)
-        vectors = np.diff(self.betas).astype(np.float32)[:, None] * visible_biases(engine) + np.diff(self.x, axis=0)
+        vectors = np.diff(self.betas).astype(np.float32)[:, None] * engine.visible_biases() + np.diff(self.x, axis=0)
         most = max(1, int((parts != 0).sum(axis=1).max(initial=1)))
         slopes, factors = np.zeros((len(parts), most, vectors.shape[1]), np.float32), np.zeros((len(parts), most))
         for k, part in enumerate(parts):

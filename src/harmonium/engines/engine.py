@@ -74,6 +74,10 @@ class Engine(Protocol):
         """What stands for `X` where `v` may be real: states if it is binary, else reals."""
         return self.encode(X, real=not is_binary(X))
 
+    def visible_of_unit(self, X: npt.NDArray[Any]) -> States | Reals | None:
+        """`visible` of an array of any real numbers; None where some are not within [0, 1]."""
+        return self.visible(X) if bool(X.min() >= 0 and X.max() <= 1) else None  # never so with NaN
+
     def draw(self, p: npt.NDArray[Any], key: Key) -> States:
         """States that are on where (bits + 1/2) / 2**32 < p, for a NumPy array of shape (rows, units)."""
         return self.encode((key.uniform(*p.shape) < np.asarray(p, np.float32)).astype(np.uint8))
@@ -188,6 +192,16 @@ class Engine(Protocol):
 
     def dot(self, v: States | Reals, x: FloatArray) -> npt.NDArray[np.float64]:
         """x'v for a NumPy vector `x`, shape (rows,)."""
+
+    def free_energy(self, v: States | Reals) -> npt.NDArray[np.float64]:
+        """F(v) in nats, shape (rows,)."""
+        return -self.dot(v, self.visible_biases()) - self.softplus_sum(self.logits_h(v))
+
+    def visible_biases(self) -> npt.NDArray[np.float32]:
+        """b, shape (n_visible,), NumPy, without a copy of W."""
+        nothing = self.encode(np.zeros((1, self.n_hidden), np.uint8))
+        b: npt.NDArray[np.float32] = self.to_numpy(self.logits_v(nothing))[0]
+        return b
 
     def column_sums(self, x: Reals) -> npt.NDArray[np.float64]:
         """Sum over the rows, row after row, shape (units,)."""

@@ -12,8 +12,6 @@ from harmonium.engines.engine import Engine
 from harmonium.engines.records import Beta, FloatArray, Offset, Reals, States
 from harmonium.random import Key
 
-Float32Array = npt.NDArray[np.float32]
-
 # Over the verbs of any engine ----------------------------------------------------------------------------------------
 
 
@@ -22,17 +20,11 @@ def independent_v(engine: Engine, n: int, key: Key, beta: Beta = 1.0, offset: Of
     return engine.sample_v(_nothing(engine, n), key, beta, offset)
 
 
-def visible_biases(engine: Engine) -> Float32Array:
-    """b as the engine holds it, shape (n_visible,), NumPy, without a copy of W."""
-    biases: Float32Array = engine.to_numpy(engine.logits_v(_nothing(engine, 1)))[0]
-    return biases
-
-
 def free_energy(
     engine: Engine, v: States | Reals, logits: Reals, b: FloatArray | None = None
 ) -> npt.NDArray[np.float64]:
     """F(v) in nats, shape (rows,), from `logits`, which are Wv + c; with other visible biases, if `b` is given."""
-    return -engine.dot(v, visible_biases(engine) if b is None else b) - engine.softplus_sum(logits)
+    return -engine.dot(v, engine.visible_biases() if b is None else b) - engine.softplus_sum(logits)
 
 
 def add_up(totals: list[Any], parts: Iterable[Any]) -> None:

@@ -47,6 +47,8 @@ from harmonium.statistics import Statistics
 
 # What packs an array of that type if it is binary.
 _BINARY = {np.dtype(np.float32): _kernels.states_of_floats, np.dtype(np.float64): _kernels.states_of_doubles}
+# The same, or floats of what lies within [0, 1].
+_OF_UNIT = {np.dtype(np.float32): _kernels.unit_of_floats, np.dtype(np.float64): _kernels.unit_of_doubles}
 # What is done between two looks at signals, in weights times rows: some tenth of a second, or a single step.
 _TERMS_A_CALL = 2**30
 _NONE, _ALL = np.uint64(0), np.uint64(2**64 - 1)
@@ -79,7 +81,7 @@ class NativeEngine(Engine):
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
         _check_wanted()
         self.n_visible, self.n_hidden = rbm.n_visible, rbm.n_hidden
-        self._machine = _kernels.Machine(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
+        self._machine = _kernels.Machine(*_floats(rbm))
         if velocity is not None:
             self._machine.set_weight_velocity(_contiguous(velocity.W.T))
             self._machine.b_velocity[:] = velocity.b
@@ -100,6 +102,8 @@ class NativeEngine(Engine):
         if kernel is None or not W.flags.aligned:
             super().write(W, b, c)
             return
+        if not m.is_finite():
+            RBM(m.weights().T, m.b, m.c)  # refuses them
         kernel(W)  # without a copy beside it
         b[:], c[:] = m.b, m.c
 
@@ -121,6 +125,14 @@ class NativeEngine(Engine):
             return either
         words = kernel(X)
         return _contiguous(X) if words is None else Bits(words, X.shape[1])
+
+    def visible_of_unit(self, X: npt.NDArray[Any]) -> Bits | FloatArray | None:
+        kernel = _OF_UNIT.get(X.dtype)
+        if kernel is None or not (X.flags.c_contiguous and X.flags.aligned):
+            either: Bits | FloatArray | None = super().visible_of_unit(X)
+            return either
+        found = kernel(X)
+        return found if found is None or found.dtype == np.float32 else Bits(found, X.shape[1])
 
     def decode(self, states: Bits) -> npt.NDArray[np.uint8]:
         X: npt.NDArray[np.uint8] = _kernels.decode(states.words, states.n_units)
@@ -182,11 +194,12 @@ class NativeEngine(Engine):
         of_v: tuple[Beta, Offset] = (1.0, None),
         free: Bits | None = None,
     ) -> Bits | FloatArray:
-        if not isinstance(v, Bits):
+        if not isinstance(v, Bits) and (n == 0 or free is not None):
             return super().sweeps(v, key_h, key_v, n, of_h, of_v, free)
+        start = v.words if isinstance(v, Bits) else _contiguous(v)
         mask = None if free is None else free.words
         return Bits(
-            self._machine.sweeps(v.words, _words(key_h), _words(key_v), n, *_affine(*of_h), *_affine(*of_v), mask),
+            self._machine.sweeps(start, _words(key_h), _words(key_v), n, *_affine(*of_h), *_affine(*of_v), mask),
             self.n_visible,
         )
 
@@ -201,8 +214,19 @@ class NativeEngine(Engine):
         if isinstance(v, Bits):
             product: npt.NDArray[np.float64] = _kernels.dot(v.words, _contiguous(x))
             return product
-        total: npt.NDArray[np.float64] = np.multiply(v, x, dtype=np.float64).sum(axis=1)
+        total: npt.NDArray[np.float64] = _kernels.dense_dot(_contiguous(v), _contiguous(x))
         return total
+
+    def free_energy(self, v: Bits | FloatArray) -> npt.NDArray[np.float64]:
+        if not isinstance(v, Bits):
+            real: npt.NDArray[np.float64] = self._machine.dense_free_energy(v)
+            return real
+        energy: npt.NDArray[np.float64] = self._machine.free_energy(v.words)
+        return energy
+
+    def visible_biases(self) -> npt.NDArray[np.float32]:
+        b: npt.NDArray[np.float32] = self._machine.b.copy()
+        return b
 
     def pseudo_log_likelihood(self, v: Bits) -> npt.NDArray[np.float64]:
         total: npt.NDArray[np.float64] = self._machine.pseudo_log_likelihood(v.words)
@@ -225,7 +249,7 @@ class NativeEngine(Engine):
         return Statistics(matmul(v.T, weighted_h).T, matmul(weights, v), weighted_h.sum(axis=0))
 
     def replace(self, rbm: RBM) -> None:
-        self._machine.replace(*(_contiguous(x) for x in (rbm.W.T, rbm.b, rbm.c)))
+        self._machine.replace(*_floats(rbm))
 
     def ascend(self, positive: Phase, negative: Phase, rates: Rates, offsets: Offsets | None = None) -> None:
         if isinstance(positive.v, Bits) and isinstance(negative.v, Bits):
@@ -365,11 +389,19 @@ def _contiguous(x: npt.NDArray[Any]) -> FloatArray:
     return contiguous(x, np.float32)
 
 
+def _floats(rbm: RBM) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """W, in any order, b and c."""
+    return rbm.W.astype(np.float32, copy=False), _contiguous(rbm.b), _contiguous(rbm.c)
+
+
 def _words(key: Key) -> tuple[int, int, int, int]:
     return key.seed, key.stream, key.step, key.row
 
 
 def _affine(beta: Beta, offset: Offset) -> tuple[FloatArray | None, FloatArray | None]:
     """The arrays that the kernels take, of shape (groups,) and (groups, units); None for what changes nothing."""
-    scale = contiguous(np.atleast_1d(beta), np.float32) if np.ndim(beta) or beta != 1 else None
+    if type(beta) is float and beta == 1:  # the ordinary case, quickly
+        scale = None
+    else:
+        scale = contiguous(np.atleast_1d(beta), np.float32) if np.ndim(beta) or beta != 1 else None
     return scale, None if offset is None else contiguous(np.atleast_2d(offset), np.float32)

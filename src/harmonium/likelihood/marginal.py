@@ -64,7 +64,7 @@ def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> Float64Array:
 def _free_energy(rbm: RBM, X: npt.NDArray[Any], engine: str) -> Float64Array:
     engine_ = make_engine(rbm, engine)
     chunks = (engine_.visible(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
-    return np.concatenate([generic.free_energy(engine_, v, engine_.logits_h(v)) for v in chunks])
+    return np.concatenate([engine_.free_energy(v) for v in chunks])
 
 
 def marginal_free_energy(

@@ -22,11 +22,10 @@ from harmonium.engines import NAMES, Engine, Velocity
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import FloatArray, missing_entries
 from harmonium.random import Key
-from harmonium.rbm import RBM
 from harmonium.sampling.conditional import complete
 from harmonium.sklearn.conditionals import Conditionals
 from harmonium.sklearn.data import as_dense, check_data, dense_chunks, float_dtype, rows_that_count
-from harmonium.sklearn.kept import KeptEngine
+from harmonium.sklearn.kept import PARAMETERS, KeptEngine
 from harmonium.sklearn.learning import Learning, with_velocity
 from harmonium.sklearn.scores import Scores
 from harmonium.training import Config
@@ -41,6 +40,12 @@ _SETTLING = 20
 def _config(**choices: Any) -> Config:
     """The record of some choices; to check them anew takes longer than to learn from one row."""
     return Config(**choices)
+
+
+def _are_like(attributes: dict[str, Any], engine: Engine, dtype: np.dtype[Any]) -> bool:
+    """Whether the fitted arrays can take the parameters of an engine."""
+    W = attributes["components_"]
+    return bool(W.shape == (engine.n_hidden, engine.n_visible) and W.dtype == dtype and W.flags.writeable)
 
 
 class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditionals, Scores):  # type: ignore[misc]
@@ -216,7 +221,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         for iteration in range(1, self.n_iter + 1):
             start = time.perf_counter()
             run.one_pass()
-            self._adopt(run, dtype, again=True)
+            self._adopt(run, dtype)
             if self.verbose:
                 seconds = time.perf_counter() - start
                 if monitored is None:  # evenly spaced rows, so that data sorted by class are represented
@@ -250,7 +255,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         -------
         self : BernoulliRBM
         """
-        fresh = not hasattr(self, "components_")
+        fresh = "components_" not in self.__dict__
         X = check_data(self, X, reset=fresh, allow_nan=True)
         rows, weights = rows_that_count(X, sample_weight)
         if fresh:
@@ -268,7 +273,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
                 rows, config, key, weights, engine=engine, chains=chains, completions=completions, averages=averages
             )
         run.one_pass()
-        self._adopt(run, float_dtype(X) if fresh else self.components_.dtype)
+        self._adopt(run, float_dtype(X) if fresh else self.__dict__["components_"].dtype)
         return self
 
     def _config(self) -> Config:
@@ -290,7 +295,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
 
     def _chains(self) -> npt.NDArray[np.uint8] | None:
         """Where the chains stand; None to start them."""
-        n_components = len(self.components_)
+        n_components, _ = self._shape
         if n_components != self.n_components:
             raise InvalidParameter(
                 f"n_components must stay {n_components}, as it was fitted, for partial_fit. Got {self.n_components}. "
@@ -303,7 +308,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
 
     def _engine_to_train(self) -> Engine:
         """The engine of the parameters as they are now, with the momentum of the last call."""
-        engine = self._keeper().take(self._place, *self._parameters())
+        engine = self._keeper().take(self._place, self.__dict__)
         return with_velocity(engine, getattr(self, "_velocity", None)) if self.momentum else engine
 
     def _completions(self, X: Any) -> npt.NDArray[np.uint8] | None:
@@ -332,22 +337,24 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
             return X
         return complete(self.rbm_, X, sweeps=_SETTLING, seed=key, engine=self._place)
 
-    def _adopt(self, run: Learning, dtype: npt.DTypeLike, *, again: bool = False) -> None:
-        """Take over what a run has come to; `again` into the same weights, which nobody else has seen yet."""
-        n, m, order = run.engine.n_hidden, run.engine.n_visible, run.engine.order
-        W = self.components_ if again else np.empty((n, m), dtype, order)
-        b, c = np.empty(m, dtype), np.empty(n, dtype)
-        run.engine.write(W, b, c)
-        if not all(np.isfinite(x).all() for x in (W, b, c)):
-            RBM(W, b, c)  # refuses them
-        self.components_, self.intercept_visible_, self.intercept_hidden_ = W, b, c
+    def _adopt(self, run: Learning, dtype: npt.DTypeLike) -> None:
+        """Take over what a run has come to: into the same arrays where nobody else has them, else into new ones."""
+        engine, attributes = run.engine, self.__dict__
+        if "_kept" not in attributes:
+            self._kept = KeptEngine()
+        if not self._kept.alone(attributes) or not _are_like(attributes, engine, np.dtype(dtype)):
+            n, m = engine.n_hidden, engine.n_visible
+            new = np.empty((n, m), dtype, engine.order), np.empty(m, dtype), np.empty(n, dtype)
+            engine.write(*new)
+            attributes.update(zip(PARAMETERS, new, strict=True))
+            del new
+        else:
+            engine.write(*(attributes[name] for name in PARAMETERS))
         self.h_samples_ = run.chains.astype(dtype)
         # Without momentum or centring, what these go on from is forgotten at once.
-        self._velocity: Velocity | None = run.engine.velocity if self.momentum else None
+        self._velocity: Velocity | None = engine.velocity if self.momentum else None
         self._averages = run.averages
-        if not hasattr(self, "_kept"):
-            self._kept = KeptEngine()
-        self._kept.keep(run.engine)
+        self._kept.keep(engine, attributes)
 
     # ------------------------------------------------------------------------------------------------------------------
 
@@ -366,12 +373,13 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         ndarray of shape (n_samples, n_components)
             float32 for float32 data, else float64.
         """
-        self._check_fitted()
-        return self._mean_hidden(check_data(self, X, allow_nan=True))
+        if type(X) is np.ndarray and X.ndim == 2:  # a vector is refused, as all of scikit-learn does
+            return self.mean_hidden(X)
+        return self._mean_hidden(self._engine(), check_data(self, X, allow_nan=True))
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.components_.shape[0])
+        return self._shape[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.chains import gibbs
-from harmonium.chains.gibbs import GibbsState
-from harmonium.engines import Reals
+from harmonium.chains.gibbs import HIDDEN, VISIBLE
+from harmonium.engines import Engine, Reals
 from harmonium.errors import InvalidData
 from harmonium.inputs import FloatArray, check_count, check_matrix, is_binary, missing_entries
 from harmonium.random import Key
 from harmonium.sampling import sample
 from harmonium.sampling.conditional import impute
 from harmonium.sklearn.data import check_data, dense_chunks, float_dtype
-from harmonium.sklearn.fitted import Fitted, only
+from harmonium.sklearn.fitted import Fitted, by_block, only
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -46,13 +45,18 @@ class Conditionals(Fitted):
         ndarray of shape (n_samples, n_components) or (n_components,)
             float32 for float32 data, else float64.
         """
-        X, one = self._rows(v, allow_nan=True)
-        return only(self._mean_hidden(X, method, chains, sweeps), one)
-
-    def _mean_hidden(self, X: Any, method: str = "auto", chains: int = 20, sweeps: int | None = None) -> FloatArray:
-        """`mean_hidden` of checked rows."""
         engine = self._engine()
-        mean = np.empty((X.shape[0], len(self.components_)), float_dtype(X))
+        X, one, states = self._rows(v, engine, allow_nan=True)
+        if states is None:
+            return only(self._mean_hidden(engine, X, method, chains, sweeps), one)
+        mean: FloatArray = engine.to_numpy(engine.mean(engine.logits_h(states)))
+        return only(mean.astype(float_dtype(X), copy=False), one)
+
+    def _mean_hidden(
+        self, engine: Engine, X: Any, method: str = "auto", chains: int = 20, sweeps: int | None = None
+    ) -> FloatArray:
+        """`mean_hidden` of checked rows."""
+        mean = np.empty((X.shape[0], engine.n_hidden), float_dtype(X))
         for rows, chunk in dense_chunks(X):
             missing = missing_entries(chunk)
             if missing is None:
@@ -95,7 +99,7 @@ class Conditionals(Fitted):
         """
         H, one = self._hidden_rows(h)
         engine = self._engine()
-        mean = np.empty((len(H), self.components_.shape[1]), float_dtype(H))
+        mean = np.empty((len(H), engine.n_visible), float_dtype(H))
         for rows, chunk in dense_chunks(H):
             mean[rows] = engine.to_numpy(engine.mean(self._logits_v(chunk)))
         return only(mean, one)
@@ -134,12 +138,14 @@ class Conditionals(Fitted):
         -------
         ndarray of shape (n_samples, n_components) or (n_components,), bool
         """
-        X, one = self._rows(v)
-        engine, key = self._engine(), self._key("sample_hidden", seed)
-        drawn = np.empty((X.shape[0], len(self.components_)), bool)
-        for rows, chunk in dense_chunks(X):
-            drawn[rows] = engine.decode(engine.sample_h(engine.visible(chunk), key.rows_from(rows.start)))
-        return only(drawn, one)
+        engine = self._engine()
+        X, one, states = self._rows(v, engine)
+        key = self._key("sample_hidden", seed)
+
+        def drawn(v: Any, rows: slice) -> BoolArray:
+            return engine.decode(engine.sample_h(v, key.rows_from(rows.start))).view(bool)
+
+        return only(by_block(engine, X, states, (X.shape[0], engine.n_hidden), bool, drawn), one)
 
     def sample_visible(self, h: Any, *, seed: int | Key | None = None) -> BoolArray:
         """Visible states drawn from p(v | h).
@@ -157,7 +163,7 @@ class Conditionals(Fitted):
         """
         H, one = self._hidden_rows(h)
         engine, key = self._engine(), self._key("sample_visible", seed)
-        drawn = np.empty((len(H), self.components_.shape[1]), bool)
+        drawn = np.empty((len(H), engine.n_visible), bool)
         for rows, chunk in dense_chunks(H):
             drawn[rows] = engine.decode(engine.bernoulli(self._logits_v(chunk), key.rows_from(rows.start)))
         return only(drawn, one)
@@ -177,13 +183,15 @@ class Conditionals(Fitted):
         -------
         ndarray of shape (n_samples, n_features) or (n_features,), bool
         """
-        X, one = self._rows(v)
-        engine, key = self._engine(), self._key("gibbs")
-        new = np.empty(X.shape, bool)
-        for rows, chunk in dense_chunks(X):
-            state, _ = gibbs.step(engine, GibbsState(engine.visible(chunk)), key.rows_from(rows.start))
-            new[rows] = engine.decode(state.v)
-        return only(new, one)
+        engine = self._engine()
+        X, one, states = self._rows(v, engine)
+        key = self._key("gibbs")
+
+        def new(v: Any, rows: slice) -> BoolArray:
+            noise = key.rows_from(rows.start)
+            return engine.decode(engine.sweeps(v, noise.on(HIDDEN), noise.on(VISIBLE), 1)).view(bool)
+
+        return only(by_block(engine, X, states, X.shape, bool, new), one)
 
     def sample(self, n_samples: int = 1, *, sweeps: int = 1000, seed: int | Key | None = None) -> BoolArray:
         """Visible states of independent Gibbs chains, started from noise with the visible biases.
@@ -257,10 +265,10 @@ class Conditionals(Fitted):
         self._check_fitted()
         one = getattr(h, "ndim", None) == 1 or (isinstance(h, list) and np.ndim(h) == 1)
         H = check_matrix(np.reshape(h, (1, -1)) if one else h, name="X")
-        if H.shape[1] != len(self.components_):
+        n_components, _ = self._shape
+        if H.shape[1] != n_components:
             raise InvalidData(
-                f"X must have n_components = {len(self.components_)} columns. Got {H.shape[1]}. "
-                "Pass what transform returns."
+                f"X must have n_components = {n_components} columns. Got {H.shape[1]}. Pass what transform returns."
             )
         return H, one
 

@@ -20,7 +20,7 @@ from harmonium.inputs import rounding_of
 from harmonium.rows import check_weights
 
 # Numbers that are dense at one time.
-_CELLS = 2**20
+CELLS = 2**20
 # Frames of these packages are not where a user called from.
 _PACKAGES = tuple(f"{Path(str(file)).parent}{os.sep}" for file in (__file__, sklearn.__file__, joblib.__file__))
 
@@ -90,17 +90,22 @@ def _advice(low: float, is_sparse: bool) -> str:
     return "Scale them first, for example with sklearn.preprocessing.MinMaxScaler."
 
 
+def has_right_shape(estimator: Any, X: Any) -> bool:
+    """Whether `X` is an array that all checks would return as it is if it lies within [0, 1].
+
+    They would take longer than one row's product.
+    """
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype.kind not in "buif" or X.size == 0:
+        return False
+    attributes = estimator.__dict__
+    return X.shape[1] == attributes.get("n_features_in_") and "feature_names_in_" not in attributes
+
+
 def _is_plainly_sound(estimator: Any, X: Any) -> bool:
-    """Whether `X` is an array that all checks would return as it is; they would take longer than one row's product."""
-    return (
-        type(X) is np.ndarray
-        and X.ndim == 2
-        and X.dtype.kind in "buif"
-        and X.size > 0
-        and X.shape[1] == getattr(estimator, "n_features_in_", None)
-        and not hasattr(estimator, "feature_names_in_")
-        and (X.dtype.kind == "b" or bool(X.min() >= 0 and X.max() <= 1))  # never so with NaN
-    )
+    """Whether `X` is an array that all checks would return as it is."""
+    if not has_right_shape(estimator, X):
+        return False
+    return X.dtype.kind == "b" or bool(X.min() >= 0 and X.max() <= 1)  # never so with NaN
 
 
 def warn(message: str, category: type[Warning]) -> None:
@@ -146,7 +151,7 @@ def as_dense(X: Any) -> npt.NDArray[Any]:
 
 def dense_chunks(X: Any) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
     """Blocks of dense rows, so that memory stays small next to the data."""
-    n_rows = max(1, _CELLS // X.shape[1])
+    n_rows = max(1, CELLS // X.shape[1])
     if X.shape[0] <= n_rows and type(X) is np.ndarray:
         yield slice(0, X.shape[0]), X
         return

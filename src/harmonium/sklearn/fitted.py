@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -16,16 +17,16 @@ from harmonium.engines import Engine, on_device
 from harmonium.inputs import FloatArray
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
-from harmonium.sklearn.data import check_data
-from harmonium.sklearn.kept import KeptEngine
+from harmonium.sklearn.data import CELLS, check_data, dense_chunks, has_right_shape
+from harmonium.sklearn.kept import PARAMETERS, KeptEngine, Parameter
 
 
 class Fitted(BaseEstimator):  # type: ignore[misc]
     """The parameters as attributes, as scikit-learn names them."""
 
-    components_: FloatArray
-    intercept_visible_: FloatArray
-    intercept_hidden_: FloatArray
+    components_ = Parameter()
+    intercept_visible_ = Parameter()
+    intercept_hidden_ = Parameter()
     h_samples_: FloatArray
     random_state: int | np.random.RandomState | None
     engine: str
@@ -40,37 +41,48 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def rbm_(self) -> RBM:
         """The fitted machine as a record of the core: a copy of the parameters as they are now."""
         self._check_fitted()
-        return RBM(self.components_, self.intercept_visible_, self.intercept_hidden_)
+        return RBM(*(self.__dict__[name] for name in PARAMETERS))
 
-    def _parameters(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return self.components_, self.intercept_visible_, self.intercept_hidden_
+    @property
+    def _shape(self) -> tuple[int, int]:
+        """n_components and n_features of the fitted machine."""
+        self._check_fitted()
+        W = self.__dict__["components_"]
+        return len(W), W.shape[1]
 
     def _check_fitted(self) -> None:
         """Raise scikit-learn's error if there are no parameters; its own check takes longer than one row's product."""
-        if not hasattr(self, "components_"):
+        if "components_" not in self.__dict__:
             check_is_fitted(self)
 
     def _keeper(self) -> KeptEngine:
         self._check_fitted()
-        if not hasattr(self, "_kept"):  # the attributes were set by hand, not by `fit`
-            self._kept = KeptEngine()
-        return self._kept
+        kept = self.__dict__.get("_kept")
+        if kept is None:  # the attributes were set by hand, not by `fit`
+            kept = self._kept = KeptEngine()
+        return kept
 
     def _engine(self) -> Engine:
         """An engine that holds the parameters as they are now."""
-        return self._keeper().of(self._place, *self._parameters())
+        return self._keeper().of(self._place, self.__dict__)
 
     def _mirror(self) -> Engine:
         """The same with the layers exchanged."""
-        return self._keeper().mirror_of(self._place, *self._parameters())
+        return self._keeper().mirror_of(self._place, self.__dict__)
 
-    def _rows(self, X: Any, *, allow_nan: bool = False) -> tuple[Any, bool]:
-        """Checked rows of a fitted machine, and whether it was one vector that they are made of."""
-        self._check_fitted()
-        if type(X) is not np.ndarray and not hasattr(X, "ndim"):
+    def _rows(self, X: Any, engine: Engine, *, allow_nan: bool = False) -> tuple[Any, bool, Any]:
+        """Checked rows, whether it was one vector that they are made of, and their states if these were found first.
+
+        All that has to be checked of an array of the right shape is its range, as its states are made.
+        """
+        if isinstance(X, list | tuple):
             X = np.asarray(X)
-        one = X.ndim == 1
-        return check_data(self, X.reshape(1, -1) if one else X, allow_nan=allow_nan), one
+        one = getattr(X, "ndim", 2) == 1
+        if one:
+            X = (X if hasattr(X, "reshape") else np.asarray(X)).reshape(1, -1)
+        if has_right_shape(self, X) and X.size <= CELLS and (states := engine.visible_of_unit(X)) is not None:
+            return X, one, states
+        return check_data(self, X, allow_nan=allow_nan), one, None
 
     # Noise ------------------------------------------------------------------------------------------------------------
 
@@ -82,7 +94,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         self._n_keys: Counter[str] = Counter()
 
     def _first_key(self) -> Key:
-        if not hasattr(self, "_seed"):  # the attributes were set by hand, not by `fit`
+        if "_seed" not in self.__dict__:  # the attributes were set by hand, not by `fit`
             self._reseed()
         return Key(self._seed)
 
@@ -91,8 +103,26 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         if seed is not None:
             return as_key(seed).derive(purpose)
         first = self._first_key()
-        self._n_keys[purpose] += 1
-        return first.derive(purpose, self._n_keys[purpose])
+        number = self._n_keys[purpose] = self._n_keys[purpose] + 1
+        return first.derive(purpose, number)
+
+
+def by_block(
+    engine: Engine,
+    X: Any,
+    states: Any,
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike,
+    compute: Callable[[Any, slice], Any],
+) -> npt.NDArray[Any]:
+    """What `compute` makes of the states of some rows, for all of them: an array of that shape and dtype."""
+    if states is not None:
+        all_at_once: npt.NDArray[Any] = compute(states, slice(0, len(X))).astype(dtype, copy=False)
+        return all_at_once
+    out = np.empty(shape, dtype)
+    for rows, chunk in dense_chunks(X):
+        out[rows] = compute(engine.visible(chunk), rows)
+    return out
 
 
 def only(rows: npt.NDArray[Any], one: bool) -> npt.NDArray[Any]:

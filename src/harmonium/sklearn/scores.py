@@ -10,7 +10,6 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import _check_sample_weight
 
 from harmonium.datasets import binarize
-from harmonium.engines.generic import free_energy
 from harmonium.inputs import missing_entries
 from harmonium.likelihood import marginal_free_energy
 from harmonium.likelihood.observed import observed_pseudo_log_likelihood
@@ -40,16 +39,17 @@ class Scores(Fitted):
             In nats. Where entries are missing, that of what is observed: -log of the sum of exp(-F) over them, as
             `harmonium.marginal_free_energy` finds it.
         """
-        X, one = self._rows(v, allow_nan=True)
         engine = self._engine()
+        X, one, states = self._rows(v, engine, allow_nan=True)
+        if states is not None:
+            return only(engine.free_energy(states), one)
         energy = np.empty(X.shape[0])
         for rows, chunk in dense_chunks(X):
             if missing_entries(chunk) is not None:
                 key = self._first_key().derive("free energy", rows.start)
                 energy[rows] = marginal_free_energy(self.rbm_, chunk, seed=key, engine=self._place)
                 continue
-            states = engine.visible(chunk)
-            energy[rows] = free_energy(engine, states, engine.logits_h(states))
+            energy[rows] = engine.free_energy(engine.visible(chunk))
         return only(energy, one)
 
     def score_samples(self, X: Any) -> Float64Array:

@@ -101,6 +101,7 @@ std::vector<std::string> Machine::copies() const {
         if (layer.early.current) names.push_back("early" + of);
     }
     if (rows_h_current_) names.push_back("rows h");
+    if (exponentials_current_) names.push_back("exponentials");
     return names;
 }
 

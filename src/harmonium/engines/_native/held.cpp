@@ -1,4 +1,7 @@
 // The parameters in somebody else's arrays, of floats or doubles: put there, and whether they still are what is held.
+#include <float.h>
+#include <math.h>
+
 #include <algorithm>
 
 #include "machine.hpp"
@@ -33,6 +36,16 @@ bool Machine::holds(const Strided<T>& W, const T* b, const T* c) const {
                     return false;
         }
     return true;
+}
+
+bool Machine::is_finite() const {
+    bool finite = true;
+    for (size_t j = 0; j < m_; j += 64)  // what lies beyond the last unit is zero
+        for (size_t i = 0; i < n_; i += 32)
+            for (const float *w = W_.tile(j / 64, i / 32), *end = w + 2048; w < end; w++) finite &= fabsf(*w) <= FLT_MAX;
+    for (size_t j = 0; j < m_; j++) finite &= fabsf(b_[j]) <= FLT_MAX;
+    for (size_t i = 0; i < n_; i++) finite &= fabsf(c_[i]) <= FLT_MAX;
+    return finite;
 }
 
 template <class T>

@@ -90,6 +90,30 @@ void Machine::logits(bool hidden, Bits states, float* out) const {
     });
 }
 
+// -b'v - sum softplus(a), from the first of them.
+static void finish_free_energy(const Kernels& k, const float* a, size_t rows, size_t n, double* out) {
+    static thread_local Buffer<double> space;
+    double* sums = space.reserve(rows);
+    softplus_sum(k, a, rows, n, {nullptr, nullptr, 1, 1, 0}, sums);
+    for (size_t r = 0; r < rows; r++) out[r] = -out[r] - sums[r];
+}
+
+static thread_local Buffer<float> own_logits;
+
+void Machine::free_energy(Bits v, double* out) const {
+    float* a = own_logits.reserve(v.rows * n_);
+    logits(true, v, a);
+    dot(v, m_, b_.get(), out);
+    finish_free_energy(kernels_, a, v.rows, n_, out);
+}
+
+void Machine::free_energy(const Strided<float>& v, double* out) const {
+    float* a = own_logits.reserve(v.rows * n_);
+    dense_logits_h(v, a);
+    dot(v.data, v.rows, m_, b_.get(), out);
+    finish_free_energy(kernels_, a, v.rows, n_, out);
+}
+
 void Machine::expect_h(Bits v, float* logits, float* mean, const NoiseKey* key, uint64_t* bits) const {
     const Packed& packed = ready(true, false);
     const size_t stride = round_up(n_, 64) / 64;

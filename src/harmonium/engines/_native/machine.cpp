@@ -46,10 +46,16 @@ template class Buffer<uint64_t>;
 static bool forked = false;
 void stay_on_one_thread() { forked = true; }
 
+static thread_local int n_rows_of_steps = 0;  // that this thread is in
+Steps::Steps() { n_rows_of_steps++; }
+Steps::~Steps() { n_rows_of_steps--; }
+
 int threads_for(double work) {
     if (forked) return 1;
-    // Waking a thread costs a few microseconds; below that much work for each, one thread is faster.
-    return std::max(1, std::min(omp_get_max_threads(), int(work / 2e4)));
+    // In a row of steps the threads are awake, and to hand work to one costs a few microseconds. After a pause they sleep,
+    // and to wake one takes some fifty: as long as 2e5 operations.
+    const double least = n_rows_of_steps ? 2e4 : 2e5;  // for each thread
+    return std::max(1, int(std::min(double(omp_get_max_threads()), work / least)));
 }
 
 // Few enough to take all of them, and more than there are threads that work at a time.
@@ -93,10 +99,15 @@ bool Packed::fit(size_t unit, float largest, int n_bits) {
     return scale[unit] != before;
 }
 
-void Tiles::read(const float* array) {
-    for (size_t j = 0; j < n_visible_; j++)
-        for (size_t i = 0; i < n_hidden_; i += 32)
-            std::copy_n(array + j * n_hidden_ + i, std::min(size_t(32), n_hidden_ - i), &at(j, i));
+void Tiles::read(const Strided<float>& array) {
+    for (size_t first = 0; first < n_visible_; first += 64)
+        for (size_t column = 0; column < n_hidden_; column += 32) {
+            const float* from = array.data + ptrdiff_t(column) * array.row_stride + ptrdiff_t(first) * array.column_stride;
+            float* to = tile(first / 64, column / 32);
+            const size_t rows = std::min(size_t(64), n_visible_ - first), width = std::min(size_t(32), n_hidden_ - column);
+            for (size_t j = 0; j < rows; j++)
+                for (size_t i = 0; i < width; i++) to[j * 32 + i] = from[ptrdiff_t(i) * array.row_stride + ptrdiff_t(j) * array.column_stride];
+        }
 }
 
 void Tiles::write(float* array) const {
@@ -105,8 +116,8 @@ void Tiles::write(float* array) const {
             std::copy_n(&at(j, i), std::min(size_t(32), n_hidden_ - i), array + j * n_hidden_ + i);
 }
 
-Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c)
-    : kernels_(kernels), m_(n_visible), n_(n_hidden), W_(m_, n_), dW_(m_, n_), packing_(next_packing()) {
+Machine::Machine(const Kernels& kernels, const Strided<float>& W, const float* b, const float* c)
+    : kernels_(kernels), m_(W.columns), n_(W.rows), W_(m_, n_), dW_(m_, n_), packing_(next_packing()) {
     for (Buffer<float>* x : {&b_, &db_}) x->reserve(round_up(m_, 64));
     for (Buffer<float>* x : {&c_, &dc_}) x->reserve(round_up(n_, 64));
     hidden_.exact.shape(kernels_.exact, m_, n_);
@@ -115,7 +126,7 @@ Machine::Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, cons
     replace(W, b, c);
 }
 
-void Machine::replace(const float* W, const float* b, const float* c) {
+void Machine::replace(const Strided<float>& W, const float* b, const float* c) {
     W_.read(W);
     std::copy(b, b + m_, b_.get());
     std::copy(c, c + n_, c_.get());
@@ -258,6 +269,7 @@ static inline void follow(float& x, float& velocity, float gradient, Rates rates
 }
 
 void Machine::ascend(Side positive, Side negative, Rates rates, Offsets offsets) {
+    const Steps steps;
     const Side sides[] = {positive, negative};
     const Kernels& k = kernels_;
     std::optional<RealMoments> real;

@@ -92,8 +92,8 @@ class Tiles {
     size_t offset(size_t j) const { return j / 64 * n_columns_ * 2048 + j % 64 * 32; }
     const float* panel(size_t column) const { return data_.get() + column * 2048; }
     float& at(size_t j, size_t i) const { return tile(j / 64, i / 32)[j % 64 * 32 + i % 32]; }
-    // From and to an array of shape (n_visible, n_hidden).
-    void read(const float* array);
+    // From an array of shape (n_hidden, n_visible), and to one of shape (n_visible, n_hidden).
+    void read(const Strided<float>& array);
     void write(float* array) const;
 
   private:
@@ -103,11 +103,11 @@ class Tiles {
 
 class Machine {
   public:
-    // W is (n_visible, n_hidden); all are copied.
-    Machine(const Kernels& kernels, size_t n_visible, size_t n_hidden, const float* W, const float* b, const float* c);
+    // W is (n_hidden, n_visible); all are copied.
+    Machine(const Kernels& kernels, const Strided<float>& W, const float* b, const float* c);
 
     // Other parameters; the velocity stays.
-    void replace(const float* W, const float* b, const float* c);
+    void replace(const Strided<float>& W, const float* b, const float* c);
 
     size_t n_visible() const { return m_; }
     size_t n_hidden() const { return n_; }
@@ -125,8 +125,8 @@ class Machine {
     void dense_logits_h(const Strided<float>& v, float* out) const;
     void sample(bool hidden, Bits states, NoiseKey key, const Affine& affine, uint64_t* out, size_t out_stride) const;
     // `n` sweeps v -> h -> v from `start`, into `v`; `h` is room for the hidden units. The steps of the keys go on by one a
-    // sweep. Where `free` is given, visible units without its bits stay as they are.
-    void sweeps(const uint64_t* start, uint64_t* v, uint64_t* h, size_t rows, NoiseKey key_h, NoiseKey key_v, size_t n,
+    // sweep. Where `free` is given, visible units without its bits stay as they are. Without `free`, the start may be `real`.
+    void sweeps(const uint64_t* start, const Strided<float>* real, uint64_t* v, uint64_t* h, size_t rows, NoiseKey key_h, NoiseKey key_v, size_t n,
                 const Affine& of_h, const Affine& of_v, const uint64_t* free) const;
     // Sums of v (weighted h)', weighted v and weighted h: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void moments(const Side& side, float* hv, float* v, float* h) const;
@@ -156,6 +156,9 @@ class Machine {
     // One step along a gradient given as arrays: (n_visible, n_hidden), (n_visible,), (n_hidden,).
     void ascend_along(const float* gW, const float* gb, const float* gc, Rates rates);
     void pseudo_log_likelihood(Bits v, double* out) const;
+    void free_energy(Bits v, double* out) const;
+    void free_energy(const Strided<float>& v, double* out) const;  // rows one after the other
+    bool is_finite() const;
     // Whether these are the parameters, rounded to floats: W is (n_hidden, n_visible).
     template <class T>
     bool holds(const Strided<T>& W, const T* b, const T* c) const;
@@ -181,7 +184,7 @@ class Machine {
     Packed& ready(bool hidden, bool early) const;
     // Scales of 24 bits for all weights as they are; nothing packed before is valid.
     void renew();
-    void forget_rows() { rows_h_current_ = false, n_open_h_ = 0; }
+    void forget_rows() { rows_h_current_ = exponentials_current_ = scored_few_ = false, n_open_h_ = 0; }
 
     bool decides_early(bool hidden, Bits states, const Affine& affine) const;
     void sample_early(bool hidden, Bits states, NoiseKey key, const Affine& affine, uint64_t* out, size_t out_stride) const;
@@ -189,6 +192,9 @@ class Machine {
     float logit(bool hidden, size_t unit, const uint64_t* bits, const float* rows) const;
     // The weights of each hidden unit in a row; null as long as making them is not worth it.
     const float* rows_h() const;
+    // exp(W) for each visible unit in a row of round_up(n_, 32), and then the sums of these weights; null as long as making
+    // them is not worth it.
+    const double* exponentials() const;
     size_t row_length() const { return round_up(m_, 64); }
 
     const Kernels& kernels_;
@@ -198,6 +204,8 @@ class Machine {
     Layer hidden_, visible_;
     Buffer<float> rows_h_;
     bool rows_h_current_ = false;
+    Buffer<double> exponentials_;
+    bool exponentials_current_ = false, scored_few_ = false;
     mutable std::atomic<size_t> n_open_h_{0};  // hidden units that early decisions left open since the weights changed
     std::mutex& packing_;  // held while copies are made; one of a few that all machines share
 };
@@ -212,8 +220,13 @@ void encode(const uint8_t* X, size_t rows, size_t n, uint64_t* out, size_t out_s
 // The same for real numbers; false where there are others than 0 and 1.
 template <class T>
 bool encode_binary(const T* X, size_t rows, size_t n, uint64_t* out, size_t out_stride);
+// Numbers as floats; false where some are not within [0, 1].
+template <class T>
+bool floats_of_unit(const T* X, size_t rows, size_t n, float* out);
 void decode(Bits states, size_t n, uint8_t* out);
 void dot(Bits states, size_t n, const float* x, double* out);
+// The same for real rows one after the other, added up as NumPy adds up a row of products, in pairs.
+void dot(const float* v, size_t rows, size_t n, const float* x, double* out);
 
 // out = x @ F, where F is (x.columns, n): floating-point sums whose order depends on nothing.
 template <class T>
@@ -232,8 +245,13 @@ void moments_block(const Kernels& k, size_t n_visible, size_t n_hidden, const do
 // The kernels for an instruction set by name, or the best that this processor runs for nullptr; nullptr if it cannot.
 const Kernels* find_kernels(const char* name);
 
-// How many threads are worth starting for this much work (in elementary operations).
+// How many threads are worth having for this much work (in elementary operations).
 int threads_for(double work);
+// While one exists, this thread is in a row of steps, each of which uses the threads again soon.
+struct Steps {
+    Steps();
+    ~Steps();
+};
 // From now on that is always one: for a process that was forked.
 void stay_on_one_thread();
 // Wait until no thread makes copies of weights, and let none begin: for a fork, after which a lock that another thread held

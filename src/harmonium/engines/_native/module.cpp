@@ -33,6 +33,7 @@ template <class T, int N>
 using View = nb::ndarray<nb::numpy, T, nb::ndim<N>>;
 using Words = Array<const uint64_t, 2>;
 using Floats = Array<const float, 2>;
+using Weights = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;  // (n_hidden, n_visible), in any order
 using PerRow = std::optional<Array<const float, 1>>;
 using KeyTuple = std::tuple<uint64_t, uint32_t, uint32_t, uint32_t>;  // seed, stream, step, row
 
@@ -213,6 +214,20 @@ static nb::object states_if_binary(const Array<const T, 2>& X) {
     return binary ? nb::cast(wrap(out, X.shape(0), stride)) : nb::none();
 }
 
+// States of an array of 0 and 1, floats of one within [0, 1], or None.
+template <class T>
+static nb::object unit(const Array<const T, 2>& X) {
+    nb::object states = states_if_binary(X);
+    if (!states.is_none()) return states;
+    Output<float> out(X.shape(0) * X.shape(1));
+    bool sound;
+    {
+        nb::gil_scoped_release release;
+        sound = floats_of_unit(data(X), X.shape(0), X.shape(1), static_cast<float*>(out));
+    }
+    return sound ? nb::cast(wrap(out, X.shape(0), X.shape(1))) : nb::none();
+}
+
 static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words states, KeyTuple key, PerRow beta, Table offset) {
     const size_t n = hidden ? machine.n_hidden() : machine.n_visible(), stride = words_for(n), rows = states.shape(0);
     require(states.shape(1) == words_for(hidden ? machine.n_visible() : machine.n_hidden()), "states must fit the layer");
@@ -227,16 +242,21 @@ static View<uint64_t, 2> sample(const Machine& machine, bool hidden, Words state
 
 using Mask = std::optional<Words>;
 
-static View<uint64_t, 2> sweeps(const Machine& machine, Words v, KeyTuple key_h, KeyTuple key_v, size_t n, PerRow beta_h, Table offset_h,
+static View<uint64_t, 2> sweeps(const Machine& machine, std::variant<Words, Floats> v, KeyTuple key_h, KeyTuple key_v, size_t n, PerRow beta_h, Table offset_h,
                                 PerRow beta_v, Table offset_v, Mask free) {
-    const size_t rows = v.shape(0), stride = words_for(machine.n_visible());
-    require(v.shape(1) == stride, "states must fit the layer");
+    const Words* states = std::get_if<Words>(&v);
+    const Floats* reals = std::get_if<Floats>(&v);
+    const size_t m = machine.n_visible(), rows = states ? states->shape(0) : reals->shape(0), stride = words_for(m);
+    require(states ? states->shape(1) == stride : reals->shape(1) == m, "v must fit the visible layer");
+    require(states || (n > 0 && !free), "a sweep from real numbers moves all units");
+    Strided<float> real = {};
+    if (reals) real = {data(*reals), rows, m, ptrdiff_t(m), 1};
     require(!free || (free->shape(0) == rows && free->shape(1) == stride), "what is free must fit v");
     const Affine of_h = affine(beta_h, offset_h, rows, machine.n_hidden()), of_v = affine(beta_v, offset_v, rows, machine.n_visible());
     Output<uint64_t> out(rows * stride), h(rows * words_for(machine.n_hidden()));
     {
         nb::gil_scoped_release release;
-        machine.sweeps(data(v), out, h, rows, noise_key(key_h), noise_key(key_v), n, of_h, of_v, free ? data(*free) : nullptr);
+        machine.sweeps(states ? data(*states) : nullptr, reals ? &real : nullptr, out, h, rows, noise_key(key_h), noise_key(key_v), n, of_h, of_v, free ? data(*free) : nullptr);
     }
     return wrap(out, rows, stride);
 }
@@ -292,6 +312,17 @@ static Side side(const Machine& machine, const Words& v, const Floats& mean_h, c
     return {bits(v), data(mean_h), weights ? data(*weights) : nullptr, nullptr};
 }
 
+template <void (Machine::*function)(Bits, double*) const>
+static View<double, 1> per_row(const Machine& machine, Words v) {
+    require(v.shape(1) == words_for(machine.n_visible()), "v must fit the visible layer");
+    Output<double> out(v.shape(0));
+    {
+        nb::gil_scoped_release release;
+        (machine.*function)(bits(v), out);
+    }
+    return wrap(out, v.shape(0));
+}
+
 template <class T>
 static bool holds(const Machine& machine, const nb::ndarray<const T, nb::ndim<2>, nb::device::cpu>& W, const Array<const T, 1>& b,
                   const Array<const T, 1>& c) {
@@ -321,22 +352,22 @@ NB_MODULE(_kernels, m) {
 #endif
     nb::class_<Machine>(m, "Machine")
         .def("__init__",
-             [](Machine* self, Floats W, Array<const float, 1> b, Array<const float, 1> c) {
-                 require(b.shape(0) == W.shape(0) && c.shape(0) == W.shape(1), "b and c must fit W");
-                 new (self) Machine(*chosen, W.shape(0), W.shape(1), data(W), data(b), data(c));
+             [](Machine* self, Weights W, Array<const float, 1> b, Array<const float, 1> c) {
+                 require(b.shape(0) == W.shape(1) && c.shape(0) == W.shape(0), "b and c must fit W");
+                 new (self) Machine(*chosen, strided(W), data(b), data(c));
              })
         .def("replace",
-             [](Machine& self, Floats W, Array<const float, 1> b, Array<const float, 1> c) {
-                 require(W.shape(0) == self.n_visible() && W.shape(1) == self.n_hidden(), "W must fit the machine");
-                 require(b.shape(0) == W.shape(0) && c.shape(0) == W.shape(1), "b and c must fit W");
-                 self.replace(data(W), data(b), data(c));
+             [](Machine& self, Weights W, Array<const float, 1> b, Array<const float, 1> c) {
+                 require(W.shape(0) == self.n_hidden() && W.shape(1) == self.n_visible(), "W must fit the machine");
+                 require(b.shape(0) == W.shape(1) && c.shape(0) == W.shape(0), "b and c must fit W");
+                 self.replace(strided(W), data(b), data(c));
              })
         .def("weights", [](Machine& self) { return matrix(self, self.weights()); })
         .def("weight_velocity", [](Machine& self) { return matrix(self, self.weight_velocity()); })
         .def("set_weight_velocity",
              [](Machine& self, Floats array) {
                  require(array.shape(0) == self.n_visible() && array.shape(1) == self.n_hidden(), "the velocity must fit W");
-                 self.weight_velocity().read(data(array));
+                 self.weight_velocity().read({data(array), self.n_hidden(), self.n_visible(), 1, ptrdiff_t(self.n_hidden())});
              })
         .def_prop_ro("b", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.b(), {x.n_visible()}, self); })
         .def_prop_ro("c", [](nb::handle self) { auto& x = nb::cast<Machine&>(self); return View<float, 1>(x.c(), {x.n_hidden()}, self); })
@@ -389,15 +420,18 @@ NB_MODULE(_kernels, m) {
                  nb::gil_scoped_release release;
                  self.ascend_along(data(gW), data(gb), data(gc), {rate, momentum, decay});
              })
-        .def("pseudo_log_likelihood", [](const Machine& self, Words v) {
-            require(v.shape(1) == words_for(self.n_visible()), "v must fit the visible layer");
+        .def("is_finite", &Machine::is_finite)
+        .def("free_energy", &per_row<static_cast<void (Machine::*)(Bits, double*) const>(&Machine::free_energy)>)
+        .def("dense_free_energy", [](const Machine& self, Floats v) {
+            require(v.shape(1) == self.n_visible(), "v must fit the visible layer");
             Output<double> out(v.shape(0));
             {
                 nb::gil_scoped_release release;
-                self.pseudo_log_likelihood(bits(v), out);
+                self.free_energy({data(v), v.shape(0), v.shape(1), ptrdiff_t(v.shape(1)), 1}, out);
             }
             return wrap(out, v.shape(0));
-        });
+        })
+        .def("pseudo_log_likelihood", &per_row<&Machine::pseudo_log_likelihood>);
 
     m.def("matmul_floats", &product<float>);
     m.def("matmul_doubles", &product<double>);
@@ -461,6 +495,8 @@ NB_MODULE(_kernels, m) {
     });
     m.def("states_of_floats", &states_if_binary<float>);
     m.def("states_of_doubles", &states_if_binary<double>);
+    m.def("unit_of_floats", &unit<float>);
+    m.def("unit_of_doubles", &unit<double>);
     m.def("decode", [](Words words, size_t n) {
         require(words.shape(1) == words_for(n), "n must fit the states");
         Output<uint8_t> out(words.shape(0) * n);
@@ -478,6 +514,15 @@ NB_MODULE(_kernels, m) {
             dot(bits(words), x.shape(0), data(x), out);
         }
         return wrap(out, words.shape(0));
+    });
+    m.def("dense_dot", [](Floats v, Array<const float, 1> x) {
+        require(v.shape(1) == x.shape(0), "x must fit v");
+        Output<double> out(v.shape(0));
+        {
+            nb::gil_scoped_release release;
+            dot(data(v), v.shape(0), v.shape(1), data(x), out);
+        }
+        return wrap(out, v.shape(0));
     });
     m.def("log_partition_block",
           [](Array<const double, 2> W, Array<const double, 1> b, Array<const double, 1> c, uint64_t first, uint64_t count) {

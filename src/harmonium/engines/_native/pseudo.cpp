@@ -10,6 +10,7 @@ namespace harmonium {
 
 constexpr size_t UNITS = 16, ROWS = 4;  // visible units whose exponentials are made ready; rows that share a pass over them
 constexpr size_t SHARING = 8;           // rows that share a pass over the weights
+constexpr size_t FEW = 64, MOST_KEPT = size_t(1) << 22;  // rows for which exp(W) is kept, and numbers that are kept at most
 constexpr double TAME = 300;            // arguments beyond which exponentials are not taken, so that nothing over- or underflows
 constexpr double LINEAR = 40;           // where softplus(x) is x
 
@@ -30,11 +31,35 @@ static double softplus_sum(const Kernels& k, double* x, size_t n, const double* 
     return linear + mantissas[0];
 }
 
+// exp(W) for some visible units, a row of round_up(n, 32) for each, and the sums of their weights.
+static void exponentiate(const Kernels& k, const Tiles& W, size_t first, size_t units, size_t n, double* table, double* sums) {
+    std::fill_n(sums, units, 0.0);
+    for (size_t i = 0; i < n; i += 32)
+        for (size_t u = 0; u < units; u++) sums[u] += k.exponentials_of_floats(&W.at(first + u, i), 32, table + u * round_up(n, 32) + i);
+}
+
+// They take as long as some ten rows do, so they are kept when few rows are scored again with the same weights.
+const double* Machine::exponentials() const {
+    Machine& self = const_cast<Machine&>(*this);
+    const std::lock_guard<std::mutex> lock(packing_);
+    const size_t width = round_up(n_, 32);
+    if (!exponentials_current_ && scored_few_ && m_ * width <= MOST_KEPT) {
+        double* table = self.exponentials_.reserve(m_ * (width + 1));
+#pragma omp parallel for num_threads(threads_for(double(m_) * n_ * 4)) schedule(static)
+        for (size_t first = 0; first < m_; first += UNITS)
+            exponentiate(kernels_, W_, first, std::min(UNITS, m_ - first), n_, table + first * width, table + m_ * width + first);
+        self.exponentials_current_ = true;
+    }
+    self.scored_few_ = true;
+    return exponentials_current_ ? exponentials_.get() : nullptr;
+}
+
 // exp(-F) has the factors 1 + exp(a_i), a = Wv + c, and they become 1 + exp(a_i + W_ij) where unit j goes on, or
 // 1 + exp(a_i - W_ij) where it goes off. With exp(a_i) or exp(-W_ij) taken out, the ratios of the factors are
 // (exp(-a_i) + exp(W_ij)) / (exp(-a_i) + 1), or exp(-W_ij) (exp(a_i) + exp(W_ij)) / (exp(a_i) + 1): an addition each.
 void Machine::pseudo_log_likelihood(Bits v, double* out) const {
     const Kernels& k = kernels_;
+    const double* const kept = v.rows < FEW ? exponentials() : nullptr;
     const size_t width = round_up(n_, 32), n_blocks = (m_ + UNITS - 1) / UNITS, stride = round_up(m_, 8);
     const size_t most_rows = std::clamp((size_t(1) << 16) / std::max({width, m_ / 16, size_t(1)}), size_t(32), size_t(256));
     const size_t max_rows = std::min(v.rows, most_rows);
@@ -101,12 +126,14 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
 #pragma omp for schedule(static)
             for (size_t block = 0; block < (largest < TAME ? n_blocks : 0); block++) {
                 static thread_local Buffer<double> own_table;
-                double *table = own_table.reserve(UNITS * width), sums[UNITS] = {}, flipped[UNITS * ROWS], powers[UNITS * ROWS];
+                double own_sums[UNITS], flipped[UNITS * ROWS], powers[UNITS * ROWS];
                 const double* factors[UNITS * ROWS];
                 const size_t first = block * UNITS, units = std::min(UNITS, m_ - first);
-                for (size_t i = 0; i < n_; i += 32)
-                    for (size_t u = 0; u < units; u++)
-                        sums[u] += k.exponentials_of_floats(&W_.at(first + u, i), 32, table + u * width + i);
+                const double *table = kept + first * width, *sums = kept + m_ * width + first;
+                if (!kept) {
+                    exponentiate(k, W_, first, units, n_, own_table.reserve(UNITS * width), own_sums);
+                    table = own_table.get(), sums = own_sums;
+                }
                 for (size_t group = 0; group < n_groups; group++) {
                     uint32_t on[ROWS];  // a bit for each unit
                     for (size_t q = 0; q < ROWS; q++) {

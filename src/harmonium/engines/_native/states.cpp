@@ -110,6 +110,25 @@ void decode(Bits states, size_t n, uint8_t* out) {
         for (size_t i = 0; i < n; i++) out[r * n + i] = states.words[r * states.stride + i / 64] >> (i % 64) & 1;
 }
 
+// The sum of n products from the first on.
+static double sum_in_pairs(const float* v, const float* x, size_t n) {
+    if (n > 128) {
+        const size_t half = n / 2 - n / 2 % 8;
+        return sum_in_pairs(v, x, half) + sum_in_pairs(v + half, x + half, n - half);
+    }
+    double parts[8] = {}, total = 0;
+    const size_t whole = n < 8 ? 0 : n - n % 8;
+    for (size_t i = 0; i < whole; i++) parts[i % 8] += double(v[i]) * double(x[i]);
+    total = ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+    for (size_t i = whole; i < n; i++) total += double(v[i]) * double(x[i]);
+    return total;
+}
+
+void dot(const float* v, size_t rows, size_t n, const float* x, double* out) {
+#pragma omp parallel for num_threads(threads_for(double(rows) * n)) schedule(static)
+    for (size_t r = 0; r < rows; r++) out[r] = sum_in_pairs(v + r * n, x, n);
+}
+
 void dot(Bits states, size_t n, const float* x, double* out) {  // bits beyond n are zero
 #pragma omp parallel for num_threads(threads_for(double(states.rows) * n)) schedule(static)
     for (size_t r = 0; r < states.rows; r++) {

@@ -1,16 +1,24 @@
 // Whole steps of sampling and of training.
 #include <algorithm>
+#include <optional>
 
 #include "machine.hpp"
 
 namespace harmonium {
 
-void Machine::sweeps(const uint64_t* start, uint64_t* v, uint64_t* h, size_t rows, NoiseKey key_h, NoiseKey key_v, size_t n,
+void Machine::sweeps(const uint64_t* start, const Strided<float>* real, uint64_t* v, uint64_t* h, size_t rows, NoiseKey key_h, NoiseKey key_v, size_t n,
                      const Affine& of_h, const Affine& of_v, const uint64_t* free) const {
+    const std::optional<Steps> steps = n > 1 ? std::optional<Steps>(std::in_place) : std::nullopt;
     const size_t stride_v = round_up(m_, 64) / 64, stride_h = round_up(n_, 64) / 64, size = rows * stride_v;
-    if (v != start) std::copy_n(start, size, v);
+    if (!real && v != start) std::copy_n(start, size, v);
     for (size_t sweep = 0; sweep < n; sweep++, key_h.step++, key_v.step++) {
-        sample(true, {v, rows, stride_v}, key_h, of_h, h, stride_h);
+        if (real && sweep == 0) {
+            static thread_local Buffer<float> logits;
+            dense_logits_h(*real, logits.reserve(rows * n_));
+            bernoulli(kernels_, logits.get(), rows, n_, key_h, of_h, h, stride_h);
+        } else {
+            sample(true, {v, rows, stride_v}, key_h, of_h, h, stride_h);
+        }
         sample(false, {h, rows, stride_h}, key_v, of_v, v, stride_v);
         for (size_t i = 0; free && i < size; i++) v[i] = (start[i] & ~free[i]) | (v[i] & free[i]);
     }
@@ -27,6 +35,7 @@ static void slide(const float* x, size_t rows, size_t n, const float* weights, c
 }
 
 void Machine::contrast(const Contrast& step, Rates rates) {
+    const Steps steps;
     static thread_local Buffer<float> means;
     static thread_local Buffer<uint64_t> own_h;
     const Bits batch = step.batch;
@@ -45,7 +54,7 @@ void Machine::contrast(const Contrast& step, Rates rates) {
     NoiseKey key_v = step.key_v;
     sample(false, {step.start ? step.start : h, n_chains, stride_h}, key_v, as_it_is, step.v, stride_v);
     key_v.step++;
-    sweeps(step.v, step.v, h, n_chains, step.key_h, key_v, step.n_sweeps - 1, as_it_is, as_it_is, nullptr);
+    sweeps(step.v, nullptr, step.v, h, n_chains, step.key_h, key_v, step.n_sweeps - 1, as_it_is, as_it_is, nullptr);
     const Bits v = {step.v, n_chains, stride_v};
     expect_h(v, step.logits, step.mean, &step.key, step.start ? step.h : nullptr);
     const Offsets offsets = step.centre_v ? Offsets{step.centre_v, step.centre} : Offsets{nullptr, nullptr};
