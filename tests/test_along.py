@@ -65,6 +65,14 @@ def test_what_cannot_be_relied_on_is_said():
     assert along._apart(rng.normal(0, 1, 30), rng.normal(0, 1, 30), "x") == ""
 
 
+def test_what_each_comparison_finds_is_a_reason(monkeypatch):
+    rbm = RBM(*random_parameters(9, 14))
+    monkeypatch.setattr(along, "_drift", lambda _: "halves differ")
+    monkeypatch.setattr(along, "_apart", lambda *_: "starts differ")
+    found = log_partition(rbm, "tempered", chains=20, sweeps=100)
+    assert (found.verdict, found.reason) == ("unreliable", "starts differ; halves differ")
+
+
 def test_a_likelihood_takes_it():
     rbm, X = RBM(*random_parameters(9, 14)), random_states(30, 14)
     found, exact = (evaluate(rbm, X, log_z=how) for how in ("tempered", "exact"))
