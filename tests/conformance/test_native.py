@@ -111,6 +111,18 @@ def test_samples_of_many_rows_have_each_row_its_noise(layer, n_rows):
     assert probe_dyadic(NativeEngine, layer, n_rows, 40, 70, Key(3, 1, 4, 9), row_betas(n_rows)) == 0
 
 
+def test_a_last_tile_of_any_width_has_all_of_its_units():
+    """Sums of quarters and halves of few terms are exact."""
+    states = random_states(40, 70)
+    for width in range(33, 65):
+        W = np.random.default_rng(width).integers(-4, 5, (width, 70)) / 8
+        engine = NativeEngine(RBM(W, np.zeros(70), np.zeros(width)))
+        v = engine.encode(states)
+        np.testing.assert_array_equal(engine.logits_h(v), states @ W.T)
+        certain = NativeEngine(RBM(1000 * W, np.zeros(70), np.full(width, 30.0)))
+        np.testing.assert_array_equal(certain.decode(certain.sample_h(v, Key(0))), states @ W.T >= 0)
+
+
 @pytest.mark.parametrize("n", [1, 2, 333])
 def test_the_order_of_rows_is_that_of_the_key(n):
     engine, key = NativeEngine(RBM(np.zeros((1, 1)), [0.0], [0.0])), Key(2**60 + 5, 1, 2, 3)
