@@ -178,6 +178,7 @@ BAD_OPTIONS = [
       for shape in ("3", "3x4", "ax3", "0x9", "-3x-3", "9" * 20 + "x1")),
     ["sample", "oblong.safetensors", "--out", "new.png"],
     ["inspect"],
+    ["inspect", "run", "--device", "cuda"],
 ]  # fmt: skip
 
 

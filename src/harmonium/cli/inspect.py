@@ -91,6 +91,8 @@ def command(
     """Inspect, and print what was found."""
     if model is None and engine is None:
         raise InvalidParameter("MODEL or --engine must be given. Got neither. See: harmonium inspect --help")
+    if device is not None and engine is None:
+        raise InvalidParameter(f"--device must go with --engine torch. Got {device!r} alone. Add --engine torch.")
     if card is not None:
         check_output(card, (".md",), model)
         if model is None or not model.is_dir():
