@@ -116,7 +116,7 @@ def test_weights_that_are_not_finite_are_left_to_the_second_pass():
     W = W.copy()
     W[3, 5], W[4, 6], W[5, 7] = np.inf, -np.inf, np.nan
     engine = NativeEngine(RBM(np.zeros_like(W), np.zeros(300), bias))
-    engine._machine.replace(np.ascontiguousarray(W.T), np.zeros(300, np.float32), bias.astype(np.float32))
+    engine._machine.replace(np.ascontiguousarray(W, np.float32), np.zeros(300, np.float32), bias.astype(np.float32))
     states = engine.encode(np.random.default_rng(2).random((ROWS, 300)) < 0.5)
     expected = engine.bernoulli(engine.logits_h(states), KEY)
     np.testing.assert_array_equal(engine.sample_h(states, KEY).words, expected.words)
