@@ -218,6 +218,7 @@ TAKE_NAN = {
     "transform": None,
     "score_samples": None,
     "score": None,
+    "gibbs": "no missing entries",
 }
 
 

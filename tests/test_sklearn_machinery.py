@@ -78,6 +78,19 @@ def test_messages_speak_of_n_components(fitted):
         fitted.inverse_transform(np.zeros((1, 4)))
     with pytest.raises(ValueError, match="n_components must stay 5"):
         model().fit(X).set_params(n_components=6).partial_fit(X)
+    changed = model().fit(X)
+    changed.components_ = np.zeros((4, 6))
+    for call in (lambda: changed.transform(X), lambda: changed.rbm_):
+        with pytest.raises(ValueError, match=r"\(n_components, n_features\).*Got \(4, 6\), \(6,\) and \(5,\)"):
+            call()
+
+
+def test_sampling_from_rows_with_holes_is_answered_with_impute(fitted):
+    """Scikit-learn's words would say that the class takes no NaN at all."""
+    holes = np.where(X == 1, np.nan, X)
+    for draw in (fitted.gibbs, fitted.sample_hidden):
+        with pytest.raises(InvalidData, match=r"no missing entries.*impute\(X\)"):
+            draw(holes)
 
 
 def test_fewer_sweeps_are_quicker_for_rows_with_many_holes():
@@ -129,6 +142,29 @@ def test_frames_in_and_out(kind):
     assert list(H.columns) == list(machine.get_feature_names_out()) == [f"bernoullirbm{i}" for i in range(5)]
     np.testing.assert_allclose(H.to_numpy(), model().fit(X).transform(X))
     assert list(machine.feature_names_in_) == list("abcdef")
+
+
+def test_what_gibbs_returns_needs_no_names():
+    """As in scikit-learn's class; a warning in each sweep would be an error here."""
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(dict(zip("abcdef", X.T, strict=True)))
+    machine = model().fit(frame)
+    assert machine.gibbs(machine.gibbs(frame)).shape == X.shape
+    assert machine.sample_hidden(frame.iloc[0]).shape == (5,)
+    assert machine.free_energy(X[:3]).shape == (3,)
+    with pytest.warns(UserWarning, match="valid feature names"):
+        machine.transform(X)
+    with pytest.raises(ValueError, match="same order"):
+        machine.gibbs(frame[list("bacdef")])
+
+
+@pytest.mark.parametrize("column", [["yes", "no"], "categories", "times"])
+def test_a_column_that_holds_no_numbers_is_named(column):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    made = {"categories": pandas.Categorical(["u", "v"]), "times": pandas.to_datetime(["2020-01-01", "2020-01-02"])}
+    frame = pandas.DataFrame({"a": [0.0, 1.0], "b": made[column] if isinstance(column, str) else column})
+    with pytest.raises(InvalidData, match=r"column 'b' of X must hold numbers.*Encode categories"):
+        model().fit(frame)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])

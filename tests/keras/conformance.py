@@ -245,6 +245,29 @@ def test_sample_weights_weigh(injected, method):
         np.testing.assert_allclose(slope, -e, atol=2e-6)
 
 
+@pytest.mark.parametrize("make", [np.asarray, list, keras.ops.convert_to_tensor])
+def test_fit_and_evaluate_weigh_rows_without_labels(make):
+    """Keras drops the weights where there is no y."""
+    weights = np.arange(len(BARS), dtype=np.float32) % 3
+    by_fit, by_batch = compiled(), compiled()
+    by_fit.fit(BARS, sample_weight=make(weights), batch_size=len(BARS), shuffle=False, verbose=0)
+    by_batch.train_on_batch(BARS, sample_weight=weights)
+    np.testing.assert_allclose(numbers(by_fit.W), numbers(by_batch.W), atol=1e-6)
+    weighted = by_fit.evaluate(BARS, sample_weight=make(weights), batch_size=len(BARS), verbose=0)
+    assert np.isfinite(weighted).all()
+    valid = (BARS, None, make(weights))
+    assert "val_loss" in by_fit.fit(BARS, validation_data=valid, verbose=0).history
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), -np.ones(len(BARS)), np.full(len(BARS), np.nan), [0.0] * len(BARS)])
+def test_bad_sample_weights_are_refused(machine, weights):
+    for use in (machine.fit, machine.evaluate, machine.train_on_batch, machine.test_on_batch):
+        with pytest.raises(InvalidData, match="sample_weight must"):
+            use(BARS, sample_weight=weights)
+    with pytest.raises(InvalidData, match="sample_weight must"):
+        machine.fit(BARS, validation_data=(BARS, None, weights))
+
+
 def test_grey_levels_are_binarised_as_asked(injected):
     rbm = random_rbm()
     for binarize in ("threshold", "sample", "none"):

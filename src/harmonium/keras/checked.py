@@ -72,10 +72,12 @@ class CheckedModel(keras.Model):  # type: ignore[misc]
         x = checks.check_input(x, self.n_visible)
         if checks.is_array(x):
             self._see(len(x), x.shape[1], float(x.max()))
-        checks.check_sample_weight(options.get("sample_weight"))
+        y, options["sample_weight"] = checks.check_weighted(x, y, options.get("sample_weight"))
         valid = options.get("validation_data")
         if isinstance(valid, tuple):
-            options["validation_data"] = (checks.check_input(valid[0], self.n_visible, "validation_data"), *valid[1:])
+            v, labels, weights = keras.utils.unpack_x_y_sample_weight(valid)
+            v = checks.check_input(v, self.n_visible, "validation_data")
+            options["validation_data"] = (v, *checks.check_weighted(v, labels, weights))
         elif valid is not None:
             options["validation_data"] = checks.check_input(valid, self.n_visible, "validation_data")
         monitors.set_modes(options.get("callbacks") or [])
@@ -83,8 +85,9 @@ class CheckedModel(keras.Model):  # type: ignore[misc]
 
     def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
         """Keras' `evaluate`, after a check of `x`. `y` is ignored."""
-        checks.check_sample_weight(options.get("sample_weight"))
-        return super().evaluate(checks.check_input(x, self.n_visible), y, **options)
+        x = checks.check_input(x, self.n_visible)
+        y, options["sample_weight"] = checks.check_weighted(x, y, options.get("sample_weight"))
+        return super().evaluate(x, y, **options)
 
     def predict(self, x: Any, **options: Any) -> Any:
         """Keras' `predict`, after a check of `x`: E[h | v]."""
@@ -92,13 +95,15 @@ class CheckedModel(keras.Model):  # type: ignore[misc]
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
         """Keras' `train_on_batch`, after a check of `x`. `y` is ignored."""
-        checks.check_sample_weight(sample_weight)
-        return super().train_on_batch(checks.check_input(x, self.n_visible), y, sample_weight, **options)
+        x = checks.check_input(x, self.n_visible)
+        y, sample_weight = checks.check_weighted(x, y, sample_weight)
+        return super().train_on_batch(x, y, sample_weight, **options)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
         """Keras' `test_on_batch`, after a check of `x`. `y` is ignored."""
-        checks.check_sample_weight(sample_weight)
-        return super().test_on_batch(checks.check_input(x, self.n_visible), y, sample_weight, **options)
+        x = checks.check_input(x, self.n_visible)
+        y, sample_weight = checks.check_weighted(x, y, sample_weight)
+        return super().test_on_batch(x, y, sample_weight, **options)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Keras' `predict_on_batch`, after a check of `x`: E[h | v]."""

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 
 from harmonium.datasets.binarize import describe_faint
-from harmonium.errors import DataWarning, InvalidData, InvalidParameter
+from harmonium.errors import DataWarning, InvalidData
 from harmonium.inputs import check_matrix, is_sparse
+from harmonium.rows import check_weights
 
 
 def is_array(x: Any) -> bool:
@@ -90,17 +91,22 @@ def batches_of(data: Any, n_visible: int | None) -> Iterator[np.ndarray[Any, Any
         yield _check_batch(batch, n_visible, "data")
 
 
-def check_sample_weight(sample_weight: Any) -> None:
-    """Refuse negative or unusable sample weights, where they are an array.
+def check_weighted(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """The labels and sample weights to hand to Keras with checked `x`.
+
+    Keras drops the weights of rows without labels, so weighted rows get some, which nobody looks at.
 
     Raises
     ------
-    InvalidParameter
+    InvalidData
+        Not one number for each row, negative, not finite, or all of them zero.
     """
-    if isinstance(sample_weight, np.ndarray) and not (np.isfinite(sample_weight).all() and sample_weight.min() >= 0):
-        raise InvalidParameter(
-            "sample_weight must be finite and not negative. Got other values. Leave unwanted samples out instead."
-        )
+    if sample_weight is None or not (is_array(x) or keras.ops.is_tensor(x)):
+        return y, sample_weight
+    if keras.ops.is_tensor(sample_weight):
+        sample_weight = keras.ops.convert_to_numpy(sample_weight)
+    check_weights(sample_weight, len(x))
+    return np.zeros(len(x), np.float32) if y is None else y, np.asarray(sample_weight, np.float32)
 
 
 def warn_if_blank(highest: float, binarize: str) -> None:

@@ -373,7 +373,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         ndarray of shape (n_samples, n_components)
             float32 for float32 data, else float64.
         """
-        if type(X) is np.ndarray and X.ndim == 2:  # a vector is refused, as all of scikit-learn does
+        # A vector is refused, and an array where there were names is warned of, as all of scikit-learn does.
+        if type(X) is np.ndarray and X.ndim == 2 and "feature_names_in_" not in self.__dict__:
             return self.mean_hidden(X)
         return self._mean_hidden(self._engine(), check_data(self, X, allow_nan=True))
 

@@ -16,7 +16,9 @@ import scipy.sparse
 import sklearn
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from harmonium.inputs import rounding_of
+from harmonium.containers import NUMERIC, as_plain_array
+from harmonium.errors import InvalidData
+from harmonium.inputs import missing_entries, rounding_of
 from harmonium.rows import check_weights
 
 # Numbers that are dense at one time.
@@ -56,8 +58,7 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool =
         return X
     if isinstance(X, np.ma.MaskedArray):
         X = np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)
-    finite = "allow-nan" if allow_nan else True
-    X = validate_data(estimator, X, accept_sparse="csr", dtype="numeric", reset=reset, ensure_all_finite=finite)
+    X = _validated(estimator, X, reset)
     is_sparse = scipy.sparse.issparse(X)
     if is_sparse and not X.has_canonical_format:  # a value may be stored in parts; never change the caller's matrix
         X = X.copy()
@@ -65,6 +66,8 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool =
     values = X.data if is_sparse else X
     if X.dtype.kind == "b" or values.size == 0:
         return X
+    if not allow_nan and missing_entries(values) is not None:
+        raise InvalidData("X must have no missing entries to be sampled from. Got NaN. Fill them with impute(X).")
     low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # which pass over NaN
     if not (low < 0 or high > 1):
         return X
@@ -81,6 +84,19 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool =
     return type(X)((clipped, X.indices, X.indptr), shape=X.shape) if is_sparse else clipped
 
 
+def _validated(estimator: Any, X: Any, reset: bool) -> Any:
+    """Finite numbers, or NaN. Of a frame with a column that holds something else, the column is named."""
+    try:
+        checked = validate_data(
+            estimator, X, accept_sparse="csr", dtype="numeric", reset=reset, ensure_all_finite="allow-nan"
+        )
+    except (TypeError, ValueError):
+        if hasattr(X, "dtypes"):
+            as_plain_array(X, "X")
+        raise
+    return as_plain_array(X, "X") if checked.dtype.kind not in NUMERIC else checked
+
+
 def _advice(low: float, is_sparse: bool) -> str:
     if is_sparse and low >= 0:
         return (
@@ -91,19 +107,18 @@ def _advice(low: float, is_sparse: bool) -> str:
 
 
 def has_right_shape(estimator: Any, X: Any) -> bool:
-    """Whether `X` is an array that all checks would return as it is if it lies within [0, 1].
+    """Whether `X` is an array that all checks but of names would return as it is if it lies within [0, 1].
 
     They would take longer than one row's product.
     """
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype.kind not in "buif" or X.size == 0:
         return False
-    attributes = estimator.__dict__
-    return X.shape[1] == attributes.get("n_features_in_") and "feature_names_in_" not in attributes
+    return bool(X.shape[1] == estimator.__dict__.get("n_features_in_"))
 
 
 def _is_plainly_sound(estimator: Any, X: Any) -> bool:
     """Whether `X` is an array that all checks would return as it is."""
-    if not has_right_shape(estimator, X):
+    if "feature_names_in_" in estimator.__dict__ or not has_right_shape(estimator, X):
         return False
     return X.dtype.kind == "b" or bool(X.min() >= 0 and X.max() <= 1)  # never so with NaN
 

@@ -18,7 +18,7 @@ from harmonium.inputs import FloatArray
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.sklearn.data import CELLS, check_data, dense_chunks, has_right_shape
-from harmonium.sklearn.kept import PARAMETERS, KeptEngine, Parameter
+from harmonium.sklearn.kept import KeptEngine, Parameter, machine_of
 
 
 class Fitted(BaseEstimator):  # type: ignore[misc]
@@ -41,7 +41,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def rbm_(self) -> RBM:
         """The fitted machine as a record of the core: a copy of the parameters as they are now."""
         self._check_fitted()
-        return RBM(*(self.__dict__[name] for name in PARAMETERS))
+        return machine_of(self.__dict__)
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -73,7 +73,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: Any, engine: Engine, *, allow_nan: bool = False) -> tuple[Any, bool, Any]:
         """Checked rows, whether it was one vector that they are made of, and their states if these were found first.
 
-        All that has to be checked of an array of the right shape is its range, as its states are made.
+        All that has to be checked of an array of the right shape is its range, as its states are made. Names it
+        need not have, as what `gibbs` returns has none.
         """
         if isinstance(X, list | tuple):
             X = np.asarray(X)

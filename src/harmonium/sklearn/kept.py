@@ -9,9 +9,27 @@ from typing import Any
 import numpy as np
 
 from harmonium.engines import Engine, make_engine
+from harmonium.errors import InvalidParameter
 from harmonium.rbm import RBM
 
 PARAMETERS = "components_", "intercept_visible_", "intercept_hidden_"
+
+
+def machine_of(attributes: dict[str, Any]) -> RBM:
+    """The machine that the arrays among an estimator's attributes are.
+
+    Raises
+    ------
+    InvalidParameter
+        Their shapes do not fit together, or they hold something else than finite numbers.
+    """
+    W, b, c = (np.asarray(attributes[name]) for name in PARAMETERS)
+    if W.shape != (*c.shape, *b.shape):
+        raise InvalidParameter(
+            "components_, intercept_visible_ and intercept_hidden_ must have shapes (n_components, n_features), "
+            f"(n_features,) and (n_components,). Got {W.shape}, {b.shape} and {c.shape}. Set all three."
+        )
+    return RBM(W, b, c)
 
 
 class Parameter:
@@ -72,7 +90,7 @@ class KeptEngine:
         self.given_away = not self.alone(attributes)
         now = tuple(np.asarray(x) for x in self._arrays)
         if engine is None or engine.name != name or not engine.holds(*now):
-            engine = make_engine(RBM(*now), name)
+            engine = make_engine(machine_of(attributes), name)
             self._engine, self._mirror = engine, None
         return engine
 
