@@ -259,6 +259,17 @@ def test_fit_and_evaluate_weigh_rows_without_labels(make):
     assert "val_loss" in by_fit.fit(BARS, validation_data=valid, verbose=0).history
 
 
+@pytest.mark.parametrize("method", ["cd", "pcd"])
+def test_a_batch_without_weight_teaches_nothing(method):
+    model = compiled(keras.optimizers.SGD(0.1), method=method, weight_decay=0)
+    before = numbers(model.W)
+    model.fit(BARS, sample_weight=np.arange(len(BARS)) < 1, batch_size=5, shuffle=False, verbose=0)
+    assert np.isfinite(numbers(model.W)).all()
+    assert not np.array_equal(numbers(model.W), before)
+    for slope in gradients(model, BARS, sample_weight=np.zeros(len(BARS), np.float32)):
+        assert not slope.any()
+
+
 @pytest.mark.parametrize("weights", [np.ones(3), -np.ones(len(BARS)), np.full(len(BARS), np.nan), [0.0] * len(BARS)])
 def test_bad_sample_weights_are_refused(machine, weights):
     for use in (machine.fit, machine.evaluate, machine.train_on_batch, machine.test_on_batch):

@@ -261,7 +261,10 @@ class RBM(CheckedModel):
         energies = equations.free_energy(v, logits, parameters)
         v_chain, logits_v = self._run_chain(ops.stop_gradient(logits), parameters.constant(), training)
         chain_energies = equations.free_energy(v_chain, equations.logits_h(v_chain, parameters), parameters)
-        chain_weight = sample_weight if self.method == "cd" else None
+        chain_weight = sample_weight
+        if self.method != "cd" and sample_weight is not None:  # chains count alike, and not where no row of data does
+            counts = ops.sign(replicas.total(ops.sum(sample_weight)))
+            chain_weight = ops.ones_like(chain_energies) * ops.cast(counts, chain_energies.dtype)
         loss = self._mean(energies, sample_weight) - self._mean(chain_energies, chain_weight)
         decay = self._choices(None, v.shape[1]).decay if self.weight_decay is None else self.weight_decay
         if decay:
@@ -295,9 +298,12 @@ class RBM(CheckedModel):
         return v, first if self.chain_states is None else None
 
     def _mean(self, values: Any, weights: Any = None) -> Any:
-        """The mean over all replicas' rows, of which each replica gives its share: TensorFlow sums the gradients up."""
+        """The mean over all replicas' rows, of which each replica gives its share: TensorFlow sums the gradients up.
+
+        It is 0 where all weights are.
+        """
         weights = ops.ones_like(values) if weights is None else ops.reshape(ops.cast(weights, values.dtype), (-1,))
-        return ops.sum(values * weights) / replicas.total(ops.sum(weights))
+        return ops.divide_no_nan(ops.sum(values * weights), replicas.total(ops.sum(weights)))
 
     def _monitor(
         self, v: Any, logits: Any, energies: Any, parameters: Parameters, logits_v: Any, training: bool
