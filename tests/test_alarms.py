@@ -290,7 +290,7 @@ def test_an_alarm_fits_the_terminal(tmp_path, columns):
     options = ["--hidden", "16", "--method", "cd", "--learning-rate", "50", "--epochs", "20"]
     text = in_terminal(columns, "train", "bars-and-stripes-4x4", *options, "--out", str(tmp_path / "a"))
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", text)]
-    start, end = (next(i for i, x in enumerate(lines) if x.startswith(word)) for word in ("alarm: epoch", "run "))
+    start, end = (next(i for i, x in enumerate(lines) if re.match(word, x)) for word in ("alarm: epoch", r"run\b"))
     # The bar is drawn again between the lines of an alarm, and wiped away again.
     alarm = " ".join(line.strip() for line in lines[start:end] if "/20" not in line)
     assert "than under independent units" in alarm
