@@ -64,7 +64,7 @@ def test_recorded_steps(engines, persistent, centred):
             h, done = made.h, done + n
             centring = None if centring is None else centring._replace(h=made.mean_h)
         rbm = engine.rbm
-        reals = made.negative.mean_h, made.logits
+        reals = made.negative.mean_h, *((made.logits,) if persistent else ())  # else nobody looks at them
         states = made.negative.v, *(() if h is None else (h,))
         left.append([rbm.W, rbm.b, rbm.c, *map(engine.to_numpy, reals), *map(engine.decode, states)])
     for x, y in zip(*left, strict=True):
