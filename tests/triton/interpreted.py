@@ -125,7 +125,11 @@ def check_contrast(v, *, centred, persistent, weighted):
             done = engine.contrast(batch, h, keys, 2, Rates(0.3, 0.5, 0.01), centring)
             h = done.h
             centring = None if centring is None else centring._replace(h=done.mean_h)
-        reals = [done.negative.mean_h, done.logits, *(() if centring is None else (centring.h,))]
+        reals = [
+            done.negative.mean_h,
+            *(() if h is None else (done.logits,)),
+            *(() if centring is None else (centring.h,)),
+        ]
         states = [done.negative.v, *(() if h is None else (h,))]
         rbm_after = engine.rbm
         after = rbm_after.W, rbm_after.b, rbm_after.c, *engine.velocity
