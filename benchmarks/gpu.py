@@ -431,7 +431,7 @@ def run_apart(names: Iterable[str], arguments: list[str], until: float) -> Itera
     found = [(name, subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True)) for name in names]
     for name, process in found:
         try:
-            text = process.communicate(timeout=max(1.0, until - time.perf_counter()))[0]
+            text = process.communicate(timeout=max(0.0, until - time.perf_counter()))[0]
         except subprocess.TimeoutExpired:
             process.kill()
             text = process.communicate()[0]

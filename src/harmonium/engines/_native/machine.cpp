@@ -53,7 +53,7 @@ Steps::~Steps() { n_rows_of_steps--; }
 int threads_for(double work) {
     if (forked) return 1;
     // In a row of steps the threads are awake, and to hand work to one costs a few microseconds. After a pause they sleep,
-    // and to wake one takes some fifty: as long as 2e5 operations.
+    // and to wake one takes much longer (750 us on a virtual machine), which single calls that follow each other do not pay.
     const double least = n_rows_of_steps ? 2e4 : 2e5;  // for each thread
     return std::max(1, int(std::min(double(omp_get_max_threads()), work / least)));
 }

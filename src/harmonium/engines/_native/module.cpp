@@ -275,8 +275,10 @@ static nb::tuple contrasts(Machine& machine, std::variant<Words, Floats> batch, 
     require(states ? states->shape(1) == words_for(m) : reals->shape(1) == m, "v must fit the visible layer");
     require(states || !centre_v, "steps of real data are not centred here");
     require(numbers ? numbers->shape(0) == rates.size() : rates.size() == 1, "each step has rates and rows");
+    const auto pointer = [](const auto& array) { return array ? data(*array) : nullptr; };
+    const int64_t* first = pointer(numbers);
     for (size_t i = 0; numbers && i < numbers->size(); i++)
-        require(numbers->data()[i] >= 0 && size_t(numbers->data()[i]) < n_data, "numbers of rows must be those of v");
+        require(first[i] >= 0 && size_t(first[i]) < n_data, "numbers of rows must be those of v");
     require(!weights || weights->shape(0) == rows, "weights must have one entry a row");
     require(!start || start->shape(1) == words_for(n), "h must fit the hidden layer");
     require(n_sweeps > 0, "v is drawn once or more");
@@ -284,7 +286,6 @@ static nb::tuple contrasts(Machine& machine, std::variant<Words, Floats> batch, 
     require(!centre_h || (centre_v && centre_h->shape(0) == n), "the offsets must fit the layers");
     Output<uint64_t> v(n_chains * words_for(m)), h(start ? n_chains * words_for(n) : 0);
     Output<float> mean(n_chains * n), logits(start ? n_chains * n : 0), centre(centre_v ? n : 0);
-    const auto pointer = [](const auto& array) { return array ? data(*array) : nullptr; };
     Strided<float> real = {};
     if (reals) real = {data(*reals), n_data, m, ptrdiff_t(m), 1};
     const Bits of_batch = {states ? data(*states) : nullptr, rows, words_for(m)};
@@ -293,7 +294,6 @@ static nb::tuple contrasts(Machine& machine, std::variant<Words, Floats> batch, 
                                     start ? static_cast<float*>(logits) : nullptr, h, centre};
     std::vector<Rates> of_steps;
     for (const auto& [rate, momentum, decay] : rates) of_steps.push_back({rate, momentum, decay});
-    const int64_t* first = pointer(numbers);
     {
         nb::gil_scoped_release release;
         machine.contrasts(step, first, of_steps);

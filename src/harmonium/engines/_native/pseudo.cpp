@@ -129,8 +129,10 @@ void Machine::pseudo_log_likelihood(Bits v, double* out) const {
                 double own_sums[UNITS], flipped[UNITS * ROWS], powers[UNITS * ROWS];
                 const double* factors[UNITS * ROWS];
                 const size_t first = block * UNITS, units = std::min(UNITS, m_ - first);
-                const double *table = kept + first * width, *sums = kept + m_ * width + first;
-                if (!kept) {
+                const double *table, *sums;
+                if (kept) {
+                    table = kept + first * width, sums = kept + m_ * width + first;
+                } else {
                     exponentiate(k, W_, first, units, n_, own_table.reserve(UNITS * width), own_sums);
                     table = own_table.get(), sums = own_sums;
                 }
