@@ -12,7 +12,7 @@ from harmonium import RBM, Config, Key, TrainingRun, datasets
 from harmonium.cli.progress import TrainingProgress
 from harmonium.engines import Phase, make_engine
 from harmonium.inputs import check_rows
-from harmonium.training.alarms import alarms
+from harmonium.training.alarms import alarms, last_alarms, unmixed
 from harmonium.training.health import WeightHealth
 from harmonium.training.mixing import ChainHealth
 from harmonium.training.monitors import Monitor
@@ -160,6 +160,31 @@ def test_tempered_chains_are_not_told_to_be_tempered():
     )
     assert plain.endswith(': raise sweeps, or use method "pt"')
     assert tempered.endswith(": raise sweeps or temperatures")
+
+
+@pytest.mark.parametrize(
+    ("chains", "told"),
+    [
+        ({"r_hat": 1.15}, False),
+        ({"r_hat": 1.25}, True),
+        ({"r_hat": 1.25, "sweeps": 900}, False),  # too short to say
+        ({"r_hat": 1.9, "autocorrelation_time": 1100.0}, False),  # they hardly move, which is said already
+        ({"r_hat": None}, False),
+    ],
+)
+def test_chains_that_have_not_mixed_are_told_of_in_the_end_alone(chains, told):
+    """A machine whose chains ended at R-hat 1.4 drew 42 fours among 100 digits, and said nothing."""
+    (report,) = reports([-10])
+    report = replace(report, chains=replace(CHAINS, **chains))
+    assert (unmixed(report) is not None) == told
+    run = TrainingRun(BARS, Config(4, epochs=3, **QUICK))
+    run._monitor.report = lambda *_: report
+    records = list(run.epochs())
+    assert not any("had not mixed" in alarm for record in records[:-1] for alarm in record.alarms)
+    assert [alarm for alarm in last_alarms(records) if "had not mixed" in alarm] == (
+        [f"epoch 3: {unmixed(report)}"] if told else []
+    )
+    assert not told or re.fullmatch(r"[^:]+: [^:]+", unmixed(report))
 
 
 def test_chains_far_from_the_data_count_when_they_stay_there():

@@ -100,7 +100,7 @@ def test_bad_options(tmp_path, capsys, options, message):
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_the_plans_are_those_of_the_seeds(plan):
     assert (plan.rbm_name, plan.stack_name, plan.n_components) == ("rbm_200", "stack_500_200", 200)
-    assert plan.likelihood == harmonium.Config(200)
+    assert plan.likelihood == harmonium.Config(200, method="pt")
     for machine in (plan.rbm, *plan.stack):
         config = machine.config
         # What Keras and the engines have in common, so that the features can be put side by side.

@@ -64,8 +64,8 @@ def pictures_of_samples(outcome: Outcome, plan: Plan) -> tuple[Picture, ...]:
         Picture(
             pngs["samples_likelihood"],
             f"Samples of the machine trained for likelihood ({method_of(likely)}), none picked. "
-            f"{_how_drawn(of_likely)} {_classes_said(of_likely)} To be expected are digits of all kinds, some of them "
-            "of no kind.",
+            f"{_how_drawn(of_likely)} {_classes_said(of_likely)} {_classes_of_data_said(outcome)} To be expected are "
+            "digits of all kinds, some of them of no kind.",
             f"{N_SAMPLES} digits in ten lines. {_classes_said(of_likely)}",
             seed=seed,
         ),
@@ -113,6 +113,13 @@ def _how_drawn(draws: Draws) -> str:
 def _classes_said(draws: Draws) -> str:
     kinds = listed(f"{count} of {digit}" for digit, count in enumerate(draws.classes))
     return f"By the training images that they are most like: {kinds}."
+
+
+def _classes_of_data_said(outcome: Outcome) -> str:
+    """What shares a machine would have that has learnt them, for comparison."""
+    y = outcome.digits.y
+    shares = np.bincount(y) / len(y)
+    return f"Of the training images, each digit is {100 * shares.min():.0f} to {100 * shares.max():.0f} in a hundred."
 
 
 def _curves_said(outcome: Outcome) -> str:

@@ -16,6 +16,7 @@ from harmonium.reproduce.results import means
 from harmonium.reproduce.scores import mean_accuracy
 from harmonium.reproduce.words import FRAMEWORKS, method_of, nats, percent, share, signed, titles_of
 from harmonium.training.alarms import last_alarms
+from harmonium.training.config import Config
 
 _BRACKETS = (
     "Likelihoods are brackets: annealed importance sampling bounds log Z from below, the reverse from above, each up "
@@ -100,8 +101,8 @@ def _likelihood_section(outcome: Outcome, plan: Plan) -> Section:
     alarms = last_alarms(likely.history)
     methods = (
         "Contrastive divergence is quick and makes good features, but no model of the data: its chains never leave "
-        "their neighbourhood. So a machine of the same size was trained on the same images with all defaults of "
-        "harmonium.train, which aim at likelihood.",
+        "their neighbourhood. So a machine of the same size was trained on the same images with the defaults of "
+        f"harmonium.train, which aim at likelihood{_by_choice(plan.likelihood)}.",
         *describe_method(likely.config, len(digits.X) - n_steering, digits.X.shape[1]),
         *([f"{n_steering:,} of the training images were set aside, to steer."] if n_steering else []),
         f"Training raised {'these alarms: ' + '; '.join(alarms) if alarms else 'no alarm'}.",
@@ -120,8 +121,15 @@ def _likelihood_section(outcome: Outcome, plan: Plan) -> Section:
             ("R-hat of Gibbs chains from its samples", *(f"{x.r_hat:.2f}" for x in outcome.gallery.draws)),
         ],
     )
-    settings = settings_table({name: likely.config}, "The settings, all of them defaults.")
+    settings = settings_table({name: likely.config}, "The settings, as named in harmonium.Config.")
     return Section("Trained for likelihood", methods, settings, [scores], pictures_of_samples(outcome, plan))
+
+
+def _by_choice(config: Config) -> str:
+    """What a plan says that the defaults would not."""
+    if config.method != "pt":
+        return ""
+    return ", but for parallel tempering: plain chains seldom cross from one digit to another"
 
 
 def _what_pixels_were(binarize: str) -> str:

@@ -147,7 +147,7 @@ def _compare_with_likelihood(
     say("bracketing its log-likelihood")
     outcome.evaluation = scratch.evaluate_machine(trained, digits, tell)
     outcome.thresholded = scratch.thresholded_likelihood(trained.result.rbm, outcome.evaluation.log_z, digits)
-    say("training a machine for likelihood, with all defaults")
+    say("training a machine for likelihood")
     outcome.likely = scratch.train_for_likelihood(digits.X, plan.likelihood, tell)
     say("bracketing its log-likelihood")
     outcome.likely_evaluation = scratch.evaluate_machine(outcome.likely, digits, tell)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from harmonium.training.mixing import ChainHealth
 from harmonium.training.reports import Report, read_reports
 from harmonium.training.scores import Scores
 
@@ -37,6 +38,8 @@ _UPDATE_RATIO = 0.05  # norm of one step over that of W; healthy runs reach it i
 # Chains are stuck whose autocorrelation time exceeds the sweeps watched, if these were so many; or with such an R-hat.
 # In healthy runs on images tau comes to half of a long window, and late in training to all of a short one.
 _STUCK_SWEEPS, _STUCK_R_HAT = 300, 10.0
+# Of a finished run: over as many sweeps as a sample takes, healthy chains have forgotten where they were.
+_SWEEPS_OF_A_SAMPLE, _MIXED_R_HAT = 1000, 1.2
 _APART_SD = 4.0  # standard deviations of the free energy from chains to data; healthy chains are within 1.5
 _DISTINCT_FRACTION = 0.25  # of the number of different states in as many rows of data
 _SWAP_ACCEPTANCE = 0.1
@@ -75,6 +78,23 @@ def alarms(history: Iterable[Any], independent: float | None = None, *, heeded: 
         _few_swaps(reports[-1]),
     ]
     return tuple(sentence for sentence in found if sentence)
+
+
+def unmixed(report: Report) -> str | None:
+    """What the chains of a finished run say about the machine: that its modes may have wrong weights.
+
+    While a run goes on they may be slow, as the machine changes under them and is pulled back where they lag behind. At
+    its end nothing mends what they have not seen, and samples of the machine, begun anywhere, are as slow.
+    """
+    chains = report.chains
+    if chains is None or chains.r_hat is None or _stuck(report) is not None:
+        return None
+    if chains.sweeps < _SWEEPS_OF_A_SAMPLE or chains.r_hat <= _MIXED_R_HAT:
+        return None
+    return (
+        f"in the end the chains had not mixed, R-hat was {chains.r_hat:.3g} over {chains.sweeps} sweeps, so that modes "
+        f"may have wrong weights and samples favour some of them: {_remedy(chains)}"
+    )
 
 
 def last_alarms(history: Iterable[Any]) -> list[str]:
@@ -242,11 +262,14 @@ def _stuck(report: Report) -> str | None:
     slow = chains.sweeps >= _STUCK_SWEEPS and chains.autocorrelation_time > chains.sweeps
     if not slow and chains.r_hat <= _STUCK_R_HAT:
         return None
-    remedy = 'raise sweeps, or use method "pt"' if chains.swap_acceptance is None else "raise sweeps or temperatures"
     return (
         f"the chains hardly move, their autocorrelation time is about {chains.autocorrelation_time:.0f} of "
-        f"{chains.sweeps} sweeps and R-hat {chains.r_hat:.3g}: {remedy}"
+        f"{chains.sweeps} sweeps and R-hat {chains.r_hat:.3g}: {_remedy(chains)}"
     )
+
+
+def _remedy(chains: ChainHealth) -> str:
+    return 'raise sweeps, or use method "pt"' if chains.swap_acceptance is None else "raise sweeps or temperatures"
 
 
 def _apart(reports: Sequence[Report]) -> str | None:

@@ -17,6 +17,7 @@ from harmonium.inputs import check_rows
 from harmonium.random import Key
 from harmonium.rbm import RBM, bias_of_means
 from harmonium.rows import Rows
+from harmonium.training.alarms import unmixed
 from harmonium.training.batches import Batches, set_aside
 from harmonium.training.config import Config
 from harmonium.training.estimators import PERSISTENT, first_chains, make_estimator
@@ -299,12 +300,13 @@ class TrainingRun:
         if self._steering is not None:
             gain = self._steer(self._steering, report)
         by_chance = gain is not None and not gain.is_told
+        last = _NOT_TOLD.format(gain) if by_chance else unmixed(report) if self.finished else None
         return EpochRecord(
             train=report.train,
             valid=report.valid,
             weights=report.weights,
             chains=report.chains,
-            alarms=(*report.alarms, _NOT_TOLD.format(gain)) if by_chance else report.alarms,
+            alarms=report.alarms if last is None else (*report.alarms, last),
             epoch=self.epoch,
             step=self._step,
             learning_rate=self._learning_rate(self._step - 1),
