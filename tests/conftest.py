@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from harmonium.engines import ENGINES
+from harmonium.engines._native import _kernels
 
 RATES = pytest.StashKey()
 BUDGET = 1e-6
@@ -29,6 +30,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    _kernels.assume_awake()
     config.addinivalue_line("markers", "false_alarm(rate): how often sound code fails the test at another seed")
 
 

@@ -185,7 +185,7 @@ class Key:
 
     def uniform(self, n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
         """Uniform numbers strictly inside (0, 1), shape (n_rows, n_columns): (bits + 1/2) / 2**32, exactly."""
-        return (self.bits(n_rows, n_columns).astype(np.float64) + 0.5) * 2.0**-32
+        return uniform_of(self.bits(n_rows, n_columns))
 
     def uniform_at(self, rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """What `uniform` holds in some places, given by their rows and columns, shape (n_places,)."""
@@ -195,8 +195,7 @@ class Key:
         counter[:, 1] = rows + self.row
         counter[:, 2] = self.step
         counter[:, 3] = self.stream
-        bits = philox4x32(counter, self.seed)[np.arange(len(rows)), columns % 4]
-        return (bits.astype(np.float64) + 0.5) * 2.0**-32
+        return uniform_of(philox4x32(counter, self.seed)[np.arange(len(rows)), columns % 4])
 
     def _check_rows(self, n_rows: int) -> None:
         if self.row + n_rows > 2**32:
@@ -214,6 +213,14 @@ class Key:
         if n == 1:
             return np.zeros(1, np.intp)
         return order_of(self.bits(2, n))
+
+
+def uniform_of(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
+    """(bits + 1/2) / 2**32, exactly."""
+    u = bits.astype(np.float64)
+    u += 0.5
+    u *= 2.0**-32
+    return u
 
 
 def order_of(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:

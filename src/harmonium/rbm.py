@@ -11,6 +11,7 @@ Equation numbers refer to ``docs/mathematics.md``.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,8 @@ from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, Unreadab
 from harmonium.inputs import check_count, check_matrix, check_number, check_rows
 from harmonium.io import read_tensors, write_tensors
 from harmonium.ising import Ising
-from harmonium.random import Key, as_key
-from harmonium.special import expit, log_expit, logsumexp, softplus
+from harmonium.random import Key, as_key, uniform_of
+from harmonium.special import expit, log_expit, logsumexp, ndtri, softplus
 from harmonium.statistics import Statistics
 from harmonium.tiles import filters_html
 
@@ -159,14 +160,25 @@ class RBM:
         return cls.of_totals(rows.totals, n_hidden, seed, scale=scale)
 
     @classmethod
-    def of_totals(cls, totals: tuple[Array, Array], n_hidden: int, seed: int | Key = 0, *, scale: float = 0.01) -> RBM:
-        """`initialise` from what the data's means are made of: for each column a sum, and of how many rows it is."""
+    def of_totals(
+        cls,
+        totals: tuple[Array, Array],
+        n_hidden: int,
+        seed: int | Key = 0,
+        *,
+        scale: float = 0.01,
+        bits: Callable[[Key, int, int], npt.NDArray[np.uint32]] = Key.bits,
+    ) -> RBM:
+        """`initialise` from what the data's means are made of: for each column a sum, and of how many rows it is.
+
+        `bits` may be an engine's, which are the same and sooner there.
+        """
         b = bias_of_means(*totals)
         key, W = as_key(seed).derive("initial weights"), np.empty((n_hidden, len(b)), np.float32)
         size = max(1, _DRAWN // len(b))
         for first in range(0, n_hidden, size):
             rows = W[first : first + size]
-            rows[:] = scale * key.rows_from(first).normal(*rows.shape)
+            rows[:] = scale * ndtri(uniform_of(bits(key.rows_from(first), *rows.shape)))
         return cls(W, b.astype(np.float32), np.zeros(n_hidden, np.float32))
 
     @property

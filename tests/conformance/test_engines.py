@@ -327,13 +327,11 @@ def test_sampling_a_layer_is_exact_on_dyadic_machines(engine, layer, n_rows, n_h
 
 
 @pytest.mark.parametrize("n_columns", WIDTHS)
-def test_the_compiled_noise_is_the_noise(engine, n_columns):
-    if engine == "native":
-        for n_rows in ROWS:
-            for key in (*KEYS, Key(1, row=2**32 - n_rows)):
-                address = (key.seed, key.stream, key.step, key.row)
-                got = _kernels.random_bits(address, n_rows, n_columns)
-                np.testing.assert_array_equal(got, key.bits(n_rows, n_columns))
+def test_the_noise_of_engines_is_the_noise(engine, n_columns):
+    for n_rows in ROWS:
+        for key in (*KEYS, Key(1, row=2**32 - n_rows)):
+            got = find_engine(engine).bits(key, n_rows, n_columns)
+            np.testing.assert_array_equal(got, key.bits(n_rows, n_columns))
 
 
 def test_samples_do_not_depend_on_the_chunks_of_rows(engine):

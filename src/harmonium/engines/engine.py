@@ -89,6 +89,11 @@ class Engine(Protocol):
         """States to a NumPy array of 0 and 1, shape (rows, units)."""
         return self.to_numpy(states).astype(np.uint8)
 
+    @staticmethod
+    def bits(key: Key, n_rows: int, n_columns: int) -> npt.NDArray[np.uint32]:
+        """``key.bits(n_rows, n_columns)``, of rows before 2**32."""
+        return key.bits(n_rows, n_columns)
+
     # Rows
     def table(self, rows: npt.NDArray[np.intp]) -> Any:
         """Numbers of rows where `take` reads them fastest; slices of it do as well."""

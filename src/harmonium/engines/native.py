@@ -144,8 +144,13 @@ class NativeEngine(Engine):
     def take(self, x: Bits | FloatArray, rows: npt.NDArray[np.intp]) -> Bits | FloatArray:
         return Bits(x.words.take(rows, axis=0), x.n_units) if isinstance(x, Bits) else x[rows]
 
+    @staticmethod
+    def bits(key: Key, n_rows: int, n_columns: int) -> npt.NDArray[np.uint32]:
+        words: npt.NDArray[np.uint32] = _kernels.random_bits(_words(key), n_rows, n_columns)
+        return words
+
     def permutation(self, key: Key, n: int) -> npt.NDArray[np.intp]:
-        return order_of(_kernels.random_bits(_words(key), 2, n))
+        return order_of(self.bits(key, 2, n))
 
     def overwrite(self, x: Bits | FloatArray, where: Bits | BoolArray, values: Bits) -> Bits | FloatArray:
         if isinstance(x, Bits):

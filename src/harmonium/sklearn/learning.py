@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from harmonium.datasets.binarize import as_learnt
-from harmonium.engines import Engine, Velocity, make_engine
+from harmonium.engines import Engine, Velocity, find_engine, make_engine
 from harmonium.inputs import rows_of
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -62,10 +62,11 @@ class Learning:
             batches = Batches(as_learnt(rows_of(X, sample_weight), config.binarize), config, key, completions)
         self._batches, self._config = batches, config
         if engine is None:
-            engine = make_engine(RBM.of_totals(batches.totals, config.n_hidden, key), config.engine)
+            bits = find_engine(config.engine).bits
+            engine = make_engine(RBM.of_totals(batches.totals, config.n_hidden, key, bits=bits), config.engine)
         self.engine = engine
         arrays = dict(averages or {})
-        first = first_chains(config, key) if chains is None else chains
+        first = first_chains(config, key, type(engine)) if chains is None else chains
         if first is not None:
             arrays["chains"] = first
         self._estimator = make_estimator(config, key, engine, batches.data_means, batches.n_samples, arrays)

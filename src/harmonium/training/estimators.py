@@ -17,11 +17,11 @@ from harmonium.training.tempered import Tempered
 PERSISTENT = ("pcd", "fpcd")  # methods that keep hidden states
 
 
-def first_chains(config: Config, key: Key) -> npt.NDArray[np.uint8] | None:
+def first_chains(config: Config, key: Key, engine: type[Engine]) -> npt.NDArray[np.uint8] | None:
     """Where persistent chains start: hidden states at random; None for a method that keeps none."""
     if config.method not in PERSISTENT:
         return None
-    return (key.derive("first chains").uniform(config.n_chains, config.n_hidden) < 0.5).astype(np.uint8)
+    return (engine.bits(key.derive("first chains"), config.n_chains, config.n_hidden) < 2**31).astype(np.uint8)
 
 
 def make_estimator(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets.binarize import as_learnt, describe_blank
-from harmonium.engines import Engine, Phase, Velocity, make_engine
+from harmonium.engines import Engine, Phase, Velocity, find_engine, make_engine
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.inputs import check_rows
 from harmonium.random import Key
@@ -209,15 +209,15 @@ class TrainingRun:
 
     def _fresh_state(self, initial: RBM | None) -> TrainingState:
         config, n_visible = self.config, self._batches.n_visible
-        rbm = initial
+        rbm, engine = initial, find_engine(config.engine)
         if rbm is None:
-            rbm = RBM.of_totals(self._totals, config.n_hidden, self._key)
+            rbm = RBM.of_totals(self._totals, config.n_hidden, self._key, bits=engine.bits)
         zero = Velocity(*(np.zeros(x.shape, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
         if rbm.n_visible != n_visible:
             raise InvalidData(
                 f"initial must have {n_visible} visible units. Got {rbm.n_visible}. Pass a fitting machine."
             )
-        return TrainingState(rbm, zero, first_chains(config, self._key), 0)
+        return TrainingState(rbm, zero, first_chains(config, self._key, engine), 0)
 
     def _check(self, state: TrainingState) -> None:
         config, n_visible = self.config, self._batches.n_visible

@@ -42,22 +42,6 @@ template class Buffer<char>;
 template class Buffer<double>;
 template class Buffer<uint64_t>;
 
-// GNU OpenMP waits for ever for the threads of its pool in a forked process, where they do not exist.
-static bool forked = false;
-void stay_on_one_thread() { forked = true; }
-
-static thread_local int n_rows_of_steps = 0;  // that this thread is in
-Steps::Steps() { n_rows_of_steps++; }
-Steps::~Steps() { n_rows_of_steps--; }
-
-int threads_for(double work) {
-    if (forked) return 1;
-    // In a row of steps the threads are awake, and to hand work to one costs a few microseconds. After a pause they sleep,
-    // and to wake one takes much longer (750 us on a virtual machine), which single calls that follow each other do not pay.
-    const double least = n_rows_of_steps ? 2e4 : 2e5;  // for each thread
-    return std::max(1, int(std::min(double(omp_get_max_threads()), work / least)));
-}
-
 // Few enough to take all of them, and more than there are threads that work at a time.
 static std::mutex packing[64];
 static std::mutex& next_packing() {

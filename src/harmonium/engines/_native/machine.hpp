@@ -247,6 +247,8 @@ const Kernels* find_kernels(const char* name);
 
 // How many threads are worth having for this much work (in elementary operations).
 int threads_for(double work);
+// From now on as if the threads had just worked, so that tests of a few rows are tests of threads.
+void assume_awake();
 // While one exists, this thread is in a row of steps, each of which uses the threads again soon.
 struct Steps {
     Steps();

@@ -553,5 +553,6 @@ NB_MODULE(_kernels, m) {
         return names;
     });
     m.def("instruction_set", [] { return chosen->name; });
+    m.def("assume_awake", assume_awake);
     m.def("max_threads", [] { return threads_for(1e9); });
 }
