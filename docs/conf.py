@@ -60,7 +60,7 @@ class Help(SphinxDirective):
         (name,) = self.arguments
         command = get_command(app).commands[name]  # type: ignore[attr-defined]
         context = command.make_context(f"harmonium {name}", [], resilient_parsing=True, max_content_width=100)
-        return [nodes.literal_block("", command.get_help(context), language="text")]
+        return [nodes.literal_block("", context.get_help(), language="text")]
 
 
 def leave_out(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:

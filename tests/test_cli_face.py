@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
 import pty
@@ -15,13 +16,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from test_cli import DATA, in_terminal, result_of
-from typer.main import get_command
 from typer.testing import CliRunner
 
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun, datasets
 from harmonium.cli import app, drawing, main
 from harmonium.cli.curves import draw_curves
+from harmonium.cli.deferred import COMMANDS
 from harmonium.cli.running import how_to_train
 from harmonium.cli.watching import visible_chains
 from harmonium.report import model_card, run_page
@@ -207,10 +208,15 @@ def test_the_list_of_commands_is_not_cut(columns):
     assert "..." not in commands
 
 
+@pytest.mark.parametrize(("name", "words"), COMMANDS.items())
+def test_the_list_says_what_each_command_says_first(name, words):
+    assert importlib.import_module(f"harmonium.cli.{name}").HELP.splitlines()[0] == words
+
+
 def test_what_stands_in_lines_of_its_own_fits_50_columns():
     """Examples, exit codes and names of options are not folded: what is wider is cut in two by a narrow terminal."""
     runner, wide = CliRunner(), []
-    for words in ([], ["--help"], *([name, "--help"] for name in get_command(app).commands)):
+    for words in ([], ["--help"], *([name, "--help"] for name in COMMANDS)):
         text = runner.invoke(app, words, terminal_width=50, prog_name="harmonium").output
         assert "harmonium" in text
         wide += [line for line in text.splitlines() if len(line) > 50]

@@ -27,7 +27,7 @@ def test_what_is_run_prints_what_is_shown(tmp_path, monkeypatch):
 def test_shell_lines_name_commands_and_options_that_exist(line):
     program, name, *arguments = shlex.split(line, comments=True)
     assert program == "harmonium"
-    known = {option for parameter in get_command(app).commands[name].params for option in parameter.opts}
+    known = {option for parameter in get_command(app).commands[name].load().params for option in parameter.opts}
     assert {argument for argument in arguments if argument.startswith("-")} <= known
 
 

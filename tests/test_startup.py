@@ -1,4 +1,4 @@
-"""What is slow to load is loaded where it is used: `import harmonium` and `harmonium --help` are quick.
+"""What is slow to load is loaded where it is used: the library's names and `harmonium --help` are quick.
 
 Counted in modules, not in seconds, which depend on what else the machine does.
 """
@@ -14,22 +14,47 @@ HEAVY = {
     "sklearn", "matplotlib", "pandas", "mlxtend", "jinja2", "rich.progress", "h5py", "pyarrow", "keras", "tensorflow",
     "jax", "torch",
 }  # fmt: skip
-IMPORT = "import harmonium"
+NAMES = "from harmonium import *"
 COMMAND = """
 import contextlib, io
 from harmonium.cli import main
-with contextlib.redirect_stdout(io.StringIO()):
-    assert main(["{}"]) == 0
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    assert main({}) == {}
+"""
+COMPLETION = """
+import contextlib, io, os
+from harmonium.cli import app
+os.environ |= {"COMP_WORDS": "harmonium re", "COMP_CWORD": "1", "_HARMONIUM_COMPLETE": "complete_bash"}
+with contextlib.redirect_stdout(io.StringIO()) as offered, contextlib.suppress(SystemExit):
+    app(prog_name="harmonium")
+assert offered.getvalue().split() == ["reproduce"]
 """
 
 
-@pytest.mark.parametrize("code", [IMPORT, COMMAND.format("--help"), COMMAND.format("--version")])
-def test_nothing_slow_is_loaded(code):
+def loaded_by(code):
+    """The modules of a fresh interpreter that has run this."""
     code += "\nimport json, sys\nprint(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(json.loads(done.stdout))
-    assert "harmonium" in loaded
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("code", [NAMES, COMMAND.format(["train", "--help"], 0)])
+def test_nothing_slow_is_loaded(code):
+    loaded = loaded_by(code)
+    assert {"numpy", "harmonium.training"} <= loaded
     assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import harmonium", COMPLETION]
+    + [COMMAND.format(words, code) for words, code in (([], 2), (["--help"], 0), (["--version"], 0), (["trian"], 2))],
+)
+def test_help_waits_for_nothing(code):
+    """NumPy alone takes longer than all the rest."""
+    loaded = loaded_by(code)
+    assert "harmonium" in loaded
+    assert loaded & (HEAVY | {"numpy", "harmonium.training"}) == set()
 
 
 def test_sparse_matrices_are_known_without_loading_their_package():

@@ -1,104 +1,25 @@
 """Harmonium: restricted Boltzmann machines, exact where exactness is possible and honest where it is not."""
 
-import importlib
+import importlib.util
 import types
+from typing import TYPE_CHECKING
 
-from harmonium import datasets, errors, theory
-from harmonium.likelihood import (
-    Estimate,
-    Evaluation,
-    entropy,
-    evaluate,
-    exact_gradient,
-    exact_sample,
-    exact_statistics,
-    free_energy,
-    free_energy_difference,
-    log_conditional_probability,
-    log_likelihood,
-    log_partition,
-    marginal_free_energy,
-    probability_table,
-    pseudo_log_likelihood,
-    reconstruction_error,
-)
-from harmonium.random import Key
-from harmonium.rbm import RBM
-from harmonium.sampling import (
-    Clamp,
-    Imputation,
-    MomentFit,
-    Moments,
-    PairMoments,
-    Samples,
-    complete,
-    gibbs_chain,
-    impute,
-    moment_fit,
-    pair_moments,
-    running_moments,
-    sample,
-    sample_tempered,
-    thinned_sample,
-)
-from harmonium.statistics import Statistics
-from harmonium.training import Config, TrainingResult, TrainingRun, train
-
-# Modules that load scikit-learn, Keras or Matplotlib do so when they are first asked for.
-_LAZY = frozenset({"deep", "keras", "plot", "report", "sklearn"})
+if TYPE_CHECKING:  # editors and type checkers read the names at once
+    from harmonium.names import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "RBM",
-    "Clamp",
-    "Config",
-    "Estimate",
-    "Evaluation",
-    "Imputation",
-    "Key",
-    "MomentFit",
-    "Moments",
-    "PairMoments",
-    "Samples",
-    "Statistics",
-    "TrainingResult",
-    "TrainingRun",
-    "complete",
-    "datasets",
-    "entropy",
-    "errors",
-    "evaluate",
-    "exact_gradient",
-    "exact_sample",
-    "exact_statistics",
-    "free_energy",
-    "free_energy_difference",
-    "gibbs_chain",
-    "impute",
-    "log_conditional_probability",
-    "log_likelihood",
-    "log_partition",
-    "marginal_free_energy",
-    "moment_fit",
-    "pair_moments",
-    "probability_table",
-    "pseudo_log_likelihood",
-    "reconstruction_error",
-    "running_moments",
-    "sample",
-    "sample_tempered",
-    "theory",
-    "thinned_sample",
-    "train",
-]
-
 
 def __getattr__(name: str) -> types.ModuleType:
-    if name in _LAZY:
-        return importlib.import_module(f"harmonium.{name}")
-    raise AttributeError(f"module 'harmonium' has no attribute {name!r}")
+    """A module of the library or one of its names, when it is first asked for: NumPy and the engines take a while."""
+    if name == "__all__" or not name.startswith("_"):
+        if importlib.util.find_spec(f"{__name__}.{name}"):
+            return importlib.import_module(f"{__name__}.{name}")
+        names = importlib.import_module(f"{__name__}.names")
+        if name == "__all__" or name in names.__all__:
+            return globals().setdefault(name, getattr(names, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *__getattr__("__all__"), "deep", "keras", "plot", "report", "sklearn"})

@@ -17,7 +17,7 @@ from harmonium.cli.app import app
 LONG = ("bench", "verify", "reproduce")
 SHORT = {"train": ["--epochs", "1", "--chains", "3", "--patience", "0"], "evaluate": ["--chains", "3"]}
 COMMANDS: dict[str, click.Command] = {
-    name: command for name, command in typer.main.get_command(app).commands.items() if name not in LONG
+    name: command.load() for name, command in typer.main.get_command(app).commands.items() if name not in LONG
 }
 NUMBERS = [
     "-1",

@@ -10,11 +10,9 @@ from typing import Annotated
 import typer
 
 import harmonium
-from harmonium.cli import bench, evaluate, impute, inspect, reproduce, sample, train, transform, verify
-from harmonium.cli.completion import offers_values
+from harmonium.cli.deferred import HELP_OPTIONS, Commands
 from harmonium.cli.errors import STOPPED, USAGE, Stopped, explain
 from harmonium.cli.output import complain
-from harmonium.cli.quiet import can_be_quiet
 
 FIRST = """A first session, of a minute:
   harmonium train digits --hidden 64 --out run
@@ -49,14 +47,13 @@ Exit codes:
 # Plain help, not Rich's panels: it fits a terminal of 40 columns, and a pipe.
 app = typer.Typer(
     name="harmonium",
+    cls=Commands,
     help=HELP,
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
 )
-for module in (train, evaluate, sample, transform, impute, inspect, reproduce, bench, verify):
-    app.command(module.__name__.rpartition(".")[2], help=module.HELP)(offers_values(can_be_quiet(module.command)))
 
 
 def _print_version(wanted: bool) -> None:

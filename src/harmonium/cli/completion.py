@@ -9,8 +9,6 @@ import glob
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
-from harmonium import datasets
-
 
 def offers_values(command: Callable[..., None]) -> Callable[..., None]:
     """The same subcommand, whose options and arguments complete what is typed."""
@@ -34,5 +32,7 @@ def one_of(values: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 def _data(incomplete: str) -> list[str]:
+    from harmonium import datasets  # loads NumPy, which `--help` does without
+
     names: list[Any] = [name for name in datasets.names() if name.startswith(incomplete)]
     return [*names, *sorted(glob.glob(glob.escape(incomplete) + "*"))]

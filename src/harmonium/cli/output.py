@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harmonium.cli.quiet import is_quiet
-from harmonium.datasets.writing import check_writer
 from harmonium.errors import InvalidParameter, UnwritableOutput
-from harmonium.io import to_json
 
 _NARROW = 60  # columns
 _WRONG = ("error", "warning", "alarm", "stopped")
@@ -40,6 +38,8 @@ def emit(result: dict[str, Any], rows: Iterable[tuple[str, Any]], *, as_json: bo
         Which of the two.
     """
     if as_json:
+        from harmonium.io import to_json  # loads NumPy, which `--help` does without
+
         print(to_json(result))
         return
     texts = [(name, _text(value)) for name, value in rows]
@@ -84,6 +84,8 @@ def check_output(path: Path, endings: tuple[str, ...], *inputs: Path | str | Non
     MissingExtra
         A package that writes such files is not installed.
     """
+    from harmonium.datasets.writing import check_writer  # as above
+
     if not path.name.lower().endswith(endings):
         raise InvalidParameter(f"--out must end in one of {', '.join(endings)}. Got {str(path)!r}. Choose such a name.")
     check_writer(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from inspect import signature
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,7 +52,9 @@ def read_matlab(path: Path, reading: Reading) -> dict[str, Any]:
         for name, shape, kind in scipy.io.whosmat(path, appendmat=False):
             if reading.array in (None, name) and kind != "unknown":
                 total = reading.check_size(path, shape, 1 if kind in ("uint8", "int8", "logical") else 4, total)
-        content = scipy.io.loadmat(path, appendmat=False, variable_names=reading.array)
+        # Later versions of SciPy want to be told which kind of sparse matrices to make; earlier ones know but one.
+        kind_of_sparse = {"spmatrix": False} if "spmatrix" in signature(scipy.io.loadmat).parameters else {}
+        content = scipy.io.loadmat(path, appendmat=False, variable_names=reading.array, **kind_of_sparse)
     except UnreadableFile:
         raise
     except Exception as error:  # A damaged file fails in many ways.

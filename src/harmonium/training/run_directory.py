@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tomli_w
 
 from harmonium.errors import DataUnavailable, InvalidData, InvalidParameter, UnreadableFile, UnwritableOutput
 from harmonium.io import atomic_write
@@ -37,6 +38,7 @@ from harmonium.training.reports import read_reports
 from harmonium.training.trainer import EpochRecord, TrainingState
 
 _LONGEST = 2**26  # bytes of a history or a config: some ten thousands of epochs
+_HEADING = "# The choices of this run, and its data. A changed file is refused when the run is continued."
 
 
 @dataclass(frozen=True)
@@ -318,15 +320,10 @@ def _choices(data: str, reading: dict[str, Any], config: Config, parent: str | N
 
 
 def _to_toml(values: dict[str, Any]) -> bytes:
-    """TOML of a flat dictionary; None is left out, as TOML has no word for it."""
-    lines = ["# The choices of this run, and its data. A changed file is refused when the run is continued.\n"]
-    for name, value in values.items():
-        if value is not None:
-            # A JSON string is a TOML string once the control character that JSON lets pass is escaped.
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            lines.append(f"{name} = {text}\n")
+    """What the file says; None is left out, as TOML has no word for it."""
+    text = tomli_w.dumps({name: value for name, value in values.items() if value is not None})
     try:
-        return "".join(lines).encode()
+        return f"{_HEADING}\n{text}".encode()
     except UnicodeEncodeError:
         raise InvalidParameter(
             f"The name of the data must be valid Unicode. Got {values['data']!r}. Rename it."
