@@ -30,7 +30,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    _kernels.assume_awake()
+    _kernels.assume_awake(True)
     config.addinivalue_line("markers", "false_alarm(rate): how often sound code fails the test at another seed")
 
 

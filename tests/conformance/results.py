@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 
 import harmonium
 from harmonium import deep, theory
+from harmonium.engines._native import _kernels
 from harmonium.likelihood.annealed import Annealer
 from harmonium.likelihood.constant_means import constant_means_path
 from harmonium.sklearn import BernoulliRBM
@@ -274,4 +275,5 @@ def close():
 
 
 if __name__ == "__main__":
+    _kernels.assume_awake(True)
     json.dump({"digests": digests(), "close": close()}, sys.stdout)

@@ -195,6 +195,7 @@ def one_round(rng):
 
 
 if __name__ == "__main__":
+    _kernels.assume_awake(True)
     for name in SETS:
         try:
             _kernels.use(name)

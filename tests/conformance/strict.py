@@ -77,6 +77,7 @@ def strict(base):
     class Strict:
         name = "native"  # which is what everything asks for
         log_partition_block = staticmethod(base.log_partition_block)
+        bits = staticmethod(base.bits)
         term_seconds, sweeps_at_once, order = base.term_seconds, 3, base.order
 
         def __init__(self, rbm, velocity=None):

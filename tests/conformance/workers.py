@@ -115,6 +115,7 @@ def run(start, seeds):
 
 if __name__ == "__main__":
     seeds = [0, 1, 0, 2]
+    _kernels.assume_awake(True)
     with threadpool_limits(2, "openmp"):
         assert _kernels.max_threads() == 2
         here = [work(seed) for seed in seeds]

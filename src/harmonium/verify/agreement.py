@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from harmonium.engines import TORCH, Offsets, Phase, Rates, make_engine
-from harmonium.engines.native import instruction_set, use_instruction_set
+from harmonium.engines.native import instruction_set, threads_awake, use_instruction_set
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
 from harmonium.rbm import RBM, float64
@@ -53,7 +53,7 @@ def _variants(rbm: RBM, v: Any, h: Any) -> Iterator[Check]:
             except InvalidParameter:
                 continue  # not on this processor
             for threads in _THREADS:
-                with threadpool_limits(threads):
+                with threadpool_limits(threads), threads_awake():
                     found = tuple(_battery(rbm, v, h, "native").values())
                 first = found if first is None else first
                 yield compare("engines", "engines.NativeEngine, same bits", found, first, tolerance=EXACT,

@@ -247,8 +247,9 @@ const Kernels* find_kernels(const char* name);
 
 // How many threads are worth having for this much work (in elementary operations).
 int threads_for(double work);
-// From now on as if the threads had just worked, so that tests of a few rows are tests of threads.
-void assume_awake();
+// From now on as if the threads had just worked, or not: so that what compares threads uses them for few rows too.
+// Returns what was assumed.
+bool assume_awake(bool awake);
 // While one exists, this thread is in a row of steps, each of which uses the threads again soon.
 struct Steps {
     Steps();

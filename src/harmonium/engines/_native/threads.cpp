@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "machine.hpp"
 
@@ -17,7 +18,7 @@ Steps::Steps() { n_rows_of_steps++; }
 Steps::~Steps() { n_rows_of_steps--; }
 
 static bool assumed_awake = false;
-void assume_awake() { assumed_awake = true; }
+bool assume_awake(bool awake) { return std::exchange(assumed_awake, awake); }
 
 // Whether this thread has had work, as much as here, without a pause for so long that it may wake others for it. They sleep
 // after a pause, and to wake one may take longer than a short call does alone (750 us on a virtual machine).
