@@ -83,17 +83,12 @@ PYTHON = [
             "self.c + 0 * self.W @ s.astype(self.W.dtype)",
             ORACLE,
         ),
-        ("weights of another scale", "rows[:] = scale * key", "rows[:] = scale**2 * key", ORACLE),
+        ("weights of another scale", "rows[:] = scale * ndtri", "rows[:] = scale**2 * ndtri", ORACLE),
     ),
     *of(
         "random.py",
         ("nine rounds", "for _ in range(10):", "for _ in range(9):", RANDOM),
-        (
-            "biased uniform",
-            "return (self.bits(n_rows, n_columns).astype(np.float64) + 0.5)",
-            "return (self.bits(n_rows, n_columns) + 0.0)",
-            RANDOM,
-        ),
+        ("biased uniform", "u += 0.5", "u += 0.0", RANDOM),
         ("noise of one step for all", "counter[..., 2] = self.step", "counter[..., 2] = 0", RANDOM),
         ("noise of one stream for all", "counter[..., 3] = self.stream", "counter[..., 3] = 0", RANDOM),
         (
