@@ -121,6 +121,18 @@ def test_the_decay_grows_with_the_weights_for_each_sample_and_may_be_raised_only
     assert Config(9, weight_decay=0.01, max_weight_decay=0.5).for_data(1000, 100).most_decay == 0.5
 
 
+def test_large_machines_learn_longer_from_large_sets_and_small_ones_do_not():
+    def steps(n_hidden, n_samples, n_visible=784):
+        return Config(n_hidden).for_data(n_samples, n_visible).n_epochs * -(-n_samples // 100)
+
+    assert steps(500, 50_000) == steps(84, 50_000) == 60_000  # 120 passes
+    assert steps(500, 30_000) == 36_000
+    assert steps(500, 60_000) == 60_000
+    assert steps(500, 1_000_000) == 60_000
+    assert steps(83, 50_000) == steps(500, 10_000) == 20_000
+    assert steps(500, 5_000_000) == 250_000  # five passes at least
+
+
 def test_explanations_say_so():
     said = {choice.name: choice for choice in explain(Config(10), 400, 20)}
     assert (said["patience"].value, said["held_out"].value, said["max_weight_decay"].value) == (2, 40, 0.3)

@@ -117,9 +117,9 @@ def command(
             metavar="sampled|mean-field", help="The last v of a chain, or its expectation. [default: sampled]"
         ),
     ] = DEFAULTS["last_statistic"],
-    epochs: Annotated[int | None, integer("Passes over the data. [default: as many as make 20,000 steps]")] = DEFAULTS[
-        "epochs"
-    ],
+    epochs: Annotated[
+        int | None, integer("Passes over the data. [default: as many as make 20,000 to 60,000 steps]")
+    ] = DEFAULTS["epochs"],
     batch_size: Annotated[int, integer("Samples a step.")] = DEFAULTS["batch_size"],
     learning_rate: Annotated[float | None, number("Step along the gradient. [default: 0.1, and 0.2 of pt]")] = DEFAULTS[
         "learning_rate"

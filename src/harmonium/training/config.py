@@ -12,8 +12,10 @@ from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count, check_number
 from harmonium.random import as_seed
 
-# Defaults that depend on the data (`Config.for_data`). Epochs: as many as make so many steps, between two limits.
+# Defaults that depend on the data (`Config.for_data`). Epochs: as many as make so many steps, between two limits; of
+# machines too large to be tempered at least so many, up to a limit of steps.
 _DEFAULT_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 20_000, 5, 2000
+_LARGE_EPOCHS, _LARGE_STEPS = 120, 60_000
 _LEAST_DECAY, _MOST_DECAY = 1e-4, 0.1
 # Sets of fewer rows are steered by held-out data: one row in ten, and at most so many.
 _STEERED_BELOW, _ROWS_PER_HELD_OUT_ROW, _MOST_HELD_OUT = 10_000, 10, 500
@@ -71,7 +73,8 @@ class Config:
         equation 29, "Hinton's approximation", which is a little less noisy and a little more biased); left out,
         "sampled".
     epochs : int, optional
-        Passes over the data; left out, as many as make 20,000 steps, from 5 to 2,000 (see `for_data`).
+        Passes over the data; left out, as many as make 20,000 steps, or up to 60,000 where machine and data are large
+        (see `for_data`).
     batch_size : int
         Samples a step; the last batch of an epoch may be shorter.
     learning_rate : float, optional
@@ -258,9 +261,11 @@ class Config:
 
         method is "pt" up to 65,536 weights, where ten times the chains are still quick, and "pcd" beyond. chains are
         100 for "pt", which has ten times as many, else 500. learning_rate is 0.2 for "pt", whose chains keep up with
-        it, else 0.1. epochs make 20,000 steps, and are at least 5 and at most 2,000. weight_decay is 0.0001 times the
-        weights for each sample, from 0.0001 to 0.1: the more weights there are for each sample, the less it says about
-        each. Where held-out data can steer (`patience`), and none come with the data, some are set aside (`held_out`).
+        it, else 0.1. epochs make 20,000 steps; beyond 65,536 weights they are at least 120, or as many as make 60,000
+        steps where that is fewer, as a large machine goes on learning from a large set; in any case they are at least
+        5 and at most 2,000. weight_decay is 0.0001 times the weights for each sample, from 0.0001 to 0.1: the
+        more weights there are for each sample, the less it says about each. Where held-out data can steer
+        (`patience`), and none come with the data, some are set aside (`held_out`).
 
         Parameters
         ----------
@@ -282,7 +287,10 @@ class Config:
             rate = _TEMPERED_LEARNING_RATE if method == "pt" else _LEARNING_RATE
         if epochs is None:
             n_batches = -(-n_trained // self.batch_size)
-            epochs = max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, -(-_DEFAULT_STEPS // n_batches)))
+            steps = _DEFAULT_STEPS
+            if n_weights > _TEMPERED_WEIGHTS:
+                steps = max(steps, min(_LARGE_STEPS, _LARGE_EPOCHS * n_batches))
+            epochs = max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, -(-steps // n_batches)))
         if decay is None:
             decay = float(f"{min(max(_LEAST_DECAY * n_weights / n_trained, _LEAST_DECAY), _MOST_DECAY):.2g}")
         if most is None:
