@@ -29,7 +29,8 @@ def same_machine(one, other):
 @pytest.mark.parametrize("name", KINDS)
 def test_whatever_a_run_goes_on_from_is_kept(engine, tmp_path, name):
     """Through a file after every step: every array of the state, its type and shape, as in a run never stopped."""
-    X = HOLES if name == "missing" else random_states(43, 9)
+    n_visible = 99 if "adaptive" in name else 9  # wide enough for more temperatures than it begins with
+    X = HOLES if name == "missing" else random_states(43, n_visible)
     options = {
         "n_hidden": 4,
         "chains": None if "exact" in name else 5,
@@ -39,7 +40,7 @@ def test_whatever_a_run_goes_on_from_is_kept(engine, tmp_path, name):
         "learning_rate": 0.3,
     }
     config = Config(**options | KINDS[name])
-    initial = RBM(*(x.astype(np.float32) for x in random_parameters(4, 9, scale=2.0)))
+    initial = RBM(*(x.astype(np.float32) for x in random_parameters(4, n_visible, scale=2.0)))
     whole = TrainingRun(X, config, initial=initial)
     run = TrainingRun(X, config, initial=initial)
     ladders = []
@@ -55,7 +56,7 @@ def test_whatever_a_run_goes_on_from_is_kept(engine, tmp_path, name):
             np.testing.assert_array_equal(one[key], other[key], key, strict=True)
         ladders.append(other.get("tempered.ladder"))
     if "adaptive" in name:
-        assert len(ladders[-1]) != len(ladders[0])
+        assert len(ladders[-1]) > len(ladders[0])
     elif "pt" in name:
         assert np.abs(ladders[-1] - ladders[0]).max() > 0.005  # it did move
 

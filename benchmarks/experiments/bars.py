@@ -104,9 +104,11 @@ def _alarms(runs: list[Run]) -> str:
         if alarmed:
             first = alarmed[0]["alarms"][0]
             firsts = [x["alarms"][0]["step"] for x in alarmed]
+            least, most = min(firsts), max(firsts)
+            after = f"{least:,} to {most:,}" if least < most else f"{most:,}"
             told.append(
-                f"{name} raised alarms in {len(alarmed)} of {len(of_method)} runs, first after {min(firsts):,} to "
-                f"{max(firsts):,} steps; in {alarmed[0]['name']}, after {first['step']:,}: “{first['text']}”"
+                f"{name} raised alarms in {len(alarmed)} of {len(of_method)} runs, first after {after} steps; in "
+                f"{alarmed[0]['name']}, after {first['step']:,}: “{first['text']}”"
             )
     silent = [name for name in METHODS if not any(x["alarms"] for x in runs if x["method"] == name)]
     return ". ".join(told + ([f"{', '.join(silent)} raised none"] if silent else [])) + "."

@@ -108,7 +108,7 @@ def command(
     temperatures: Annotated[
         str | None,
         typer.Option(
-            metavar="INTEGER|adaptive", help="Temperatures of pt, or as many as swap well. [default: adaptive]"
+            metavar="INTEGER|adaptive", help="Temperatures of pt, or 10 and more as needed. [default: adaptive]"
         ),
     ] = DEFAULTS["temperatures"],
     statistic: Annotated[

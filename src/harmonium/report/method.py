@@ -88,7 +88,7 @@ def _estimator(config: Config) -> str:
 
 def _temperatures(config: Config) -> str:
     given = isinstance(config.temperatures, int)
-    return f"{config.temperatures} temperatures" if given else "as many temperatures as swap well"
+    return f"{config.temperatures} temperatures" if given else "10 temperatures, or as many more as swap well"
 
 
 def _count(n: int, thing: str) -> str:

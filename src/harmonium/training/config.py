@@ -28,7 +28,7 @@ _RESTARTS, _TEMPERATURES, _MOMENTUM, _SPARSITY_TARGET = 0.0, 10, 0.5, 0.1
 
 Choice = TypeVar("Choice", int, float, str)
 
-ADAPTIVE = "adaptive"  # temperatures: as many as swap well
+ADAPTIVE = "adaptive"  # temperatures: 10, or as many more as swap well
 METHODS = ("pcd", "cd", "fpcd", "pt", "exact")
 
 # The options that only some methods have a use for: those methods, and what it is where nobody says; None where that
@@ -66,8 +66,8 @@ class Config:
     restarts : float in [0, 1], optional
         The share of persistent chains of "pcd" and "fpcd" that start anew from data in each step; left out, 0.
     temperatures : int or "adaptive", optional
-        How many inverse temperatures "pt" has, from 0 to 1, or as many as swap half of the time, from 3 to 40 and
-        10 to begin with; left out, "adaptive".
+        How many inverse temperatures "pt" has, from 0 to 1; or 10, and more, up to 40, where it takes more to swap
+        half of the time; left out, "adaptive".
     last_statistic : {"sampled", "mean_field"}, optional
         The visible states v of the negative statistics v E[h|v]: the last sample of the chain, or E[v|h] (the seeds'
         equation 29, "Hinton's approximation", which is a little less noisy and a little more biased); left out,

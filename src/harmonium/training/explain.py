@@ -24,8 +24,8 @@ _WHY: dict[str, str | dict[str, str]] = {
     "chains": "few persistent chains bias the likelihood: 500 instead of 100 gained 1 to 7 nats; pt has them at each "
     "temperature (measured)",
     "restarts": "chains that start anew have not forgotten the data; persistent ones have",
-    "temperatures": "from independent units to the machine, spaced for equal swaps as the run goes on, and as many as "
-    "swap half of the time",
+    "temperatures": "from independent units to the machine, spaced for equal swaps as the run goes on: 10, and more "
+    "where it takes more to swap half of the time",
     "last_statistic": "a sampled last state keeps the gradient that of the model",
     "epochs": "{steps:,} steps in passes over {n_samples:,} samples; 20,000 suit most sets; beyond 65,536 weights, "
     "120 passes of at most 60,000 steps in all teach more; 2,000 passes are enough (measured)",

@@ -1,8 +1,9 @@
 """Negative chains by parallel tempering: persistent ladders whose cold ends are the model's side of the gradient.
 
-The temperatures are moved to equal acceptance while the machine changes under them, and where their number is left to
-the run there are as many as swap well: few while the machine is close to independent units, more as it grows away from
-them. That the ladder follows the machine makes no difference to what its cold end is a sample of.
+The temperatures are moved to equal acceptance while the machine changes under them. Where their number is left to the
+run there are more where the machine is sharp, so that they swap half of the time, and never fewer than it began with:
+fewer would do for the swaps, and cost likelihood (docs/adr/0011-mixing.md). That the ladder follows the machine makes
+no difference to what its cold end is a sample of.
 
 References
 ----------
@@ -29,7 +30,7 @@ from harmonium.training.config import ADAPTIVE, Config
 from harmonium.training.negative import Arrays, Estimator, Negative, Positive
 
 _ADAPT_EVERY = 100  # sweeps whose acceptances place the temperatures anew
-_LEAST, _MOST = 3, 40  # temperatures
+_MOST = 40  # temperatures, where their number is left to the run
 _SPARE = 0.8  # share of the temperatures that must do before some are taken out
 
 
@@ -80,7 +81,7 @@ class Tempered(Estimator):
         acceptance, before = self._acceptance(), len(self._ladder.betas)
         n = before
         if self._config.temperatures == ADAPTIVE:
-            enough = min(max(n_temperatures(acceptance), _LEAST), _MOST)
+            enough = min(max(n_temperatures(acceptance), self._config.n_temperatures), _MOST)
             n = enough if enough > before or enough <= _SPARE * before else before
         old, self._ladder = self._ladder, self._ladder.at(adapt(self._ladder.betas, acceptance, n))
         if n == before:
