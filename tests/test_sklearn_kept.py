@@ -115,6 +115,10 @@ def test_an_error_in_training_leaves_the_estimator_as_it_was(monkeypatch):
         model.partial_fit(X)
     np.testing.assert_array_equal(model.components_, before)
     np.testing.assert_array_equal(model.transform(X), H)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    np.testing.assert_array_equal(model.components_, fitted(n_iter=0).components_)
+    np.testing.assert_array_equal(model.transform(X), fitted(n_iter=0).transform(X))
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
@@ -151,28 +155,53 @@ def test_one_row_costs_no_more_calls_than_a_few():
         assert n_calls <= most, (name, n_calls)
 
 
-def test_arrays_that_nobody_else_has_are_not_compared_and_are_trained_in_place(monkeypatch):
+def test_arrays_are_compared_from_when_somebody_has_had_them_until_the_next_training(monkeypatch):
     model = fitted()
     model.transform(X)
     engine, compared = model._kept._engine, []
     monkeypatch.setattr(type(engine), "holds", lambda *_: compared.append(1) or True)
     model.transform(X)
     assert not compared
-    weights = model.components_  # who has it may write to it at any time
-    for _ in range(2):
+    for share in (lambda: model.components_, lambda: copy.copy(model), lambda: model.set_params(n_components=5)):
+        share()
         model.transform(X)
-    assert len(compared) == 2
-    part = weights[0]
-    del weights
-    model.transform(X)
     assert len(compared) == 3
-    del part
-    for _ in range(2):
-        model.transform(X)
-    assert len(compared) == 4  # once more, for what was written last
+    model.partial_fit(X)
+    assert len(compared) == 4
     place = model.__dict__["components_"].ctypes.data
     model.partial_fit(X)
-    assert model.__dict__["components_"].ctypes.data == place
+    model.fit(X)
+    model.transform(X)
+    assert len(compared) == 4
+    assert model.__dict__["components_"].ctypes.data == place  # nobody has had them, so they are trained in place
+    loaded = pickle.loads(pickle.dumps(model))
+    loaded.transform(X)
+    loaded.transform(X)
+    assert len(compared) == 4
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_shallow_copies_notice_what_is_written_to_the_arrays_that_they_share(loaded):
+    model = pickle.loads(pickle.dumps(fitted())) if loaded else fitted()
+    other = copy.copy(model)
+    H = [m.transform(X) for m in (model, other)]
+    other.components_[:] += 1
+    for m, before in zip((model, other), H, strict=True):
+        assert not np.array_equal(m.transform(X), before)
+        np.testing.assert_array_equal(m.transform(X), fresh(m).transform(X))
+    W = model.components_
+    other.partial_fit(X)
+    model.transform(X)
+    W[:] = 0
+    np.testing.assert_array_equal(model.transform(X), fresh(model).transform(X))
+
+
+def test_whole_numbers_set_by_hand_are_learnt_from_as_numbers():
+    model = fitted(learning_rate=0.01)
+    model.components_ = np.ones((5, 6), int)
+    model.partial_fit(X)
+    assert model.components_.dtype == np.float64
+    assert 0 < np.abs(model.components_ - 1).max() < 0.5
 
 
 def test_arrays_that_a_user_has_stay_as_they_were():

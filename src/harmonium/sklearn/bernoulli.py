@@ -7,7 +7,7 @@ is that of the engines, of the steps of training, of `sample`, `impute` and the 
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
 from harmonium.datasets import BINARIZATIONS
 from harmonium.engines import NAMES, Engine, Velocity
@@ -25,7 +25,7 @@ from harmonium.random import Key
 from harmonium.sampling.conditional import complete
 from harmonium.sklearn.conditionals import Conditionals
 from harmonium.sklearn.data import as_dense, check_data, dense_chunks, float_dtype, rows_that_count
-from harmonium.sklearn.kept import PARAMETERS, KeptEngine
+from harmonium.sklearn.kept import kept_of
 from harmonium.sklearn.learning import Learning, with_velocity
 from harmonium.sklearn.scores import Scores
 from harmonium.training import Config
@@ -42,10 +42,9 @@ def _config(**choices: Any) -> Config:
     return Config(**choices)
 
 
-def _are_like(attributes: dict[str, Any], engine: Engine, dtype: np.dtype[Any]) -> bool:
-    """Whether the fitted arrays can take the parameters of an engine."""
-    W = attributes["components_"]
-    return bool(W.shape == (engine.n_hidden, engine.n_visible) and W.dtype == dtype and W.flags.writeable)
+@lru_cache(maxsize=8, typed=True)
+def _check_parameters(estimator: type[BernoulliRBM], **parameters: Any) -> None:
+    validate_parameter_constraints(estimator._parameter_constraints, parameters, caller_name=estimator.__name__)
 
 
 class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditionals, Scores):  # type: ignore[misc]
@@ -193,6 +192,14 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
 
     # Learning ---------------------------------------------------------------------------------------------------------
 
+    def _validate_params(self) -> None:
+        """As all of scikit-learn does, which takes longer than to learn from one row: once for the same parameters."""
+        kind: Any = type(self)
+        try:
+            _check_parameters(kind, **{name: getattr(self, name) for name in self._parameter_constraints})
+        except TypeError:  # of no use as a key, and of no sound type either
+            super()._validate_params()
+
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
         """Train a new machine on `X`. After Ctrl-C the estimator is as after the last whole pass.
@@ -214,13 +221,19 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
         rows, weights = rows_that_count(X, sample_weight)
         dtype = float_dtype(X)
         self._reseed()
-        self._kept = KeptEngine()  # frees the last machine's
-        run = Learning(rows, self._config(), self._first_key(), weights)
-        self._adopt(run, dtype)
-        monitored = None
+        kept_of(self).drop()
+        start_anew = partial(Learning, rows, self._config(), self._first_key(), weights)
+        run, monitored = start_anew(), None
+        if not self.n_iter:
+            self._adopt(run, dtype)
         for iteration in range(1, self.n_iter + 1):
             start = time.perf_counter()
-            run.one_pass()
+            try:
+                run.one_pass()
+            except BaseException:
+                if iteration == 1:
+                    self._adopt(start_anew(), dtype)
+                raise
             self._adopt(run, dtype)
             if self.verbose:
                 seconds = time.perf_counter() - start
@@ -273,7 +286,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
                 rows, config, key, weights, engine=engine, chains=chains, completions=completions, averages=averages
             )
         run.one_pass()
-        self._adopt(run, float_dtype(X) if fresh else self.__dict__["components_"].dtype)
+        self._adopt(run, float_dtype(X if fresh else self.__dict__["components_"]))
         return self
 
     def _config(self) -> Config:
@@ -337,24 +350,13 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
             return X
         return complete(self.rbm_, X, sweeps=_SETTLING, seed=key, engine=self._place)
 
-    def _adopt(self, run: Learning, dtype: npt.DTypeLike) -> None:
-        """Take over what a run has come to: into the same arrays where nobody else has them, else into new ones."""
-        engine, attributes = run.engine, self.__dict__
-        if "_kept" not in attributes:
-            self._kept = KeptEngine()
-        if not self._kept.alone(attributes) or not _are_like(attributes, engine, np.dtype(dtype)):
-            n, m = engine.n_hidden, engine.n_visible
-            new = np.empty((n, m), dtype, engine.order), np.empty(m, dtype), np.empty(n, dtype)
-            engine.write(*new)
-            attributes.update(zip(PARAMETERS, new, strict=True))
-            del new
-        else:
-            engine.write(*(attributes[name] for name in PARAMETERS))
+    def _adopt(self, run: Learning, dtype: np.dtype[Any]) -> None:
+        """Take over what a run has come to."""
+        kept_of(self).keep(run.engine, self.__dict__, dtype)
         self.h_samples_ = run.chains.astype(dtype)
         # Without momentum or centring, what these go on from is forgotten at once.
-        self._velocity: Velocity | None = engine.velocity if self.momentum else None
+        self._velocity: Velocity | None = run.engine.velocity if self.momentum else None
         self._averages = run.averages
-        self._kept.keep(engine, attributes)
 
     # ------------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from harmonium.inputs import FloatArray
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.sklearn.data import CELLS, check_data, dense_chunks, has_right_shape
-from harmonium.sklearn.kept import KeptEngine, Parameter, machine_of
+from harmonium.sklearn.kept import KeptEngine, Parameter, kept_of, machine_of
 
 
 class Fitted(BaseEstimator):  # type: ignore[misc]
@@ -55,12 +55,16 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         if "components_" not in self.__dict__:
             check_is_fitted(self)
 
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        if "components_" not in state:
+            return state
+        kept_of(self).given_away = True  # as far as one can tell: a shallow copy has the same arrays
+        return {**state, "_kept": KeptEngine(given_away=True)}
+
     def _keeper(self) -> KeptEngine:
         self._check_fitted()
-        kept = self.__dict__.get("_kept")
-        if kept is None:  # the attributes were set by hand, not by `fit`
-            kept = self._kept = KeptEngine()
-        return kept
+        return kept_of(self)
 
     def _engine(self) -> Engine:
         """An engine that holds the parameters as they are now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from operator import is_
 from typing import Any
 
@@ -33,7 +32,7 @@ def machine_of(attributes: dict[str, Any]) -> RBM:
 
 
 class Parameter:
-    """A fitted array: an attribute like any other, and a note of when somebody was given it, who may write to it.
+    """A fitted array: an attribute like any other, and a note that somebody has had it, who may write to it.
 
     It lies in the instance's dictionary under its own name, where pickles and copies of the estimator find it.
     """
@@ -44,17 +43,16 @@ class Parameter:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
-        attributes = instance.__dict__
         try:
-            array = attributes[self._name]
+            array = instance.__dict__[self._name]
         except KeyError:
             raise AttributeError(f"{type(instance).__name__!r} object has no attribute {self._name!r}") from None
-        if (kept := attributes.get("_kept")) is not None:
-            kept.given_away = True
+        kept_of(instance).given_away = True
         return array
 
     def __set__(self, instance: Any, array: Any) -> None:
         instance.__dict__[self._name] = array
+        kept_of(instance).given_away = True
 
     def __delete__(self, instance: Any) -> None:
         try:
@@ -66,15 +64,20 @@ class Parameter:
 class KeptEngine:
     """The engine of an estimator's arrays W, b and c, made anew when they are other arrays or were changed in place.
 
-    The arrays belong to the user, who may write to them at any time. So a call compares them with what the engine
-    holds, unless nobody but the estimator has had them since they last were. A pickle or copy is empty.
+    Whoever has had the arrays may write to them at any time. So from then on, until training has made new ones, each
+    call compares them with what the engine holds. A pickle or deep copy is empty, and nobody has had its arrays.
+
+    Attributes
+    ----------
+    given_away : bool
+        Whether anybody but the estimator has had the arrays.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, given_away: bool = False) -> None:
         self._engine: Engine | None = None
         self._mirror: Engine | None = None
         self._arrays: tuple[Any, ...] = ()
-        self.given_away = True
+        self.given_away = given_away
 
     def __reduce__(self) -> tuple[Any, ...]:
         return KeptEngine, ()
@@ -84,15 +87,11 @@ class KeptEngine:
         W, b, c = PARAMETERS
         arrays = attributes[W], attributes[b], attributes[c]
         engine = self._engine
-        if engine is not None and engine.name == name and not self.given_away and all(map(is_, arrays, self._arrays)):
+        same = engine is not None and engine.name == name and all(map(is_, arrays, self._arrays))
+        if engine is not None and same and (not self.given_away or engine.holds(*map(np.asarray, arrays))):
             return engine
-        self._arrays = arrays
-        self.given_away = not self.alone(attributes)
-        now = tuple(np.asarray(x) for x in self._arrays)
-        if engine is None or engine.name != name or not engine.holds(*now):
-            engine = make_engine(machine_of(attributes), name)
-            self._engine, self._mirror = engine, None
-        return engine
+        self._engine, self._mirror, self._arrays = make_engine(machine_of(attributes), name), None, arrays
+        return self._engine
 
     def mirror_of(self, name: str, attributes: dict[str, Any]) -> Engine:
         """The engine of the machine with its layers exchanged."""
@@ -107,26 +106,30 @@ class KeptEngine:
         self._engine = None
         return engine
 
-    def keep(self, engine: Engine, attributes: dict[str, Any]) -> None:
-        """Keep an engine whose parameters these arrays are."""
+    def drop(self) -> None:
+        """Free the engine's memory, before another machine is trained."""
+        self._engine = self._mirror = None
+
+    def keep(self, engine: Engine, attributes: dict[str, Any], dtype: np.dtype[Any]) -> None:
+        """Keep an engine and put its parameters among the attributes: in place, unless somebody has had the arrays."""
+        n, m = engine.n_hidden, engine.n_visible
+        W: Any = attributes.get("components_")
+        is_own = type(W) is np.ndarray and W.flags.writeable and not self.given_away  # and not mapped from a file
+        if not is_own or W.shape != (n, m) or W.dtype != dtype:
+            new = np.empty((n, m), dtype, engine.order), np.empty(m, dtype), np.empty(n, dtype)
+            engine.write(*new)
+            attributes.update(zip(PARAMETERS, new, strict=True))
+            self.given_away = False
+        else:
+            engine.write(*(attributes[name] for name in PARAMETERS))
         self._engine, self._mirror = engine, None
         self._arrays = tuple(attributes[name] for name in PARAMETERS)
-        self.given_away = not self.alone(attributes)
-
-    def alone(self, attributes: dict[str, Any]) -> bool:
-        """Whether these are the arrays that were kept last and nobody else has them, or a part of them, any more."""
-        if len(self._arrays) != len(PARAMETERS):
-            return False
-        for name, array in zip(PARAMETERS, self._arrays, strict=True):
-            if attributes[name] is not array or type(array) is not np.ndarray or array.base is not None:
-                return False
-        del array
-        return all(_n_holders(attributes, name) <= _ALONE for name in PARAMETERS)
 
 
-def _n_holders(attributes: dict[str, Any], name: str) -> int:
-    return sys.getrefcount(attributes[name])
-
-
-_held = (np.empty(0),)
-_ALONE = _n_holders({"": _held[0]}, "")  # in a dictionary and a tuple
+def kept_of(instance: Any) -> KeptEngine:
+    """What an estimator keeps; a pickle, or one whose attributes were set by hand, has nothing yet."""
+    attributes = instance.__dict__
+    if "_kept" not in attributes:
+        attributes["_kept"] = KeptEngine()
+    kept: KeptEngine = attributes["_kept"]
+    return kept

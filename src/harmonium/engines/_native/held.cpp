@@ -38,20 +38,29 @@ bool Machine::holds(const Strided<T>& W, const T* b, const T* c) const {
     return true;
 }
 
+static bool are_finite(const float* x, size_t n) {
+    int others = 0;  // which compilers add up in vectors
+    for (size_t i = 0; i < n; i++) others |= !(fabsf(x[i]) <= FLT_MAX);
+    return !others;
+}
+
 bool Machine::is_finite() const {
-    bool finite = true;
-    for (size_t j = 0; j < m_; j += 64)  // what lies beyond the last unit is zero
-        for (size_t i = 0; i < n_; i += 32)
-            for (const float *w = W_.tile(j / 64, i / 32), *end = w + 2048; w < end; w++) finite &= fabsf(*w) <= FLT_MAX;
-    for (size_t j = 0; j < m_; j++) finite &= fabsf(b_[j]) <= FLT_MAX;
-    for (size_t i = 0; i < n_; i++) finite &= fabsf(c_[i]) <= FLT_MAX;
+    bool finite = are_finite(b_.get(), m_) && are_finite(c_.get(), n_);
+    for (size_t j = 0; finite && j < m_; j += 64)  // what lies beyond the last unit is zero
+        for (size_t i = 0; i < n_; i += 32) finite &= are_finite(W_.tile(j / 64, i / 32), 2048);
     return finite;
 }
 
 template <class T>
 void Machine::write(T* W, ptrdiff_t row_stride, ptrdiff_t column_stride) const {
     for (size_t j = 0; j < m_; j++)
-        for (size_t i = 0; i < n_; i++) W[ptrdiff_t(i) * row_stride + ptrdiff_t(j) * column_stride] = T(W_.at(j, i));
+        for (size_t first = 0; first < n_; first += 32) {
+            const float* from = &W_.at(j, first);
+            T* to = W + ptrdiff_t(first) * row_stride + ptrdiff_t(j) * column_stride;
+            const size_t width = std::min(size_t(32), n_ - first);
+            if (row_stride == 1) std::copy_n(from, width, to);  // as `fit` wants them
+            else for (size_t i = 0; i < width; i++) to[ptrdiff_t(i) * row_stride] = T(from[i]);
+        }
 }
 
 template bool Machine::holds(const Strided<float>&, const float*, const float*) const;
