@@ -73,8 +73,8 @@ sanitize: .venv/built  ## the extension under the address and undefined-behaviou
 
 # A processor with NEON need not be at hand: Debian's g++-aarch64-linux-gnu compiles for one, and its qemu-user runs that.
 NATIVE := src/harmonium/engines/_native
-KERNELS := $(addprefix $(NATIVE)/,machine.cpp copies.cpp layers.cpp steps.cpp states.cpp dense.cpp real.cpp held.cpp enumerate.cpp \
-  pseudo.cpp binary.cpp dispatch.cpp kernels.cpp)
+# All but what speaks with Python.
+KERNELS := $(filter-out $(addprefix $(NATIVE)/,module.cpp bind_%.cpp pool.cpp),$(wildcard $(NATIVE)/*.cpp))
 neon:  ## hashes of the kernels on an emulated ARM processor, beside this one's
 	mkdir -p build/neon
 	for compiler in "$(CXX)" aarch64-linux-gnu-g++; do \

@@ -188,13 +188,16 @@ NATIVE = [
         ("exponentials however large", "TAME = 300;", "TAME = 1e9;", KERNELS),
     ),
     *of(
-        "engines/_native/module.cpp",
+        "engines/_native/bind_machine.cpp",
         (
             "no shape check of states",
-            'machine.n_hidden()), "states must fit the layer");\n    Output<float>',
-            'machine.n_hidden()) || true, "");\n    Output<float>',
+            'machine.n_hidden()), "states must fit the layer");',
+            'machine.n_hidden()) || true, "");',
             KERNELS,
         ),
+    ),
+    *of(
+        "engines/_native/module.cpp",
         (
             "a forked process waits for threads",
             "pool().unlock();\n                       stay_on_one_thread();",
