@@ -116,7 +116,7 @@ def test_train_prints_the_scores_of_the_machine_that_it_keeps(tmp_path, capsys, 
     assert main(["train", "--resume", "a"]) == 0
     out = capsys.readouterr().out
     assert re.search(rf"^kept +the machine of epoch {result['best_epoch']}$", out, re.MULTILINE)
-    assert f"{result['valid']['pseudo_log_likelihood']:.5g}" in out
+    assert f"{result['valid']['pseudo_log_likelihood']:.2f}" in out
     result = result_of(capsys, "train", "coins.npz", *options, "b")
     assert result["independent"]
     assert not RBM.load(result["model"]).W.any()

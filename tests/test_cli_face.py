@@ -25,6 +25,7 @@ from harmonium.cli.curves import draw_curves
 from harmonium.cli.deferred import COMMANDS
 from harmonium.cli.running import how_to_train
 from harmonium.cli.watching import visible_chains
+from harmonium.cli.words import nats, told, typed
 from harmonium.report import model_card, run_page
 from harmonium.training import EpochRecord, RunDirectory, Scores
 
@@ -72,9 +73,9 @@ def test_a_picture_has_two_pixels_in_a_cell():
 def test_curves_are_titled_with_where_they_are_and_fit():
     history = [EpochRecord(train=Scores(-9.0 + i, -5.0, 0.5), epoch=i) for i in range(4)]
     lines = draw_curves(history, 30)
-    assert lines[0] == "pseudo-log-likelihood, train (nats), now -6"
-    assert lines[1].split()[0] == "-6"
-    assert lines[4].split()[0] == "-9"
+    assert lines[0] == "pseudo-log-likelihood, train (nats), now -6.00"
+    assert lines[1].split()[0] == "-6.00"
+    assert lines[4].split()[0] == "-9.00"
     assert max(map(len, lines[1:])) <= 30
     assert draw_curves([], 30) == []
 
@@ -206,6 +207,26 @@ def test_the_list_of_commands_is_not_cut(columns):
     commands = text.partition("Commands:\n")[2]
     assert len(commands.splitlines()) == 9
     assert "..." not in commands
+
+
+@pytest.mark.parametrize(
+    ("tell", "value", "text"),
+    [
+        (nats, -22.09861, "-22.10"),
+        (nats, -0.001, "0.00"),
+        (nats, None, "-"),
+        (told, 0.100056, "0.1001"),
+        (told, 25708.3, "25,708"),
+        (told, 1104, "1,104"),
+        (told, True, "yes"),
+        (told, None, "-"),
+        (typed, 2**60, "1152921504606846976"),
+        (typed, 0.0, "0"),
+        (typed, 1e-4, "0.0001"),
+    ],
+)
+def test_numbers_are_told_in_one_way(tell, value, text):
+    assert tell(value) == text
 
 
 @pytest.mark.parametrize(("name", "words"), COMMANDS.items())

@@ -335,7 +335,7 @@ def test_chains_are_drawn_with_their_numbers():
     left, right = plot.chains(x, "F (nats)", axes=plot.bare_axes(9, 3, columns=2))
     assert len(left.lines) == 8
     np.testing.assert_array_equal(left.lines[0].get_ydata(), x[0])
-    assert left.get_title() == f"10 chains, R-hat {sampling.r_hat(x):.3f}"
+    assert left.get_title() == f"10 chains, R-hat {sampling.r_hat(x):.2f}"
     assert left.get_ylabel() == "F (nats)"
     assert right.lines[0].get_ydata()[0] == 1
     assert np.abs(right.lines[0].get_ydata()[1:]).max() < 0.1

@@ -111,6 +111,15 @@ class Key:
         `step` counts time; `stream` separates uses of one seed.
     row : int in [0, 2**32)
         The number of the first row, so that a chunk of rows draws what the whole would have drawn.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> key = harmonium.Key(0)
+    >>> bool((key.uniform(2, 3) == key.uniform(2, 3)).all())
+    True
+    >>> bool((key.derive('noise').uniform(2, 3) == key.uniform(2, 3)).any())
+    False
     """
 
     seed: int = 0

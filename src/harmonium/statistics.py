@@ -23,6 +23,13 @@ class Statistics(NamedTuple):
         E[v], the part that belongs to b.
     h : ndarray of shape (n_hidden,)
         E[h], the part that belongs to c.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.exact_statistics(rbm).v.round(3)
+    array([0.814, 0.309])
     """
 
     hv: Array

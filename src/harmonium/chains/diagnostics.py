@@ -55,6 +55,13 @@ def autocorrelation_time(x: npt.ArrayLike) -> float:
     rho_t = 1 - (W - mean autocovariance at lag t) / V, with W the mean variance within the chains and V their total
     variance. Sums of two successive rho are positive and decrease for a reversible chain, as Gibbs sampling of one
     layer and sweeps of a fixed ladder are; the sum ends where the estimates no longer do ("initial monotone sequence").
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> x = harmonium.Key(0).normal(10, 1000)
+    >>> 1.0 <= harmonium.sampling.autocorrelation_time(x) < 1.2
+    True
     """
     rho = autocorrelation(x)
     n = len(rho)
@@ -96,6 +103,13 @@ def effective_sample_size(x: npt.ArrayLike) -> float:
     """The number of independent draws whose mean would be as certain as that of all of `x`: size over tau.
 
     Parameters, errors and caveats are those of `autocorrelation_time`.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> x = harmonium.Key(0).normal(10, 1000)
+    >>> 8000 < harmonium.sampling.effective_sample_size(x) <= 10000
+    True
     """
     return float(_check(x).size / autocorrelation_time(x))
 
@@ -118,6 +132,13 @@ def r_hat(x: npt.ArrayLike) -> float:
     ------
     InvalidData
         As for `autocorrelation_time`.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> x = harmonium.Key(0).normal(10, 1000)
+    >>> round(harmonium.sampling.r_hat(x), 2)
+    1.0
     """
     x = _check(x)
     half = x.shape[1] // 2

@@ -42,6 +42,12 @@ class Point(NamedTuple):
         Visible biases beside beta b; zero if left out.
     y : array of shape (n_hidden,) or (groups, n_hidden), optional
         Hidden biases beside beta c, likewise.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.chains.Point(beta=0.5).beta
+    0.5
     """
 
     beta: Beta = 1.0

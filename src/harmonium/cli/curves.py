@@ -50,8 +50,8 @@ def _series(reports: list[Report]) -> Iterable[tuple[str, list[float]]]:
 
 def _titled(title: str, values: list[float], width: int) -> list[str]:
     drawn = chart(values, max(8, width - _LABEL - 1), _HEIGHT)
-    labels = [f"{max(values):.4g}", *[""] * (_HEIGHT - 2), f"{min(values):.4g}"]
+    labels = [f"{max(values):.2f}", *[""] * (_HEIGHT - 2), f"{min(values):.2f}"]
     return [
-        f"{title}, now {values[-1]:.4g}",
+        f"{title}, now {values[-1]:.2f}",
         *(f"{label:>{_LABEL}} {line}".rstrip() for label, line in zip(labels, drawn, strict=True)),
     ]

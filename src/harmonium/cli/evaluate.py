@@ -30,6 +30,7 @@ from harmonium.cli.options import (
 from harmonium.cli.output import complain, emit
 from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
+from harmonium.cli.words import nats
 from harmonium.likelihood.conservative import ConservativeLogLikelihood
 from harmonium.likelihood.estimate import Estimate
 
@@ -111,7 +112,7 @@ def command(
         complain("warning", f"{likelihood.reason}.")
     rows = [
         ("machine", f"{found.n_visible} visible, {found.n_hidden} hidden units"),
-        ("data", f"{dataset.name}, {split}, {found.n_samples} samples"),
+        ("data", f"{dataset.name}, {split}, {found.n_samples:,} samples"),
         ("binarize", found.binarize),
         ("log Z (nats)", _bracket(z.value, z.lower, z.upper)),
         ("log Z method", _method(z)),
@@ -124,7 +125,7 @@ def command(
         ),
         *([("conservative bound (nats)", _bound(found.conservative))] if found.conservative else []),
         *(("alarm of the run", alarm) for alarm in alarms),
-        ("pseudo-log-likelihood (nats)", found.pseudo_log_likelihood),
+        ("pseudo-log-likelihood (nats)", nats(found.pseudo_log_likelihood)),
         ("reconstruction error a unit", found.reconstruction_error),
     ]
     emit(found.as_dict() | ({"alarms": alarms} if alarms else {}), rows, as_json=as_json)
@@ -137,10 +138,10 @@ def _method(z: Estimate) -> str:
 
 
 def _bound(found: ConservativeLogLikelihood) -> str:
-    return f"{found.mean:.4f} \N{PLUS-MINUS SIGN} {found.standard_error:.4f}, of {found.n_samples:,} samples"
+    return f"{nats(found.mean)} \N{PLUS-MINUS SIGN} {nats(found.standard_error)}, of {found.n_samples:,} samples"
 
 
 def _bracket(value: float | None, lower: float | None, upper: float | None) -> str | None:
     if value is None or lower is None or upper is None:
         return None
-    return f"{value:.4f}" if lower == upper else f"{value:.4f} [{lower:.4f}, {upper:.4f}]"
+    return nats(value) if lower == upper else f"{nats(value)} [{nats(lower)}, {nats(upper)}]"

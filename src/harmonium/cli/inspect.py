@@ -17,6 +17,7 @@ from harmonium.cli.options import Device, Json, engine_on, load_data, load_model
 from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.running import PAGE, how_to_train
 from harmonium.cli.watching import write_page
+from harmonium.cli.words import nats, told, typed
 from harmonium.engines import TORCH, find_engine
 from harmonium.errors import InvalidParameter, OutOfReach, UnwritableOutput
 from harmonium.inputs import check_choice
@@ -45,6 +46,16 @@ E[h|v] hardly depends on v; such units do no work.
 _ENUMERABLE_UNITS = 16  # a moment's work
 _SURE = 4.595  # the logit of 0.99
 _IDLE = 0.05  # logits that a unit's whole input can add or take
+_NATS = {
+    "log_z",
+    "free_energy",
+    "free_energy_spread",
+    "pseudo_log_likelihood",
+    "log_likelihood",
+    "log_likelihood_lower",
+    "log_likelihood_upper",
+    "log_likelihood_estimate",
+}
 _NOT_COUNTED = "not counted: too large for a moment; see harmonium evaluate"
 # What people read instead of names with blanks.
 _LABELS = {
@@ -110,7 +121,7 @@ def command(
     if model is not None and model.is_dir():
         found = _run(model)
         result["run"] = found
-        rows += [(f"config: {name}", value) for name, value in found["config"].items() if value is not None]
+        rows += [(f"config: {name}", typed(value)) for name, value in found["config"].items() if value is not None]
         rows += [("data", found["data"]), ("steps done", found["step"])]
         rows += _rows({"last epoch": found["last"]} if found["last"] else {})
         if (page := _page(model)) is not None:
@@ -208,13 +219,13 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, Any]]:
         label = _label(name)
         if isinstance(value, dict):
             simple = {k: v for k, v in value.items() if not isinstance(v, dict)}
-            text = "  ".join(f"{_label(k)} {_number(v)}" for k, v in simple.items() if v is not None)
+            text = "  ".join(f"{_label(k)} {_told(k, v)}" for k, v in simple.items() if v is not None)
             rows.append((label, text))
             rows += _rows({f"{name}, {k}": v for k, v in value.items() if isinstance(v, dict)})
         elif isinstance(value, list):
             rows += [(label, item) for item in value]
         else:
-            rows.append((label, value if value is not None or name != "log_z" else _NOT_COUNTED))
+            rows.append((label, _NOT_COUNTED if name == "log_z" and value is None else _told(name, value)))
     return rows
 
 
@@ -222,11 +233,7 @@ def _label(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " "))
 
 
-def _number(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+def _told(name: str, value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(_number(x) for x in value) or "none"
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+        return " ".join(_told(name, x) for x in value) or "none"
+    return nats(value) if name in _NATS else told(value)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harmonium.cli.quiet import is_quiet
+from harmonium.cli.words import told
 from harmonium.errors import InvalidParameter, UnwritableOutput
 
 _NARROW = 60  # columns
@@ -42,7 +43,7 @@ def emit(result: dict[str, Any], rows: Iterable[tuple[str, Any]], *, as_json: bo
 
         print(to_json(result))
         return
-    texts = [(name, _text(value)) for name, value in rows]
+    texts = [(name, told(value)) for name, value in rows]
     # Aligned where there is room. Commands are not folded, so that they can be copied.
     narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _NARROW
     width = 0 if narrow else max(len(name) for name, _ in texts)
@@ -94,11 +95,3 @@ def check_output(path: Path, endings: tuple[str, ...], *inputs: Path | str | Non
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         got = "a directory" if path.is_dir() else "a place that is not there or not writable"
         raise UnwritableOutput(f"{path} must be a file in a directory that can be written. Got {got}. Choose another.")
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from harmonium.cli.output import complain
 from harmonium.cli.quiet import is_quiet
+from harmonium.cli.words import nats
 from harmonium.training import EpochRecord, TrainingRun
 from harmonium.training.alarms import kind_of
 
@@ -103,7 +104,7 @@ class TrainingProgress(_WithBar):
         """Show the scores of a record, and what is new among its alarms."""
         if (scores := record.valid or record.train) is not None:
             name, score = scores.told[0]
-            self._score = f"{name} {score:.2f}" if _is_wide() else f"{score:.2f} nats"
+            self._score = f"{name} {nats(score)}" if _is_wide() else f"{nats(score)} nats"
         if self._bar is not None:
             self._bar.update(self._task, completed=record.step, score=self._score)
         elif not is_quiet():
@@ -119,11 +120,11 @@ class TrainingProgress(_WithBar):
         told: dict[str, str] = {}
         for split, scores in (("train", record.train), ("valid", record.valid)):
             for name, value in scores.told if scores is not None else ():
-                told[name] = f"{told.get(name, name)} {split} {value:.2f}"
+                told[name] = f"{told.get(name, name)} {split} {nats(value)}"
         left = (self._run.n_steps - record.step) * (time.monotonic() - self._start) / (record.step - self._first)
         print(
             f"epoch {record.epoch}/{self._run.config.n_epochs}  {'  '.join(told.values()) or 'no scores'}  "
-            f"{record.samples_per_second:.0f} samples/s  {left:.0f} s left",
+            f"{record.samples_per_second:,.0f} samples/s  {left:.0f} s left",
             file=sys.stderr,
             flush=True,
         )

@@ -19,6 +19,7 @@ from harmonium import datasets
 from harmonium.cli.options import Json, integer
 from harmonium.cli.output import complain, emit
 from harmonium.cli.progress import WorkProgress
+from harmonium.cli.words import nats
 from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_count
 from harmonium.random import Key
@@ -118,9 +119,9 @@ def command(
         shown.close()
     rows: list[tuple[str, Any]] = [("data", data)]
     for name, accuracy in found["tensorflow"]["accuracy"].items():
-        rows.append((f"test accuracy, {name}", f"{100 * accuracy['test']:.2f} %"))
+        rows.append((f"test accuracy, {name.replace('_', ' ')}", f"{100 * accuracy['test']:.2f} %"))
     for title, part in (("by contrastive divergence", "from_scratch"), ("trained for likelihood", "for_likelihood")):
         scores = found[part]["test_log_likelihood_thresholded"]
-        rows.append((f"log-likelihood, {title}", f"{scores['lower']:.1f} to {scores['upper']:.1f} nats"))
+        rows.append((f"log-likelihood, {title}", f"{nats(scores['lower'])} to {nats(scores['upper'])} nats"))
     rows += [("numbers", out / "results.json"), ("open", out / "index.html")]
     emit(found, rows, as_json=as_json)

@@ -33,6 +33,7 @@ from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.pictures import parse_shape, save_picture
 from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
+from harmonium.cli.words import told, typed
 from harmonium.datasets.writing import OUTPUTS, write_array
 from harmonium.enumeration.exact import is_quick
 from harmonium.errors import InvalidData, InvalidParameter
@@ -114,17 +115,17 @@ def command(
     rbm, passed = load_model(model), load_trajectory(trajectory, tempered, "--tempered")
     image_shape = parse_shape(shape, rbm.n_visible) if out.suffix.lower() == ".png" else None
     result: dict[str, Any] = {"out": str(out), "n": n, "n_visible": rbm.n_visible, "sweeps": sweeps, "seed": seed}
-    shown: dict[str, Any] = {}
+    shown: dict[str, Any] = {"seed": typed(seed)}
     if tempered:
         result["sweeps"] = sweeps = _SWEEPS if sweeps is None else sweeps
         found = _sample_tempered(rbm, n, sweeps, temperatures, passed, data, reading, seed, engine)
         samples: npt.NDArray[Any] = found.samples
         acceptance = [float(x) for x in found.acceptance]
         result |= {"betas": found.betas.tolist(), "acceptance": acceptance, "round_trips": found.round_trips}
-        shown = {
+        shown |= {
             "betas": f"{len(found.betas)} {'machines' if passed else 'temperatures'}",
             "acceptance": f"{min(acceptance):.2f} to {max(acceptance):.2f}",
-            "round_trips": f"{found.round_trips} ({found.round_trips / len(samples):.3g} a sample)",
+            "round_trips": f"{found.round_trips:,} ({told(found.round_trips / len(samples))} a sample)",
         }
         result["verdict"] = found.verdict
         if found.verdict == "unreliable":
@@ -132,7 +133,7 @@ def command(
     else:
         exactly = sweeps is None and start is None and clamp is None and is_quick(rbm)
         result["sweeps"] = sweeps = _SWEEPS if sweeps is None and not exactly else sweeps
-        shown = {"sweeps": "none, as samples are exact"} if exactly else {}
+        shown |= {"sweeps": "none, as samples are exact"} if exactly else {}
         samples = _sample(rbm, n, sweeps, start, clamp, reading, seed, engine)
     if expectation:
         samples = _expected(rbm, samples, seed, None if clamp is None else _read_clamp(clamp, rbm.n_visible, reading))

@@ -33,6 +33,7 @@ from harmonium.cli.output import emit
 from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data, words_of
 from harmonium.cli.running import PAGE, advance, begin, reopen, train_on
+from harmonium.cli.words import nats, typed
 from harmonium.datasets import Dataset
 from harmonium.datasets.binarize import states_of
 from harmonium.errors import InvalidParameter
@@ -270,7 +271,7 @@ def _report(run: TrainingRun, directory: RunDirectory, dataset: Dataset, as_json
         rows += [("kept", "independent units" if independent else f"the machine of epoch {best}")]
     for report in read_reports([kept] if kept else []):
         for split, found in (("train", report.train), ("valid", report.valid)):
-            rows += [(f"{name}, {split} (nats)", value) for name, value in found.told[:1]] if found else []
+            rows += [(f"{name}, {split} (nats)", nats(value)) for name, value in found.told[:1]] if found else []
     rows += [("moments of the machine", fit)]
     rows += [("alarm", alarm) for alarm in alarms] or [("alarms", "none")]
     words = ["harmonium", "evaluate", str(directory.path), directory.data, *words_of(directory.reading)]
@@ -298,14 +299,14 @@ def _print_choices(choices: list[Choice], as_json: bool) -> None:
         emit({c.name: {"value": c.value, "why": c.why} for c in choices}, [], as_json=True)
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    names, values = max(len(_NAMES[c.name]) for c in choices), max(len(str(c.value)) for c in choices)
+    names, values = max(len(_NAMES[c.name]) for c in choices), max(len(typed(c.value)) for c in choices)
     indent = names + values + 4
     for name, value, why in choices:
         if width - indent < _NARROWEST:
-            print(f"{_NAMES[name]} {value}", _wrapped(why, width, 4), sep="\n")
+            print(f"{_NAMES[name]} {typed(value)}", _wrapped(why, width, 4), sep="\n")
         else:
             reason = _wrapped(why, width, indent).lstrip()
-            print(f"{_NAMES[name]:<{names}}  {value!s:<{values}}  {reason}")
+            print(f"{_NAMES[name]:<{names}}  {typed(value):<{values}}  {reason}")
 
 
 def _wrapped(text: str, width: int, indent: int) -> str:

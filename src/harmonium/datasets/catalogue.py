@@ -110,6 +110,12 @@ def names() -> list[str]:
     Returns
     -------
     list of str
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> 'digits' in harmonium.datasets.names()
+    True
     """
     return [*_BUILDERS, *_density_files()]
 

@@ -42,6 +42,13 @@ class Dataset:
     InvalidData
         A split breaks the input contract (`check_matrix`), splits differ in width, labels are not integers or
         differ in number from the samples, or `shape` does not fit the width.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> data = harmonium.datasets.load('digits')
+    >>> data.name, data.train.shape, data.test.shape
+    ('digits', (1297, 64), (300, 64))
     """
 
     name: str

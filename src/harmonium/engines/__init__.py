@@ -55,6 +55,12 @@ def check_engine(name: str) -> str:
     ------
     InvalidParameter
         There is no engine, or no kind of device, of that name.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.engines.check_engine('numpy')
+    'numpy'
     """
     family, colon, device = name.partition(":") if isinstance(name, str) else ("", "", "")
     if family in ENGINES or not colon:
@@ -77,6 +83,12 @@ def find_engine(name: str) -> type[Engine]:
         There is no engine, or no kind of device, of that name.
     EngineUnavailable
         It does not run on this installation.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.engines.find_engine('numpy').__name__
+    'NumpyEngine'
     """
     family, _, device = check_engine(name).partition(":")
     if family in ENGINES:
@@ -101,6 +113,12 @@ def on_device(engine: str, device: str | None) -> str:
     ------
     InvalidParameter
         The engine has no devices to choose from, or there is no such kind.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.engines.on_device('numpy', None)
+    'numpy'
     """
     if device is None:
         return engine
@@ -120,6 +138,13 @@ def make_engine(rbm: RBM, name: str = "native", velocity: Velocity | None = None
         There is no engine of that name, or log-odds of the machine could be beyond float32.
     EngineUnavailable
         There is one of that name, but it does not run on this installation.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.engines.make_engine(rbm, 'numpy').name
+    'numpy'
     """
     largest = max((max(float(x.max()), -float(x.min())) for x in (rbm.W, rbm.b, rbm.c) if x.size), default=0.0)
     if largest * (1 + max(rbm.W.shape)) > _LARGEST:  # a bound for all sums, which is quick to see

@@ -74,7 +74,15 @@ class Bits:
 
 
 class NativeEngine(Engine):
-    """States are `Bits`, reals are float32 arrays; see `harmonium.engines.engine.Engine` for the verbs."""
+    """States are `Bits`, reals are float32 arrays; see `harmonium.engines.engine.Engine` for the verbs.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.engines.NativeEngine(rbm).name
+    'native'
+    """
 
     name = "native"
     term_seconds = 1e-10

@@ -20,7 +20,15 @@ _STATES = 4096
 
 
 class NumpyEngine(Engine):
-    """States and reals are float32 arrays; see `harmonium.engines.engine.Engine` for the verbs."""
+    """States and reals are float32 arrays; see `harmonium.engines.engine.Engine` for the verbs.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.engines.NumpyEngine(rbm).name
+    'numpy'
+    """
 
     name = "numpy"
     order = "C"

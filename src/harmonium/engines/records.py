@@ -48,7 +48,15 @@ class Phase(NamedTuple):
 
 
 class Velocity(NamedTuple):
-    """The momentum of the parameters: what the last update added to W, b and c."""
+    """The momentum of the parameters: what the last update added to W, b and c.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.engines.Velocity(rbm.W * 0, rbm.b * 0, rbm.c * 0).W.shape
+    (1, 2)
+    """
 
     W: FloatArray
     b: FloatArray
@@ -65,6 +73,12 @@ class Rates(NamedTuple):
         Share of the last update that is added to this one.
     weight_decay : float
         Coefficient of -W in the gradient of W.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.engines.Rates(learning_rate=0.1).momentum
+    0.0
     """
 
     learning_rate: float

@@ -85,6 +85,13 @@ def exact_statistics(
     Notes
     -----
     E[h v'] = sum_h p(h) h E[v | h]', and with the layers exchanged where the visible one is smaller.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.exact_statistics(rbm).hv.round(3)
+    array([[0.727, 0.222]])
     """
     check_progress(progress)
     walk = Walk(rbm, max_units)
@@ -121,6 +128,14 @@ def exact_gradient(
     Raises
     ------
     InvalidData, OutOfReach
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> X = [[1, 0], [1, 1], [0, 0]]
+    >>> harmonium.exact_gradient(rbm, X).v.round(3)
+    array([-0.148,  0.024])
     """
     check_progress(progress)
     X = check_matrix(X, n_columns=rbm.n_visible)
@@ -173,6 +188,14 @@ def exact_sample(
     -----
     The smaller layer's state by inverse distribution function, in two steps with 52-bit noise each: its block, then
     its place in the block; the larger layer from its conditional distribution.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> v, h = harmonium.exact_sample(rbm, 100)
+    >>> v.shape, h.shape
+    ((100, 2), (100, 1))
     """
     check_progress(progress)
     n, key = check_count(n, "n"), as_key(seed).derive_for_rows("exact sample")

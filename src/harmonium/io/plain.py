@@ -17,6 +17,12 @@ def to_json(value: Any, indent: int | None = None) -> str:
     value : dict, list, tuple, str, number, bool or None
     indent : int, optional
         As in `json.dumps`.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> print(harmonium.io.to_json({'seed': 2**60, 'value': 0.5}))
+    {"seed": "1152921504606846976", "value": 0.5}
     """
     return json.dumps(_plain(value), indent=indent, allow_nan=False)
 

@@ -106,6 +106,14 @@ def conservative_log_likelihood(
     References
     ----------
     See `harmonium.likelihood.conservative`.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> found = harmonium.likelihood.conservative_log_likelihood(rbm, [[0, 0], [1, 0]], n_samples=50)
+    >>> found.mean < 0 < found.standard_error
+    True
     """
     X = check_matrix(X, n_columns=rbm.n_visible, binary=True)
     learnt = None if X_train is None else check_rows(X_train, n_columns=rbm.n_visible, name="X_train")

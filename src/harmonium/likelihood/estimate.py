@@ -46,6 +46,16 @@ class Estimate:
         How many entries of the data were missing and so summed out, of a log-likelihood.
     per_sample : float64 array of shape (n_samples,), optional
         log p of each sample under the value of log Z.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> found = harmonium.log_partition(rbm)
+    >>> print(found)
+    log Z = 3.13 (exact, ok)
+    >>> found.lower == found.value == found.upper
+    True
     """
 
     quantity: str

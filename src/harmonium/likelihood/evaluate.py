@@ -30,7 +30,19 @@ _LOG_LIKELIHOOD = "mean log-likelihood", "mean log-likelihood of what is observe
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found; the fields of ``harmonium evaluate --json``."""
+    """What `evaluate` found; the fields of ``harmonium evaluate --json``.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> X = [[1, 0], [1, 1], [0, 0]]
+    >>> found = harmonium.evaluate(rbm, X)
+    >>> print(found.log_z)
+    log Z = 3.13 (exact, ok)
+    >>> print(f"{found.log_likelihood.value:.3f} nats")
+    -1.381 nats
+    """
 
     n_visible: int
     n_hidden: int
@@ -108,6 +120,13 @@ def log_likelihood(
     -----
     The probabilities of distinct binary samples sum to at most 1, so log Z is at least the log of the sum of exp(-F)
     over them.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.log_likelihood(rbm, [[0, 0], [1, 0]])
+    Estimate(mean log-likelihood = -1.36 (exact, ok))
     """
     if binarize is not None:
         check_choice(binarize, "binarize", BINARIZATIONS)
@@ -200,6 +219,14 @@ def evaluate(
         Without a likelihood where log Z is out of reach (the verdict says why), and without a pseudo-likelihood
         where grey levels are left as they are. Where entries are missing, the likelihood is that of what is observed,
         and there is neither pseudo-likelihood nor reconstruction error.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> X = [[1, 0], [1, 1], [0, 0]]
+    >>> print(f"{harmonium.evaluate(rbm, X).log_likelihood.value:.3f} nats")
+    -1.381 nats
     """
     key, engine = as_key(seed).derive("evaluate"), on_device(engine, device)
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)

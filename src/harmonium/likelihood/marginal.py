@@ -57,7 +57,15 @@ class Marginals(NamedTuple):
 
 
 def free_energy(rbm: RBM, X: Any, *, engine: str = "native") -> Float64Array:
-    """F(v) for each row of `X`, shape (n_samples,): log p(v) = -F(v) - log Z. `X` may hold grey levels."""
+    """F(v) for each row of `X`, shape (n_samples,): log p(v) = -F(v) - log Z. `X` may hold grey levels.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.free_energy(rbm, [[0, 0], [1, 0]]).round(3)
+    array([-0.974, -2.579])
+    """
     return _free_energy(rbm, check_matrix(X, n_columns=rbm.n_visible), engine)
 
 

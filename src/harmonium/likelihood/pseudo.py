@@ -47,6 +47,13 @@ def pseudo_log_likelihood(
     References
     ----------
     Besag, "Statistical analysis of non-lattice data", The Statistician 24, 1975.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.pseudo_log_likelihood(rbm, [[0, 0], [1, 0]]).round(3)
+    array([-2.262, -0.531])
     """
     check_progress(progress)
     X = check_matrix(X, n_columns=rbm.n_visible, binary=True)
@@ -71,6 +78,13 @@ def reconstruction_error(rbm: RBM, X: Any, *, seed: int | Key = 0, engine: str =
     X : array-like of shape (n_samples, n_visible), values in [0, 1]
     seed : int or Key
     engine : {"native", "numpy", "torch"}
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.reconstruction_error(rbm, [[0, 0], [1, 0]]), 3)
+    0.234
     """
     X = check_matrix(X, n_columns=rbm.n_visible)
     engine_ = make_engine(rbm, engine)

@@ -53,7 +53,7 @@ def chains(draws: Any, label: str = "", *, axes: Any = None) -> npt.NDArray[np.o
     rho = autocorrelation(x)
     left, right = axes = own_axes(9.6, 3.2, columns=2) if axes is None else np.ravel(np.asarray(axes, object))
     left.plot(x[:_DRAWN].T, linewidth=0.8)
-    left.set_title(f"{len(x)} chains, R-hat {agreement:.3f}", fontsize="medium")
+    left.set_title(f"{len(x)} chains, R-hat {agreement:.2f}", fontsize="medium")
     left.set_xlabel("draw")
     left.set_ylabel(label)
     shown = rho[: max(10, min(len(rho), round(_TIMES * tau)))]

@@ -65,6 +65,14 @@ class Imputation:
         Above 1.1 the chains still remember where they started, and `standard_error` is a guess: take more sweeps.
     exact : bool array of shape (n_samples,)
         Whether the row's expectations were enumerated.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> found = harmonium.impute(rbm, [[1, float('nan')]])
+    >>> found.mean.round(3)
+    array([[1.   , 0.294]])
     """
 
     mean: Float64Array
@@ -211,6 +219,13 @@ def complete(
     SamplingAlarm
         The chains of up to 100 of the rows differ from others of the same rows that start from the other kind of noise;
         of 10 such rows or more. `impute` says which rows (`r_hat`). Sound draws are warned of once in some 500 calls.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.complete(rbm, [[1, float('nan')]]).shape
+    (1, 2)
     """
     check_choice(method, "method", ("auto", "exact", "gibbs"))
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)

@@ -40,6 +40,14 @@ class MomentFit(NamedTuple):
         Of the free energy and the two leading directions of W; 1 where states are exact.
     exact : bool
         Whether no chains were needed.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> X = [[1, 0], [1, 1], [0, 0]]
+    >>> print(harmonium.moment_fit(rbm, X))
+    means off by 0.11 rms, covariances with slope -0.11 (r = -1.00) (exact)
     """
 
     mean_error: float
@@ -57,7 +65,7 @@ class MomentFit(NamedTuple):
         slope = ""
         if self.covariance_slope is not None and self.covariance_correlation is not None:
             slope = f", covariances with slope {self.covariance_slope:.2f} (r = {self.covariance_correlation:.2f})"
-        how = "exact" if self.exact else f"{self.verdict}: R-hat {self.r_hat:.3g}"
+        how = "exact" if self.exact else f"{self.verdict}: R-hat {self.r_hat:.2f}"
         return f"means off by {self.mean_error:.2g} rms{slope} ({how})"
 
     def as_dict(self) -> dict[str, Any]:

@@ -35,6 +35,14 @@ class Clamp(NamedTuple):
         True where a unit is held.
     values : array of 0 and 1, shape (n_visible,) or (chains, n_visible)
         What it is held at; ignored elsewhere.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> held = harmonium.Clamp(where=[[True, False]], values=[[1, 0]])
+    >>> harmonium.sample(rbm, 3, sweeps=10, clamp=held)[:, 0]
+    array([1, 1, 1], dtype=uint8)
     """
 
     where: npt.NDArray[Any]
@@ -75,6 +83,14 @@ def gibbs_chain(
     ------
     InvalidData, InvalidParameter
         `start` or `clamp` is not binary or does not fit the machine; `beta` is no inverse temperature.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> chain = harmonium.gibbs_chain(rbm, [[0, 0], [1, 1]])
+    >>> next(chain).shape
+    (2, 2)
     """
     engine_ = make_engine(rbm, engine)
     v = engine_.encode(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
@@ -131,6 +147,13 @@ def sample(
         Chains from the two kinds of start differ in their free energies or along the leading directions of W (R-hat
         above 1.1, and more than by chance). Of 20 chains or more, where no `start` is given and all have the same
         `clamp` and `beta`; sound samples are warned of less than once in 500 calls.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.sample(rbm, 4, sweeps=10).shape
+    (4, 2)
     """
     check_progress(progress)
     key, engine = as_key(seed).derive_for_rows("sample"), on_device(engine, device)

@@ -42,6 +42,14 @@ class Moments(NamedTuple):
         above 1 the chains have not converged, and the errors mean nothing.
     exact : bool
         Whether all states of the smaller layer were enumerated.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> found = harmonium.running_moments(rbm, chains=200, sweeps=200)
+    >>> found.mean.v.shape, found.verdict
+    ((2,), 'ok')
     """
 
     mean: Statistics
@@ -102,6 +110,14 @@ def running_moments(
         The method is "exact", and the smaller layer has more than 25 units.
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> found = harmonium.running_moments(rbm, chains=200, sweeps=200)
+    >>> bool(abs(found.mean.v - harmonium.exact_statistics(rbm).v).max() < 0.05)
+    True
     """
     check_progress(progress)
     check_choice(method, "method", ("auto", "exact", "gibbs"))

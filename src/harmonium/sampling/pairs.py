@@ -40,6 +40,13 @@ class PairMoments(NamedTuple):
         The largest of the free energy and of the two leading directions of W; 1 where the moments are exact.
     exact : bool
         Whether all states of the smaller layer were enumerated.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.pair_moments(rbm).mean.round(3)
+    array([0.814, 0.309])
     """
 
     mean: Float64Array

@@ -39,6 +39,14 @@ class Samples:
         Mean probability of a swap between each temperature and the next, while the ladder stood still.
     round_trips : int
         Walks from beta = 0 to 1 and back in that time, of all n * T walkers. None at all: the ladder has not mixed.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> found = harmonium.sample_tempered(rbm, 50, sweeps=50)
+    >>> found.samples.shape, len(found.acceptance) == len(found.betas) - 1
+    ((50, 2), True)
     """
 
     samples: npt.NDArray[np.uint8]

@@ -73,6 +73,13 @@ def sample_tempered(
     References
     ----------
     See `harmonium.chains.tempered` and `harmonium.chains.rungs`.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.sample_tempered(rbm, 50, sweeps=50).samples.shape
+    (50, 2)
     """
     n, sweeps = check_count(n, "n"), check_count(sweeps, "sweeps", minimum=2)
     if temperatures is None:

@@ -72,6 +72,14 @@ def thinned_sample(
         The chains remember too long, or disagree, for `max_sweeps`.
     InvalidParameter, InvalidData
         A count is out of range, or states do not fit the machine.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> found = harmonium.thinned_sample(rbm, 100)
+    >>> found.samples.shape
+    (100, 2)
     """
     check_progress(progress)
     check_choice(method, "method", ("auto", "exact", "gibbs"))

@@ -35,6 +35,13 @@ def bengio_delalleau(rbm: RBM, k: int = 1) -> float:
     References
     ----------
     Bengio, Delalleau, "Justifying and generalizing contrastive divergence", Neural Computation 21, 2009.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.bengio_delalleau(rbm, 10), 3)
+    3.869
     """
     k, W = check_count(k, "k"), np.abs(rbm.W.astype(np.float64))
     m, n = rbm.n_visible, rbm.n_hidden
@@ -53,13 +60,28 @@ def fischer_igel(rbm: RBM, k: int = 1, *, distance: float = 1.0) -> float:
     References
     ----------
     Fischer, Igel, "Bounding the bias of contrastive divergence learning", Neural Computation 23, 2011.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.fischer_igel(rbm, 5), 4)
+    0.9972
     """
     largest = np.concatenate([_largest_logits(rbm, layer) for layer in ("visible", "hidden")])
     return _geometric(distance, -len(largest) * float(largest.max()), k)
 
 
 def site_wise(rbm: RBM, k: int = 1, *, distance: float = 1.0) -> float:
-    """TV(q, p) (1 - exp(-sum of all units' largest absolute logits))^k: Fischer and Igel's bound unit by unit."""
+    """TV(q, p) (1 - exp(-sum of all units' largest absolute logits))^k: Fischer and Igel's bound unit by unit.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.site_wise(rbm, 5), 4)
+    0.9797
+    """
     total = sum(float(_largest_logits(rbm, layer).sum()) for layer in ("visible", "hidden"))
     return _geometric(distance, -total, k)
 
@@ -72,6 +94,13 @@ def dobrushin(rbm: RBM, k: int = 1, *, distance: float = 1.0) -> float:
     References
     ----------
     As in `harmonium.theory.contraction.log_overlap`.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.dobrushin(rbm, 5), 4)
+    0.0019
     """
     k, distance = check_count(k, "k"), _check_distance(distance)
     logs = [_log_one_minus_exp(log_overlap(rbm, layer)) for layer in ("hidden", "visible")]
@@ -87,13 +116,28 @@ def path_coupling(rbm: RBM, k: int = 1, *, distance: float = 1.0, use_biases: bo
     ----------
     Bubley, Dyer, "Path coupling: a technique for proving rapid mixing in Markov chains", FOCS 1997; Tosh, "Mixing rates
     for the alternating Gibbs sampler over restricted Boltzmann machines and friends", ICML 2016.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.path_coupling(rbm, 5), 4)
+    0.0011
     """
     k, distance = check_count(k, "k"), _check_distance(distance)
     return 0.0 if distance == 0 else distance * float(_differing(rbm, k, use_biases).sum())
 
 
 def path_coupling_rate(rbm: RBM, k: int = 1, *, distance: float = 1.0, use_biases: bool = True) -> float:
-    """TV(q, p) m rho^k, with rho of `harmonium.theory.contraction.contraction_rate`; never below `path_coupling`."""
+    """TV(q, p) m rho^k, with rho of `harmonium.theory.contraction.contraction_rate`; never below `path_coupling`.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.path_coupling_rate(rbm, 5), 4)
+    0.0011
+    """
     k, distance = check_count(k, "k"), _check_distance(distance)
     rho = contraction_rate(rbm, use_biases=use_biases)
     return 0.0 if rho == 0 or distance == 0 else distance * _exp(math.log(rbm.n_visible) + k * math.log(rho))
@@ -114,6 +158,13 @@ def coupling_bias(rbm: RBM, k: int = 1, *, distance: float = 1.0) -> Statistics:
     Statistics
         With x = TV(q, p) min(1, (D_v D_h)^k 1), the probabilities that two coupled chains differ in a unit: b_j: x_j;
         c_i: (D_h x)_i; w_ij: s(c_i + W_i^+) x_j + sum_{l != j} (D_h)_il x_l; none above TV(q, p).
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.coupling_bias(rbm, 5).v.round(4)
+    array([0.0007, 0.0004])
     """
     k, distance = check_count(k, "k"), _check_distance(distance)
     D = influence(rbm, "hidden")
@@ -140,6 +191,13 @@ def data_model_distance(rbm: RBM, X: Any, *, log_z: float | None = None) -> floa
     Notes
     -----
     TV(q, p) = sum over v of max(q(v) - p(v), 0), whose terms vanish where there are no data.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.data_model_distance(rbm, [[1, 0], [1, 1]]), 3)
+    0.261
     """
     X = check_matrix(X, n_columns=rbm.n_visible)
     if not is_binary(X):

@@ -49,6 +49,13 @@ def cd_gradient(rbm: RBM, X: Any, k: int = 1, *, last_statistic: str = "sampled"
     References
     ----------
     Hinton, "Training products of experts by minimizing contrastive divergence", Neural Computation 14, 2002.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.cd_gradient(rbm, [[1, 0], [1, 1]]).v.round(4)
+    array([0.1684, 0.2012])
     """
     negative = _negative_statistics(rbm, X, k, last_statistic, max_units)
     return float64(rbm).expected_statistics(X) - negative
@@ -78,6 +85,13 @@ def cd_bias(rbm: RBM, X: Any, k: int = 1, *, last_statistic: str = "sampled", ma
     References
     ----------
     Bengio, Delalleau, "Justifying and generalizing contrastive divergence", Neural Computation 21, 2009.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.cd_bias(rbm, [[1, 0], [1, 1]]).v.round(4)
+    array([-0.0173,  0.0105])
     """
     negative = _negative_statistics(rbm, X, k, last_statistic, max_units)
     return _model_statistics(rbm) - negative
@@ -106,6 +120,13 @@ def worst_cd_bias(rbm: RBM, k: int = 1, *, max_units: int = 16) -> Statistics:
     -----
     The bias is linear in the law q of the data, so its extremes lie at data sets of one point: for each statistic s,
     the largest of ``|T^k s - E_p[s]|`` over the states v.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.worst_cd_bias(rbm).v.round(4)
+    array([0.1706, 0.1035])
     """
     k = check_count(k, "k")
     check_reach(rbm, max_units)

@@ -32,6 +32,13 @@ def logit_range(rbm: RBM, layer: str) -> tuple[Float64Array, Float64Array]:
     Returns
     -------
     low, high : ndarrays of shape (n_hidden,) or (n_visible,)
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.logit_range(rbm, 'visible')
+    (array([ 0., -1.]), array([2., 0.]))
     """
     W, bias = _inputs(rbm, layer)
     return bias + np.minimum(W, 0).sum(axis=1), bias + np.maximum(W, 0).sum(axis=1)
@@ -55,6 +62,13 @@ def log_overlap(rbm: RBM, layer: str) -> float:
     ----------
     Dobrushin, "Central limit theorem for non-stationary Markov chains", Theory Probab. Appl. 1, 1956; Brémaud, "Markov
     chains: Gibbs fields, Monte Carlo simulation, and queues", Springer 1999, chapter 6.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.log_overlap(rbm, 'visible'), 3)
+    -0.742
     """
     low, high = logit_range(rbm, layer)
     return min(0.0, float(np.logaddexp(log_expit(-high), log_expit(low)).sum()))
@@ -75,6 +89,14 @@ def influence(rbm: RBM, layer: str, *, use_biases: bool = True) -> Float64Array:
     Returns
     -------
     ndarray of shape (n_hidden, n_visible) or (n_visible, n_hidden), entries in [0, 1]
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.influence(rbm, 'visible').round(3)
+    array([[0.381],
+           [0.231]])
     """
     W, _ = _inputs(rbm, layer)
     anywhere: Float64Array = np.tanh(np.abs(W) / 4)
@@ -105,6 +127,13 @@ def contraction_rate(rbm: RBM, *, use_biases: bool = True) -> float:
     -----
     Without biases D_v = D_h', so that rho <= sigma_max(D)**2: below one if, for example, ``||W||_1 ||W||_inf < 16`` or
     the largest singular value of ``|W|`` is below 4.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.contraction_rate(rbm), 3)
+    0.224
     """
     if rbm.n_hidden == 0:
         return 0.0

@@ -50,6 +50,14 @@ class EffectiveCouplings(NamedTuple):
         The coefficient of each unit, in nats.
     J : float64 array of shape (n_visible, n_visible)
         The coefficient of each pair, symmetric, zero on the diagonal: a pair counts once, for j < k.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.effective_couplings(rbm).J.round(3)
+    array([[ 0.   , -0.094],
+           [-0.094,  0.   ]])
     """
 
     field: Float64Array

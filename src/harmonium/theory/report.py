@@ -29,6 +29,13 @@ class CDBiasBounds:
         The name of the smallest.
     value : float
         The smallest.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.cd_bias_bounds(rbm, 5).tightest
+    'coupling_bias'
     """
 
     k: int
@@ -54,6 +61,13 @@ class MixingSummary:
     spectral_gap, relaxation_time, worst_distance, worst_bias : float or None
         Exact, or None where the machine is too large: the gap of the sweep and -1 / log(lambda_2), the largest
         TV(T^k(v, .), p) over starts v, and the largest bias over data sets and parameters.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> round(harmonium.theory.mixing_summary(rbm).spectral_gap, 3)
+    0.83
     """
 
     sweeps: int
@@ -127,6 +141,13 @@ def certified_sweeps(rbm: RBM, tolerance: float = 0.01) -> int | None:
     Raises
     ------
     InvalidParameter
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.certified_sweeps(rbm)
+    4
     """
     tolerance = check_number(tolerance, "tolerance", low=0, high=1, above=True, below=True)
     counts = []
@@ -152,6 +173,13 @@ def mixing_summary(rbm: RBM, k: int = 1, *, max_units: int = 16) -> MixingSummar
     Returns
     -------
     MixingSummary
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.mixing_summary(rbm).certified_sweeps
+    4
     """
     k = check_count(k, "k")
     gap = time = distance = bias = None

@@ -38,6 +38,13 @@ class Transition:
         `harmonium.rbm.all_states`.
     p : ndarray of shape (S,)
         The layer's marginal distribution under the model, which is stationary: ``p @ matrix == p``.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.transition_matrix(rbm).p.round(3)
+    array([0.175, 0.825])
     """
 
     layer: str
@@ -107,6 +114,14 @@ def transition_matrix(rbm: RBM, layer: str = "smaller", *, max_units: int = 24) 
     ------
     OutOfReach
         The machine is larger. The cost is 2**(2 layer + other) multiplications and 2**(2 layer) numbers.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> harmonium.theory.transition_matrix(rbm).matrix.round(3)
+    array([[0.315, 0.685],
+           [0.145, 0.855]])
     """
     check_choice(layer, "layer", ("smaller", "visible", "hidden"))
     check_reach(rbm, max_units)

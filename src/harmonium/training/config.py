@@ -137,6 +137,13 @@ class Config:
     ----------
     Hinton, UTML TR 2010-003 (recipe); Tieleman, ICML 2008 (PCD); Tieleman, Hinton, ICML 2009 (fast weights);
     Desjardins et al., AISTATS 2010 (tempering); Melchior, Fischer, Wiskott, JMLR 17(99), 2016 (centring).
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> config = harmonium.Config(n_hidden=16).for_data(n_samples=1000, n_visible=64)
+    >>> config.method, config.n_epochs
+    ('pt', 2000)
     """
 
     n_hidden: int

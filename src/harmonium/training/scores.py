@@ -61,6 +61,13 @@ class Scores:
     log_likelihood_estimate : float, optional
         Where held-out data steer, and log Z is not exact: mean log p(v) by a short annealing from one side. That of
         grey levels, where these are learnt as they are, is of states that were drawn from them once.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> scores = harmonium.training.Scores(-20.0, -30.0, 0.1)
+    >>> scores.pseudo_log_likelihood
+    -20.0
     """
 
     pseudo_log_likelihood: float | None

@@ -37,6 +37,14 @@ class TrainingResult:
         With what was left out chosen.
     held_out_rows : int array
         The rows of the data that were set aside to steer, in order; empty if none were.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> X = [[1, 0], [1, 1], [0, 0]] * 10
+    >>> result = harmonium.train(X, 1, epochs=3)
+    >>> result.rbm.W.shape, len(result.history)
+    ((1, 2), 3)
     """
 
     rbm: RBM

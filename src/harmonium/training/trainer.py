@@ -83,6 +83,14 @@ class EpochRecord(Report):
     seconds : float
         Time spent in training since the last record, without monitoring.
     samples_per_second : float
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> X = [[1, 0], [1, 1], [0, 0]] * 10
+    >>> result = harmonium.train(X, 1, epochs=3)
+    >>> result.history[-1].epoch
+    3
     """
 
     epoch: int = 0
@@ -135,6 +143,16 @@ class TrainingRun:
     InvalidParameter
         `state` does not fit the data or `config`; or held-out data are set aside beside `valid`, or are none
         where there is to be patience.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> X = [[1, 0], [1, 1], [0, 0]] * 10
+    >>> run = harmonium.TrainingRun(X, harmonium.Config(1, epochs=3))
+    >>> for record in run.epochs():
+    ...     epoch = record.epoch
+    >>> epoch, run.finished, run.rbm
+    (3, True, RBM(n_hidden=1, n_visible=2, float32))
     """
 
     def __init__(
