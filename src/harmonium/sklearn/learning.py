@@ -76,8 +76,15 @@ class Learning:
     def one_pass(self) -> None:
         """Each row once."""
         for step in range(self._step, self._step + self._batches.n_batches):
-            batch = self._batches.at(self.engine, step)
-            advance(self.engine, batch, self._estimator, self._optimizer, self._config.rate, step)
+            # Without a name for the batch, which may be large, there is none beside the next one.
+            advance(
+                self.engine,
+                self._batches.at(self.engine, step),
+                self._estimator,
+                self._optimizer,
+                self._config.rate,
+                step,
+            )
         self._step += self._batches.n_batches
 
     @property
