@@ -60,7 +60,7 @@ TELLING := tests/test_training.py tests/test_resume.py tests/test_gibbs.py tests
 test-sets: .venv/built .venv/dev  ## results on older instruction sets, with 1, 2 and 4 threads (a few minutes)
 	for run in portable:2 avx2:1 avx2:4; do \
 	  export HARMONIUM_INSTRUCTION_SET=$${run%:*} OMP_NUM_THREADS=$${run#*:} OPENBLAS_NUM_THREADS=$${run#*:}; \
-	  if $(BIN)/python -c "from harmonium.engines import native; native.instruction_set()" 2> /dev/null; then $(BIN)/python -m pytest $(TELLING) || exit 1; \
+	  if $(BIN)/python -c "from harmonium.engines.processor import instruction_set; instruction_set()" 2> /dev/null; then $(BIN)/python -m pytest $(TELLING) || exit 1; \
 	  else echo "$$run: not on this processor"; fi; \
 	done
 

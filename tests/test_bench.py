@@ -14,7 +14,7 @@ from harmonium.bench.contenders import Shape
 from harmonium.bench.digits import digits
 from harmonium.bench.interleave import Timing
 from harmonium.bench.machine import blas_kernel
-from harmonium.engines.native import instruction_set, instruction_sets
+from harmonium.engines.processor import instruction_set, instruction_sets
 
 SMALL = Shape(12, 5, 10)
 ROOT = Path(__file__).parent.parent

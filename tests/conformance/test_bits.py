@@ -129,7 +129,7 @@ print(hashlib.md5(repr([math.exp(y) + math.log(abs(y)) + math.sin(y) for y in x.
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_environment_chooses_the_instruction_set(name):
-    code = "from harmonium.engines import native; print(native.instruction_set())"
+    code = "from harmonium.engines import processor; print(processor.instruction_set())"
     environment = {**os.environ, "HARMONIUM_INSTRUCTION_SET": name}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == name

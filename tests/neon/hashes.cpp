@@ -34,7 +34,7 @@ static std::vector<uint64_t> states(const Kernels& k, uint32_t stream, size_t ro
 static void show(const Kernels& k, size_t m, size_t n, size_t rows, float density) {
     const auto print = [&](const char* what, uint64_t h) { printf("%zu x %zu, %zu rows: %s %016llx\n", m, n, rows, what, (unsigned long long)h); };
     const std::vector<float> W = numbers(k, 0, m, n, 0.25f), b = numbers(k, 1, 1, m, 1), c = numbers(k, 2, 1, n, 1);
-    Machine machine(k, m, n, W.data(), b.data(), c.data());
+    Machine machine(k, {W.data(), n, m, 1, ptrdiff_t(n)}, b.data(), c.data());
     const size_t words_v = (m + 63) / 64, words_h = (n + 63) / 64;
     const std::vector<uint64_t> v = states(k, 3, rows, m, density);
     std::vector<uint64_t> h(rows * words_h), last(rows * words_v);

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from harmonium.engines.native import instruction_set
+from harmonium.engines.processor import instruction_set
 
 
 def describe_machine() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from harmonium.bench import contenders
 from harmonium.bench.contenders import Shape
 from harmonium.bench.interleave import Timing, doubts, interleave
 from harmonium.bench.machine import blas_kernel, n_threads
-from harmonium.engines.native import instruction_set, instruction_sets
+from harmonium.engines.processor import instruction_set, instruction_sets
 
 DATA = ("coins", "digits")
 REFERENCE = Shape(784, 500, 100)

@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Measure and print."""
     from harmonium.bench import run_suite
-    from harmonium.engines.native import use_instruction_set
+    from harmonium.engines.processor import use_instruction_set
 
     if instruction_set not in (None, "all"):
         use_instruction_set(instruction_set)

@@ -167,10 +167,10 @@ def _description(engine: str) -> str:
         from harmonium.engines import torch_devices
 
         return torch_devices.description(device)
-    from harmonium.engines import native
+    from harmonium.engines import NativeEngine, processor
 
-    check_choice(family, "--engine", (native.NativeEngine.name, TORCH))
-    return native.description()
+    check_choice(family, "--engine", (NativeEngine.name, TORCH))
+    return processor.description()
 
 
 def _parameters(rbm: RBM) -> dict[str, Any]:

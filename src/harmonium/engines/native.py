@@ -4,31 +4,23 @@ Weights enter the products in fixed point (24 bits, with a power-of-two scale fo
 integers, so logits do not depend on the order of summation: the results are the same bits for every number of threads
 and every instruction set. Products of real values have an order of their own (`harmonium.engines.arithmetic`).
 
-The environment variable HARMONIUM_INSTRUCTION_SET (amx, avx512, avx2 or portable), read when this module is loaded,
-takes the place of the best that the processor runs. A forked process computes on one thread, as the threads of the
-process that it was forked from do not exist in it; one that was spawned has its own.
+A forked process computes on one thread, as the threads of the process that it was forked from do not exist in it; one
+that was spawned has its own.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-# GNU OpenMP's threads busy-wait for milliseconds by default, which on a machine with other work to do makes every
-# step wait for the scheduler. This much (a fraction of a millisecond) covers the time between two calls. OpenMP reads
-# it when the extension is loaded; whoever has chosen a policy keeps it.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-
 from harmonium.engines._native import _kernels
 from harmonium.engines.arithmetic import contiguous, matmul
 from harmonium.engines.engine import Engine
+from harmonium.engines.processor import check_wanted
 from harmonium.engines.records import (
     Beta,
     BoolArray,
@@ -41,7 +33,6 @@ from harmonium.engines.records import (
     Rates,
     Velocity,
 )
-from harmonium.errors import InvalidParameter
 from harmonium.random import Key, order_of
 from harmonium.rbm import RBM
 from harmonium.statistics import Statistics
@@ -88,7 +79,7 @@ class NativeEngine(Engine):
     term_seconds = 1e-10
 
     def __init__(self, rbm: RBM, velocity: Velocity | None = None) -> None:
-        _check_wanted()
+        check_wanted()
         self.n_visible, self.n_hidden = rbm.n_visible, rbm.n_hidden
         self._machine = _kernels.Machine(*_floats(rbm))
         if velocity is not None:
@@ -248,7 +239,7 @@ class NativeEngine(Engine):
 
     @staticmethod
     def log_partition_block(rbm: RBM, first: int, count: int) -> float:
-        _check_wanted()
+        check_wanted()
         W, b, c = (contiguous(x, np.float64) for x in (rbm.W, rbm.b, rbm.c))
         return float(_kernels.log_partition_block(W, b, c, first, count))
 
@@ -341,67 +332,6 @@ class NativeEngine(Engine):
             velocity = m.weight_velocity()
             m.b[:] -= (velocity * offsets.h).sum(axis=1)  # sums in an order of our own, unlike those of a BLAS library
             m.c[:] -= (offsets.v[:, None] * velocity).sum(axis=0)
-
-
-def description() -> str:
-    """One line about how the engine runs here."""
-    return f"{instruction_set()} instructions, at most {_kernels.max_threads()} threads"
-
-
-def use_instruction_set(name: str) -> None:
-    """Compute with other kernels from now on, in all of this process; for measurements, as the results are the same.
-
-    Raises
-    ------
-    InvalidParameter
-        There is no such set, or this processor does not run it.
-    """
-    _use(name, "The instruction set")
-
-
-@contextmanager
-def threads_awake() -> Iterator[None]:
-    """Calls of few rows take as many threads as if these had just worked, for what compares numbers of threads."""
-    before = _kernels.assume_awake(True)
-    try:
-        yield
-    finally:
-        _kernels.assume_awake(before)
-
-
-def instruction_sets() -> list[str]:
-    """Those that this processor runs, the best one first."""
-    return list(_kernels.instruction_sets())
-
-
-def instruction_set() -> str:
-    """The instruction set in use: amx, avx512, avx2 or portable."""
-    _check_wanted()
-    return str(_kernels.instruction_set())
-
-
-def _use(name: str, source: str) -> None:
-    try:
-        _kernels.use(name)
-    except ValueError:
-        known, here = ("amx", "avx512", "avx2", "portable"), instruction_sets()
-        got = f"{name!r}, which this processor does not run" if name in known else repr(name)
-        raise InvalidParameter(
-            f"{source} must be one of {', '.join(here)} on this processor. Got {got}. "
-            "Leave it out for the first of those."
-        ) from None
-
-
-_WANTED = os.environ.get("HARMONIUM_INSTRUCTION_SET", "")
-_IS_HERE = _WANTED in instruction_sets()
-if _IS_HERE:
-    _kernels.use(_WANTED)
-
-
-def _check_wanted() -> None:
-    """Refuse what the environment asks for where it is not here: at first use, as an import cannot fail in words."""
-    if _WANTED and not _IS_HERE:
-        _use(_WANTED, "HARMONIUM_INSTRUCTION_SET")
 
 
 def _side(phase: Phase) -> tuple[Any, ...]:

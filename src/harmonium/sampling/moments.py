@@ -121,10 +121,7 @@ def running_moments(
     """
     check_progress(progress)
     check_choice(method, "method", ("auto", "exact", "gibbs"))
-    sweeps, burn_in = check_count(sweeps, "sweeps", minimum=4), check_count(burn_in, "burn_in", minimum=0)
-    if start is not None:
-        chains = len(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
-    chains = check_count(chains, "chains", minimum=2)
+    chains, sweeps, burn_in = check_chains(rbm, chains, sweeps, burn_in, start)
     key = as_key(seed).derive("running_moments")
     if method == "exact" or (method == "auto" and start is None and is_quick(rbm)):
         mean = exact_statistics(rbm, engine=engine, progress=progress)
@@ -144,6 +141,16 @@ def running_moments(
         sweeps,
         largest_r_hat(traces),
     )
+
+
+def check_chains(
+    rbm: RBM, chains: int, sweeps: int, burn_in: int, start: npt.NDArray[Any] | None
+) -> tuple[int, int, int]:
+    """The counts, where they are fit for averages with errors; `start` says how many chains there are."""
+    sweeps, burn_in = check_count(sweeps, "sweeps", minimum=4), check_count(burn_in, "burn_in", minimum=0)
+    if start is not None:
+        chains = len(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
+    return check_count(chains, "chains", minimum=2), sweeps, burn_in
 
 
 def walk(

@@ -14,12 +14,12 @@ from harmonium.chains.path import Float64Array
 from harmonium.engines import make_engine
 from harmonium.engines.arithmetic import matmul
 from harmonium.enumeration.pairs import exact_pair_moments, pairs_are_quick
-from harmonium.inputs import check_choice, check_count, check_matrix
+from harmonium.inputs import check_choice
 from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
-from harmonium.sampling.moments import GROUPS, first_states, largest_r_hat
+from harmonium.sampling.moments import GROUPS, check_chains, first_states, largest_r_hat
 from harmonium.sampling.watch import Watch
 
 
@@ -119,10 +119,7 @@ def pair_moments(
     """
     check_progress(progress)
     check_choice(method, "method", ("auto", "exact", "gibbs"))
-    sweeps, burn_in = check_count(sweeps, "sweeps", minimum=4), check_count(burn_in, "burn_in", minimum=0)
-    if start is not None:
-        chains = len(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
-    chains = check_count(chains, "chains", minimum=2)
+    chains, sweeps, burn_in = check_chains(rbm, chains, sweeps, burn_in, start)
     if method == "exact" or (method == "auto" and start is None and pairs_are_quick(rbm)):
         mean, product = exact_pair_moments(rbm, engine=engine, progress=progress)
         none = np.zeros_like(product)

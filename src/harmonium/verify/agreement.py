@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from harmonium.engines import TORCH, Offsets, Phase, Rates, make_engine
-from harmonium.engines.native import instruction_set, threads_awake, use_instruction_set
+from harmonium.engines.processor import instruction_set, threads_awake, use_instruction_set
 from harmonium.errors import InvalidParameter
 from harmonium.random import Key
 from harmonium.rbm import RBM, float64
