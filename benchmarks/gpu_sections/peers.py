@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+
 from gpu_sections.setting import Row, Setting
 
 

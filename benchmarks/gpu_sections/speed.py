@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gpu_sections.setting import Row, Setting, aimed
 
 import harmonium
+from gpu_sections.setting import Row, Setting, aimed
 from harmonium.engines import Centring, Engine, Rates, make_engine
 from harmonium.random import Key
 
