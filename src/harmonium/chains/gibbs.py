@@ -29,6 +29,16 @@ class GibbsState(NamedTuple):
         Full v -> h -> v sweeps done so far; with the key it determines all noise to come.
     logits : Reals of shape (chains, n_hidden), optional
         Wv + c, where somebody has looked at the chains; the next sweep then need not compute it.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> import numpy as np
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> engine = harmonium.engines.make_engine(rbm)
+    >>> state = harmonium.chains.GibbsState(np.zeros((4, 2), np.uint8))
+    >>> harmonium.chains.gibbs.step(engine, state, harmonium.Key(0))[0].sweep
+    1
     """
 
     v: States | Reals

@@ -23,6 +23,14 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     References
     ----------
     Pillai et al., "All file systems are not created equal", OSDI 2014: a rename alone is not enough.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import harmonium
+    >>> harmonium.io.atomic_write('note', b'all or nothing')
+    >>> pathlib.Path('note').read_text()
+    'all or nothing'
     """
     path = Path(path)
     temporary = None

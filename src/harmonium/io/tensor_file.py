@@ -34,6 +34,14 @@ def write_tensors(
         `path` cannot be written; what was there before is untouched.
     InvalidParameter
         An attribute has no form in JSON, or all of them together are longer than a file may keep.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> import numpy as np
+    >>> harmonium.io.write_tensors('x.safetensors', 'example', {'x': np.arange(3)}, {'step': 7})
+    >>> harmonium.io.read_tensors('x.safetensors', 'example')
+    ({'x': array([0, 1, 2])}, {'step': 7})
     """
     try:
         text = json.dumps(attributes)
@@ -68,6 +76,15 @@ def read_tensors(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt
     UnreadableFile
         Not a Harmonium file, of another kind or a newer version, truncated, altered, malformed, or holding NaN or
         infinity.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> import numpy as np
+    >>> harmonium.io.write_tensors('x.safetensors', 'example', {'x': np.arange(3)}, {'step': 7})
+    >>> arrays, attributes = harmonium.io.read_tensors('x.safetensors', 'example')
+    >>> arrays['x'], attributes
+    (array([0, 1, 2]), {'step': 7})
     """
     path = Path(path)
     if not os.path.isfile(path):

@@ -50,6 +50,14 @@ class ConservativeLogLikelihood:
         log w of each of those rows.
     rows : int array of shape (n_samples,)
         Which they are.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
+    >>> found = harmonium.evaluate(rbm, [[0, 0], [1, 0]], conservative=50).conservative
+    >>> found.n_samples, found.mean < 0
+    (2, True)
     """
 
     mean: float

@@ -38,6 +38,13 @@ def describe_method(config: Config, n_samples: int, n_visible: int) -> tuple[str
     n_samples : int
         Samples trained on.
     n_visible : int
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> config = harmonium.Config(n_hidden=16, method='cd').for_data(1000, 64)
+    >>> print(harmonium.report.describe_method(config, 1000, 64)[0][:60])
+    A binary restricted Boltzmann machine with 64 visible and 16
     """
     config = config.for_data(n_samples, n_visible)
     rate = _SCHEDULE[config.schedule].format(f"{config.rate:g}")
@@ -66,6 +73,13 @@ def settings_table(configs: Mapping[str, Config], caption: str, **more: Mapping[
     caption : str
     **more : mapping
         Values of a further setting, by the same names; those that are missing are left empty.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> config = harmonium.Config(n_hidden=16)
+    >>> harmonium.report.settings_table({'run': config}, 'Settings.').rows[0]
+    ('n_hidden', '16')
     """
     columns = [asdict(config) for config in configs.values()]
     used = [field for field in columns[0] if any(c[field] is not None for c in columns)]

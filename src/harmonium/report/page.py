@@ -62,6 +62,12 @@ class Table:
         Each as long as the header.
     numeric : bool
         Whether the other columns hold numbers, which are then aligned.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.report.Table('Scores.', ('split', 'nats'), [('test', '-20.1')]).header
+    ('split', 'nats')
     """
 
     caption: str

@@ -24,6 +24,12 @@ class Machine:
         Contrastive divergence, not centred, with a linear schedule: what both engines have in common.
     hidden_bias : float
         The first c of every hidden unit: below zero, units start out mostly off, and learn to be on for less.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.reproduce.PLANS['mnist-5k'].rbm.hidden_bias
+    -2.0
     """
 
     config: Config
@@ -45,6 +51,12 @@ class Softmax:
     learning_rate : float
     weight_decay : float
         Coefficient of the squared weights in the loss.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.reproduce.PLANS['mnist-5k'].softmax.epochs
+    60
     """
 
     epochs: int
@@ -64,6 +76,12 @@ class FineTuning:
         It falls linearly to zero.
     drop_visible, drop_hidden : float
         The share of pixels, and of the units of each hidden layer, that are left out at random in each step.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> harmonium.reproduce.PLANS['mnist-5k'].fine_tuning.drop_visible
+    0.2
     """
 
     epochs: int
@@ -92,6 +110,13 @@ class Plan:
     sweeps : int
         Of the tempered chains at the end of which each sample is.
     seed : int
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> plan = harmonium.reproduce.PLANS['mnist-5k']
+    >>> plan.rbm.config.n_hidden, [machine.config.n_hidden for machine in plan.stack]
+    (200, [500, 200])
     """
 
     n_components: int

@@ -33,6 +33,15 @@ def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, config: 
     ------
     UnwritableOutput
         The place cannot be written; the last checkpoint is untouched.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> X = [[1, 0], [1, 1], [0, 0]] * 10
+    >>> run = harmonium.TrainingRun(X, harmonium.Config(1, epochs=1))
+    >>> harmonium.training.save_checkpoint('checkpoint.safetensors', run.state, run.config)
+    >>> harmonium.training.load_checkpoint('checkpoint.safetensors')[0].step
+    0
     """
     rbm, velocity = state.rbm, state.velocity
     tensors: dict[str, npt.NDArray[Any]] = {"W": rbm.W, "b": rbm.b, "c": rbm.c}
@@ -51,6 +60,16 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
     ------
     DataUnavailable, UnreadableFile
         No such file; or not a sound checkpoint, or one of a Harmonium that would go on with other bits.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> X = [[1, 0], [1, 1], [0, 0]] * 10
+    >>> run = harmonium.TrainingRun(X, harmonium.Config(1, epochs=1))
+    >>> harmonium.training.save_checkpoint('checkpoint.safetensors', run.state, run.config)
+    >>> state, config, attributes = harmonium.training.load_checkpoint('checkpoint.safetensors')
+    >>> config == run.config
+    True
     """
     tensors, attributes = read_tensors(path, "checkpoint")
     results = attributes.pop("results", 1)

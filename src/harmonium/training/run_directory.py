@@ -57,6 +57,16 @@ class RunDirectory:
         Keyword arguments of `harmonium.datasets.load` for it.
     parent : str or None
         The directory of the finished run that this one trains on, if it does.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> import numpy as np
+    >>> X = np.array([[1, 0], [1, 1], [0, 0]] * 10)
+    >>> run = harmonium.TrainingRun(X, harmonium.Config(1, epochs=1))
+    >>> directory = harmonium.training.RunDirectory.create('run', run.config, data='mine', X=X, state=run.state)
+    >>> sorted(file.name for file in directory.path.iterdir())
+    ['checkpoint.safetensors', 'config.toml', 'history.jsonl', 'model.safetensors']
     """
 
     path: Path

@@ -47,6 +47,14 @@ class TrainingState:
         Mini-batches done, over all epochs.
     extras : mapping of arrays
         What else the method, the optimiser, missing data and early stopping go on from, by name.
+
+    Examples
+    --------
+    >>> import harmonium
+    >>> X = [[1, 0], [1, 1], [0, 0]] * 10
+    >>> run = harmonium.TrainingRun(X, harmonium.Config(1, epochs=1))
+    >>> run.state.step, run.state.rbm.W.shape
+    (0, (1, 2))
     """
 
     rbm: RBM
