@@ -35,6 +35,7 @@ SPEEDS = {
 # What a row is called, in which file and by what name its runs are, and what others have published of that size.
 LIKELIHOODS = (
     ("MNIST, fixed binarisation, 500 hidden", "mnist500", r"binarized-mnist, 500 hidden", f"{MINUS}86.34"),
+    ("MNIST, fixed binarisation, 1,000 hidden", "mnist500", r"binarized-mnist, 1000 hidden", ""),
     ("MNIST, thresholded, 500 hidden", "mnist500", r"mnist, 500 hidden", f"{MINUS}84.86, from one side"),
     ("MNIST, thresholded, 16 hidden, published recipe, centred", "hidden16", r"recipe, centred, mnist, seed",
      f"{MINUS}142.56"),
@@ -52,10 +53,11 @@ SAID = {
 
 
 def likelihoods() -> str:
-    """Mean log-likelihoods of test data, the worst of the seeds, each with the alarms of its runs."""
+    """Mean log-likelihoods of test data, the worst of the seeds, each with the alarms of its runs, and with the worst
+    R-hat of fresh chains where that was looked at."""
     lines = ["| test data, nats | Harmonium | RAISE | seeds | alarms | training | published RBM |"]
     lines += ["|---|---|---|---|---|---|---|"]
-    dates, devices = set(), set()
+    dates, devices, watched = set(), set(), False
     for title, file, pattern, published in LIKELIHOODS:
         content = read(f"training/{file}.json")
         runs = [run for run in content.get("runs", ()) if re.match(pattern, run["name"]) and "test" in run]
@@ -65,11 +67,14 @@ def likelihoods() -> str:
         worst = min(runs, key=lambda run: run["test"]["log_likelihood"]["lower"])
         seconds = statistics.median(run["training_seconds"] for run in runs)
         alarms = sum(len(run["alarms"]) for run in runs)
+        r_hats = [run["moments"]["r_hat"] for run in runs if "moments" in run]
+        watched |= bool(r_hats)
         mark = "*" if content.get("device") else ""
+        told = f"{alarms}{mark}" + (f"; R-hat {max(r_hats):.1f}" if r_hats else "")
         devices |= {content["device"]} if mark else set()
         lines.append(
-            f"| {title} | {bracket(worst)} | {bound(worst)} | {len(runs)} | {alarms}{mark} | {duration(seconds)}{mark} "
-            f"| {published} |"
+            f"| {title} | {bracket(worst)} | {bound(worst)} | {len(runs)} | {told} | {duration(seconds)}{mark} | "
+            f"{published} |"
         )
     if accuracy := read("mnist/results.json").get("tensorflow", {}).get("accuracy"):
         names = ("rbm_200", "stack_500_200", "stack_fine_tuned")
@@ -79,6 +84,8 @@ def likelihoods() -> str:
             f"| MNIST, %: RBM-200, stack [500, 200], fine-tuned | {ours} |  | {n_seeds} |  |  | 95.5, 96.2, 98.7 |"
         )
     lines += ["", f"Measured {' and '.join(sorted(dates))}, by the code of the day."]
+    if watched:
+        lines[-1] += " R-hat is of 100 fresh Gibbs chains, 1,000 sweeps after as many: above 1.1 they have not mixed."
     lines += [f"\\* {x}; chains are looked at every 400 steps there, and alarms are fewer." for x in sorted(devices)]
     return "\n".join(lines)
 

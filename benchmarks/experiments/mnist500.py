@@ -1,5 +1,5 @@
 """500 hidden units on MNIST, all defaults, three seeds, and one machine of 1,000: two-sided test log-likelihood, the
-reverse annealed bound, alarms, and the time of training and evaluation."""
+reverse annealed bound, alarms, how fresh chains mix, and the time of training and evaluation."""
 
 import time
 
@@ -39,19 +39,22 @@ def _one(X, valid, test, config: Config) -> Run:
     seconds = time.perf_counter() - start
     found = {"test": evaluate(rbm, test, bounded=True, log_z=log_z, engine=config.engine)}
     found["test"]["evaluation_seconds"] += seconds
-    return {**trained, **found, "train": scores(harmonium.evaluate(rbm, X, log_z=log_z, engine=config.engine))}
+    found["train"] = scores(harmonium.evaluate(rbm, X, log_z=log_z, engine=config.engine))
+    return {**trained, **found, "moments": harmonium.moment_fit(rbm, X, engine=config.engine).as_dict()}
 
 
 def table(content: dict) -> str:
     lines = [
-        "| data | hidden | seed | test | RAISE; gap | train | published | alarms | steps | training | evaluation |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| data | hidden | seed | test | RAISE; gap | train | published | alarms | slope, R-hat | steps | training | "
+        "evaluation |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for x in sorted(content["runs"], key=_kind):
-        data, n_hidden, seed = _kind(x)
+        (data, n_hidden, seed), moments = _kind(x), x["moments"]
         lines.append(
             f"| {data} | {n_hidden:,} | {seed} | {said(x['test'])} | {bound_said(x['test'])} | {said(x['train'])} | "
-            f"{PUBLISHED.get(data, '') if n_hidden == 500 else ''} | {len(x['alarms'])} | {x['steps']:,} | "
+            f"{PUBLISHED.get(data, '') if n_hidden == 500 else ''} | {len(x['alarms'])} | "
+            f"{moments['covariance_slope']:.2f}, {moments['r_hat']:.2f} | {x['steps']:,} | "
             f"{x['training_seconds'] / 60:.1f} min | {x['test']['evaluation_seconds']:.0f} s |"
         )
     return "\n".join(lines)
