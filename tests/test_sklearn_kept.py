@@ -214,6 +214,25 @@ def test_arrays_that_a_user_has_stay_as_they_were():
     assert not np.array_equal(model.components_, before[0])
 
 
+def test_arrays_put_into_the_dictionary_are_their_owners():
+    """Past the attributes, as `vars(model).update(...)` and restored checkpoints do."""
+    mine = np.ones((5, 6))
+    for train in (BernoulliRBM.partial_fit, BernoulliRBM.fit):
+        model = fitted()
+        vars(model)["components_"] = mine
+        train(model, X)
+        np.testing.assert_array_equal(mine, 1)
+    by_hand = BernoulliRBM(n_components=5, random_state=0)
+    vars(by_hand).update({name: np.array(getattr(model, name)) for name in NAMES})
+    for model in (fitted(), by_hand):
+        model.transform(X)
+        vars(model)["components_"] = changing = mine.copy()
+        H = model.transform(X)
+        changing[:] = -1
+        assert not np.array_equal(model.transform(X), H)
+        np.testing.assert_array_equal(model.transform(X), fresh(model).transform(X))
+
+
 def test_a_missing_parameter_is_a_missing_attribute():
     model = BernoulliRBM()
     assert not hasattr(model, "components_")

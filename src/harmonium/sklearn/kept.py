@@ -65,7 +65,8 @@ class KeptEngine:
     """The engine of an estimator's arrays W, b and c, made anew when they are other arrays or were changed in place.
 
     Whoever has had the arrays may write to them at any time. So from then on, until training has made new ones, each
-    call compares them with what the engine holds. A pickle or deep copy is empty, and nobody has had its arrays.
+    call compares them with what the engine holds. A pickle or deep copy is empty, and nobody has had its arrays. Arrays
+    that came into the dictionary past the attributes are their owner's.
 
     Attributes
     ----------
@@ -87,7 +88,9 @@ class KeptEngine:
         W, b, c = PARAMETERS
         arrays = attributes[W], attributes[b], attributes[c]
         engine = self._engine
-        same = engine is not None and engine.name == name and all(map(is_, arrays, self._arrays))
+        known = all(map(is_, arrays, self._arrays))
+        self.given_away |= not known
+        same = engine is not None and engine.name == name and known
         if engine is not None and same and (not self.given_away or engine.holds(*map(np.asarray, arrays))):
             return engine
         self._engine, self._mirror, self._arrays = make_engine(machine_of(attributes), name), None, arrays
@@ -114,7 +117,9 @@ class KeptEngine:
         """Keep an engine and put its parameters among the attributes: in place, unless somebody has had the arrays."""
         n, m = engine.n_hidden, engine.n_visible
         W: Any = attributes.get("components_")
-        is_own = type(W) is np.ndarray and W.flags.writeable and not self.given_away  # and not mapped from a file
+        known = all(map(is_, (attributes.get(name) for name in PARAMETERS), self._arrays))
+        is_own = type(W) is np.ndarray and W.flags.writeable  # and not mapped from a file
+        is_own = is_own and known and not self.given_away
         if not is_own or W.shape != (n, m) or W.dtype != dtype:
             new = np.empty((n, m), dtype, engine.order), np.empty(m, dtype), np.empty(n, dtype)
             engine.write(*new)
@@ -127,9 +132,9 @@ class KeptEngine:
 
 
 def kept_of(instance: Any) -> KeptEngine:
-    """What an estimator keeps; a pickle, or one whose attributes were set by hand, has nothing yet."""
+    """What an estimator keeps; one whose attributes were set by hand has nothing yet."""
     attributes = instance.__dict__
     if "_kept" not in attributes:
-        attributes["_kept"] = KeptEngine()
+        attributes["_kept"] = KeptEngine(given_away=True)
     kept: KeptEngine = attributes["_kept"]
     return kept
