@@ -1,11 +1,14 @@
 """In scikit-learn's machinery: processes, streams, frames, weights; one vector; public names of private helpers."""
 
+import importlib
+import importlib.util
 import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import scipy.sparse
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -37,11 +40,34 @@ def test_one_vector_is_one_row(fitted):
     assert v.shape == (6,)
     assert v.dtype == bool
     np.testing.assert_array_equal(v, two.gibbs(X[:1])[0])
-    assert one.gibbs(list(X[0])).shape == (6,)
     assert one.mean_hidden(X[0]).shape == one.sample_hidden(X[0]).shape == (5,)
     assert one.mean_visible(np.ones(5)).shape == one.sample_visible(np.ones(5)).shape == (6,)
     with pytest.raises(ValueError, match="4 features"):
         one.gibbs(X[0, :4])
+
+
+def test_a_vector_may_come_in_any_container(fitted):
+    containers = [list, tuple, np.ma.masked_array, lambda v: scipy.sparse.csr_array(v[None])[0]]
+    for library in ("pandas", "polars", "torch"):
+        if importlib.util.find_spec(library):
+            module = importlib.import_module(library)
+            containers.append(module.tensor if library == "torch" else module.Series)
+    for contain in containers:
+        v, h = contain(X[0]), contain(np.full(5, 0.5))
+        np.testing.assert_array_equal(fitted.free_energy(v), fitted.free_energy(X[0]))
+        assert fitted.gibbs(v).shape == fitted.mean_visible(h).shape == (6,)
+        np.testing.assert_array_equal(fitted.mean_visible(h), fitted.mean_visible(np.full(5, 0.5)))
+
+
+def test_the_labels_of_a_vector_are_compared_as_those_of_a_frame():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(X, columns=list("abcdef"))
+    named = model().fit(frame)
+    for row in (frame.iloc[0], frame.astype("Int64").iloc[0], frame.astype(object).iloc[0]):
+        assert named.free_energy(row) == named.free_energy(X[0])
+        with pytest.raises(ValueError, match="feature names should match"):
+            named.free_energy(row[::-1])
+    assert named.gibbs(pandas.Series(X[0])).shape == (6,)  # without labels, as what gibbs returns
 
 
 def test_helpers_are_the_conditionals(fitted):

@@ -14,7 +14,7 @@ from harmonium.inputs import FloatArray, check_count, check_matrix, is_binary, m
 from harmonium.random import Key
 from harmonium.sampling import sample
 from harmonium.sampling.conditional import impute
-from harmonium.sklearn.data import check_data, dense_chunks, float_dtype
+from harmonium.sklearn.data import as_rows, check_data, dense_chunks, float_dtype
 from harmonium.sklearn.fitted import Fitted, by_block, only
 
 BoolArray = npt.NDArray[np.bool_]
@@ -263,8 +263,8 @@ class Conditionals(Fitted):
     def _hidden_rows(self, h: Any) -> tuple[npt.NDArray[Any], bool]:
         """Checked rows of the hidden layer, and whether it was one vector."""
         self._check_fitted()
-        one = getattr(h, "ndim", None) == 1 or (isinstance(h, list) and np.ndim(h) == 1)
-        H = check_matrix(np.reshape(h, (1, -1)) if one else h, name="X")
+        rows, one = as_rows(h)
+        H = check_matrix(rows, name="X")
         n_components, _ = self._shape
         if H.shape[1] != n_components:
             raise InvalidData(

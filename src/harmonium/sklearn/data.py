@@ -106,6 +106,17 @@ def _advice(low: float, is_sparse: bool) -> str:
     return "Scale them first, for example with sklearn.preprocessing.MinMaxScaler."
 
 
+def as_rows(X: Any, *, named: bool = False) -> tuple[Any, bool]:
+    """`X` to be checked as rows, and whether it was one vector; if `named`, labels are kept, in a frame of one row."""
+    if isinstance(X, list | tuple):
+        X = np.asarray(X)
+    if len(getattr(X, "shape", (0, 0))) != 1:
+        return X, False
+    if named and getattr(getattr(X, "index", None), "inferred_type", None) == "string":
+        return X.to_frame().T, True
+    return (X if scipy.sparse.issparse(X) or isinstance(X, np.ndarray) else np.asarray(X)).reshape(1, -1), True
+
+
 def has_right_shape(estimator: Any, X: Any) -> bool:
     """Whether `X` is an array that all checks but of names would return as it is if it lies within [0, 1].
 

@@ -17,7 +17,7 @@ from harmonium.engines import Engine, on_device
 from harmonium.inputs import FloatArray
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
-from harmonium.sklearn.data import CELLS, check_data, dense_chunks, has_right_shape
+from harmonium.sklearn.data import CELLS, as_rows, check_data, dense_chunks, has_right_shape
 from harmonium.sklearn.kept import KeptEngine, Parameter, kept_of, machine_of
 
 
@@ -80,11 +80,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         All that has to be checked of an array of the right shape is its range, as its states are made. Names it
         need not have, as what `gibbs` returns has none.
         """
-        if isinstance(X, list | tuple):
-            X = np.asarray(X)
-        one = getattr(X, "ndim", 2) == 1
-        if one:
-            X = (X if hasattr(X, "reshape") else np.asarray(X)).reshape(1, -1)
+        X, one = as_rows(X, named="feature_names_in_" in self.__dict__)
         if has_right_shape(self, X) and X.size <= CELLS and (states := engine.visible_of_unit(X)) is not None:
             return X, one, states
         return check_data(self, X, allow_nan=allow_nan), one, None
