@@ -5,6 +5,8 @@ tests are deterministic; the two statistical ones state their false-alarm rate.
 """
 
 import dataclasses
+import importlib
+import importlib.util
 import itertools
 import math
 import warnings
@@ -723,6 +725,29 @@ def test_a_data_set_of_single_rows_is_answered_with_batch(machine):
     for use in (machine.fit, machine.evaluate, machine.predict, machine.adapt):
         with pytest.raises(InvalidData, match=r"single rows, of shape \(9,\).*batch\(n\)"):
             use(rows)
+
+
+def test_what_is_not_one_input_is_refused(machine):
+    several = (BARS, BARS), {"x": BARS}, None
+    for name, use in ENTRANCES.items():
+        if name in ("validation_data", "adapt", "free_energy"):
+            continue  # a tuple is right, or batches are
+        for x in several:
+            with pytest.raises(InvalidData, match=f"must be .*Got {type(x).__name__}"):
+                use(machine, x)
+    for name in ("train_on_batch", "test_on_batch", "predict_on_batch"):
+        with pytest.raises(InvalidData, match=r"x must be an array or a tensor\. Got generator"):
+            ENTRANCES[name](machine, (batch for batch in [BARS]))
+    with pytest.raises(InvalidData, match=r"v must be an array or a tensor\. Got generator"):
+        machine.free_energy(batch for batch in [BARS])
+
+
+def test_frames_are_arrays(machine):
+    for library in ("pandas", "polars"):
+        if importlib.util.find_spec(library):
+            frame = importlib.import_module(library).DataFrame({str(j): column for j, column in enumerate(BARS.T)})
+            np.testing.assert_array_equal(machine.predict(frame, verbose=0), machine.predict(BARS, verbose=0))
+            machine.evaluate(frame, verbose=0)
 
 
 def test_overshoot_of_a_few_units_in_the_last_place_is_taken_as_one(machine):

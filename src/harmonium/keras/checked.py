@@ -95,19 +95,19 @@ class CheckedModel(keras.Model):  # type: ignore[misc]
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
         """Keras' `train_on_batch`, after a check of `x`. `y` is ignored."""
-        x = checks.check_input(x, self.n_visible)
+        x = checks.check_rows(x, self.n_visible)
         y, sample_weight = checks.check_weighted(x, y, sample_weight)
         return super().train_on_batch(x, y, sample_weight, **options)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
         """Keras' `test_on_batch`, after a check of `x`. `y` is ignored."""
-        x = checks.check_input(x, self.n_visible)
+        x = checks.check_rows(x, self.n_visible)
         y, sample_weight = checks.check_weighted(x, y, sample_weight)
         return super().test_on_batch(x, y, sample_weight, **options)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Keras' `predict_on_batch`, after a check of `x`: E[h | v]."""
-        return super().predict_on_batch(checks.check_input(x, self.n_visible))
+        return super().predict_on_batch(checks.check_rows(x, self.n_visible))
 
     # Files ------------------------------------------------------------------------------------------------------------
 

@@ -15,10 +15,12 @@ from harmonium.errors import DataWarning, InvalidData
 from harmonium.inputs import check_matrix, is_sparse
 from harmonium.rows import check_weights
 
+_FRAMES = "pandas", "polars", "pyarrow"
+
 
 def is_array(x: Any) -> bool:
     """Whether `x` holds its values here and now, so that looking at them costs no synchronisation with a device."""
-    return isinstance(x, (np.ndarray, list)) or is_sparse(x) or type(x).__module__.startswith("pandas")
+    return isinstance(x, (np.ndarray, list)) or is_sparse(x) or type(x).__module__.startswith(_FRAMES)
 
 
 def check_input(x: Any, n_visible: int | None, name: str = "x", *, traced: bool = False) -> Any:
@@ -36,8 +38,14 @@ def check_input(x: Any, n_visible: int | None, name: str = "x", *, traced: bool 
     Raises
     ------
     InvalidData
-        Not numeric, not 2-D, empty, wrong width, NaN, infinite, outside [0, 1], or a data set of single rows.
+        Not numeric, not 2-D, empty, wrong width, NaN, infinite, outside [0, 1], a data set of single rows, or several
+        inputs at once.
     """
+    if x is None or isinstance(x, tuple | dict):
+        raise InvalidData(
+            f"{name} must be one array, tensor or data set. Got {type(x).__name__}. "
+            "Pass the rows alone; labels and weights have arguments of their own, y and sample_weight."
+        )
     if is_array(x):
         return _narrow(check_matrix(x, n_columns=n_visible, name=name))
     if keras.ops.is_tensor(x) or isinstance(x, keras.KerasTensor):
@@ -55,15 +63,24 @@ def check_input(x: Any, n_visible: int | None, name: str = "x", *, traced: bool 
     return x
 
 
+def check_rows(x: Any, n_visible: int | None) -> Any:
+    """`check_input` of what one step takes: an array or a tensor."""
+    if not is_array(x):
+        check_width(x, n_visible, "x")
+    return check_input(x, n_visible)
+
+
 def check_width(x: Any, n_visible: int | None, name: str = "v") -> None:
     """Refuse anything with a shape other than (batch, n_visible).
 
     Raises
     ------
     InvalidData
-        Another number of axes or columns.
+        Another number of axes or columns, or nothing that has any.
     """
-    shape = tuple(getattr(x, "shape", ()))
+    if not hasattr(x, "shape"):
+        raise InvalidData(f"{name} must be an array or a tensor. Got {type(x).__name__}. Pass rows, a batch at a time.")
+    shape = tuple(x.shape)
     if len(shape) != 2:
         raise InvalidData(
             f"{name} must be 2-D (batch, n_visible). Got shape {shape}. "
