@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.sklearn import BernoulliRBM, kept
 
 KEY = np.random.default_rng(0)
@@ -231,6 +232,24 @@ def test_arrays_put_into_the_dictionary_are_their_owners():
         changing[:] = -1
         assert not np.array_equal(model.transform(X), H)
         np.testing.assert_array_equal(model.transform(X), fresh(model).transform(X))
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_machine_set_by_hand_has_a_width(engine):
+    by_hand, replaced = BernoulliRBM(n_components=5, engine=engine), fitted(engine=engine)
+    by_hand.components_ = replaced.components_ = np.zeros((5, 7))
+    with pytest.raises(InvalidParameter, match=r"must be set together.*no intercept_visible_"):
+        by_hand.transform(X)
+    by_hand.intercept_hidden_ = np.zeros(5)
+    by_hand.intercept_visible_ = replaced.intercept_visible_ = np.zeros(7)
+    for name in ("transform", "gibbs", "score_samples", "free_energy", "impute", "partial_fit"):
+        for model in (by_hand, replaced):
+            with pytest.raises(InvalidData, match="must have 7 columns"):
+                getattr(model, name)(X)
+    for n_columns in (6, 8, 200):
+        with pytest.raises(InvalidData, match="must have 7 columns"):
+            by_hand.score(np.ones((2, n_columns)))
+    assert by_hand.transform(np.ones((2, 7))).shape == (2, 5)
 
 
 def test_a_missing_parameter_is_a_missing_attribute():

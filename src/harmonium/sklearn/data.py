@@ -52,13 +52,17 @@ def check_data(estimator: Any, X: Any, *, reset: bool = False, allow_nan: bool =
     Raises
     ------
     ValueError
-        Not numeric, not 2-D, empty, NaN, infinite, or of another width than at the fit.
+        Not numeric, not 2-D, empty, NaN, infinite, or of another width than the machine.
     """
     if not reset and _is_plainly_sound(estimator, X):
         return X
     if isinstance(X, np.ma.MaskedArray):
         X = np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)
     X = _validated(estimator, X, reset)
+    if not reset and X.shape[1] != (n_features := estimator._shape[1]):  # set by hand, of which scikit-learn knows none
+        raise InvalidData(
+            f"X must have {n_features} columns, as components_ has. Got {X.shape[1]}. Use the data it was made for."
+        )
     is_sparse = scipy.sparse.issparse(X)
     if is_sparse and not X.has_canonical_format:  # a value may be stored in parts; never change the caller's matrix
         X = X.copy()
@@ -124,7 +128,7 @@ def has_right_shape(estimator: Any, X: Any) -> bool:
     """
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype.kind not in "buif" or X.size == 0:
         return False
-    return bool(X.shape[1] == estimator.__dict__.get("n_features_in_"))
+    return bool(X.shape[1] == estimator._shape[1])
 
 
 def _is_plainly_sound(estimator: Any, X: Any) -> bool:

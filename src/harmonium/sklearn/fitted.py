@@ -47,8 +47,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     def _shape(self) -> tuple[int, int]:
         """n_components and n_features of the fitted machine."""
         self._check_fitted()
-        W = self.__dict__["components_"]
-        return len(W), W.shape[1]
+        n_components, n_features = np.shape(self.__dict__["components_"])
+        return n_components, n_features
 
     def _check_fitted(self) -> None:
         """Raise scikit-learn's error if there are no parameters; its own check takes longer than one row's product."""

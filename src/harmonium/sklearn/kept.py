@@ -14,6 +14,23 @@ from harmonium.rbm import RBM
 PARAMETERS = "components_", "intercept_visible_", "intercept_hidden_"
 
 
+def arrays_of(attributes: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """W, b and c among an estimator's attributes.
+
+    Raises
+    ------
+    InvalidParameter
+        Some were set by hand, and others were not.
+    """
+    W, b, c = PARAMETERS
+    try:
+        return attributes[W], attributes[b], attributes[c]
+    except KeyError as error:
+        raise InvalidParameter(
+            f"{W}, {b} and {c} must be set together. Got no {error.args[0]}. Set all three."
+        ) from None
+
+
 def machine_of(attributes: dict[str, Any]) -> RBM:
     """The machine that the arrays among an estimator's attributes are.
 
@@ -22,7 +39,7 @@ def machine_of(attributes: dict[str, Any]) -> RBM:
     InvalidParameter
         Their shapes do not fit together, or they hold something else than finite numbers.
     """
-    W, b, c = (np.asarray(attributes[name]) for name in PARAMETERS)
+    W, b, c = map(np.asarray, arrays_of(attributes))
     if W.shape != (*c.shape, *b.shape):
         raise InvalidParameter(
             "components_, intercept_visible_ and intercept_hidden_ must have shapes (n_components, n_features), "
@@ -85,8 +102,7 @@ class KeptEngine:
 
     def of(self, name: str, attributes: dict[str, Any]) -> Engine:
         """The engine called `name` for the arrays among the estimator's attributes; it is not to be trained."""
-        W, b, c = PARAMETERS
-        arrays = attributes[W], attributes[b], attributes[c]
+        arrays = arrays_of(attributes)
         engine = self._engine
         known = all(map(is_, arrays, self._arrays))
         self.given_away |= not known
