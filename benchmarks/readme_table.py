@@ -35,7 +35,6 @@ SPEEDS = {
 # What a row is called, in which file and by what name its runs are, and what others have published of that size.
 LIKELIHOODS = (
     ("MNIST, fixed binarisation, 500 hidden", "mnist500", r"binarized-mnist, 500 hidden", f"{MINUS}86.34"),
-    ("MNIST, fixed binarisation, 1,000 hidden", "mnist500", r"binarized-mnist, 1000 hidden", ""),
     ("MNIST, thresholded, 500 hidden", "mnist500", r"mnist, 500 hidden", f"{MINUS}84.86, from one side"),
     ("MNIST, thresholded, 16 hidden, published recipe, centred", "hidden16", r"recipe, centred, mnist, seed",
      f"{MINUS}142.56"),

@@ -14,7 +14,7 @@ from harmonium.errors import InvalidParameter, UnreadableFile
 from harmonium.inputs import check_count
 from harmonium.io import read_tensors, write_tensors
 from harmonium.rbm import RBM
-from harmonium.training.config import Config
+from harmonium.training.config import ADAPTIVE, Config
 from harmonium.training.contents import check_contents, present_names
 from harmonium.training.estimators import PERSISTENT
 from harmonium.training.trainer import TrainingState
@@ -22,8 +22,8 @@ from harmonium.training.trainer import TrainingState
 # Goes up whenever the same choices and data come to give other bits: a run cannot change over on the way. In version 3
 # moments of all states are summed in another order, a run that held-out data steer may end with independent units, and
 # norms for `max_norm` and `clip` are of squares in float64; of other runs only the scores in records have other last
-# digits.
-RESULTS = 3
+# digits. In version 4 temperatures whose number is left open are never fewer than ten.
+RESULTS = 4
 
 
 def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, config: Config, **attributes: Any) -> None:
@@ -73,12 +73,14 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[TrainingState, Config
     """
     tensors, attributes = read_tensors(path, "checkpoint")
     results = attributes.pop("results", 1)
-    if results not in (2, RESULTS):
+    if results not in (2, 3, RESULTS):
         raise _of_other_results(path, results)
     try:
         config = Config(**attributes.pop("config"))
         if results == 2 and (config.method == "exact" or config.patience or config.max_norm or config.clip):
             raise _of_other_results(path, f'{results}, with method "exact", patience, max_norm or clip')
+        if results == 3 and config.temperatures == ADAPTIVE:
+            raise _of_other_results(path, f"{results}, with adaptive temperatures")
         rbm = RBM(tensors["W"], tensors["b"], tensors["c"])
         velocity = Velocity(*(tensors[f"velocity.{name}"] for name in Velocity._fields))
         if [x.shape for x in velocity] != [rbm.W.shape, rbm.b.shape, rbm.c.shape]:
