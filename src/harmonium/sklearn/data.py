@@ -128,7 +128,7 @@ def has_right_shape(estimator: Any, X: Any) -> bool:
     """
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype.kind not in "buif" or X.size == 0:
         return False
-    return bool(X.shape[1] == estimator._shape[1])
+    return bool(X.shape[1] == len(estimator.__dict__.get("intercept_visible_", ())))
 
 
 def _is_plainly_sound(estimator: Any, X: Any) -> bool:
