@@ -197,9 +197,10 @@ def test_shallow_copies_notice_what_is_written_to_the_arrays_that_they_share(loa
     np.testing.assert_array_equal(model.transform(X), fresh(model).transform(X))
 
 
-def test_whole_numbers_set_by_hand_are_learnt_from_as_numbers():
+@pytest.mark.parametrize("ones", [np.ones((5, 6), int), np.ones((5, 6), int).tolist()], ids=["array", "list"])
+def test_whole_numbers_set_by_hand_are_learnt_from_as_numbers(ones):
     model = fitted(learning_rate=0.01)
-    model.components_ = np.ones((5, 6), int)
+    model.components_ = ones
     model.partial_fit(X)
     assert model.components_.dtype == np.float64
     assert 0 < np.abs(model.components_ - 1).max() < 0.5

@@ -286,7 +286,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Conditiona
                 rows, config, key, weights, engine=engine, chains=chains, completions=completions, averages=averages
             )
         run.one_pass()
-        self._adopt(run, float_dtype(X if fresh else self.__dict__["components_"]))
+        self._adopt(run, float_dtype(X if fresh else np.asarray(self.__dict__["components_"])))
         return self
 
     def _config(self) -> Config:
