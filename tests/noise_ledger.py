@@ -14,7 +14,7 @@ from harmonium.engines import ENGINES, Engine, NumpyEngine, native
 from harmonium.random import Key
 
 # What an engine may do in one go draws what its default body draws: conformance holds that the results are the same.
-WHOLE = "sweeps", "contrast", "contrasts", "permutation"
+WHOLE = "sweeps", "contrast", "contrasts", "permutation", "bits"
 
 
 class Repeated(AssertionError):
@@ -123,5 +123,5 @@ def recording(ledger, monkeypatch):
                 if "key" in inspect.signature(method).parameters:
                     patch.setattr(engine, name, noting(method))
             for name in WHOLE:
-                patch.setattr(engine, name, getattr(Engine, name))
+                patch.setattr(engine, name, inspect.getattr_static(Engine, name))
         yield ledger

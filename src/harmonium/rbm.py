@@ -167,12 +167,13 @@ class RBM:
         seed: int | Key = 0,
         *,
         scale: float = 0.01,
-        bits: Callable[[Key, int, int], npt.NDArray[np.uint32]] = Key.bits,
+        bits: Callable[[Key, int, int], npt.NDArray[np.uint32]] | None = None,
     ) -> RBM:
         """`initialise` from what the data's means are made of: for each column a sum, and of how many rows it is.
 
-        `bits` may be an engine's, which are the same and sooner there.
+        `bits` may be an engine's, which are those of `Key.bits` and sooner there.
         """
+        bits = Key.bits if bits is None else bits
         b = bias_of_means(*totals)
         key, W = as_key(seed).derive("initial weights"), np.empty((n_hidden, len(b)), np.float32)
         size = max(1, _DRAWN // len(b))
