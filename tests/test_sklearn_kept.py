@@ -220,10 +220,10 @@ def test_arrays_put_into_the_dictionary_are_their_owners():
     """Past the attributes, as `vars(model).update(...)` and restored checkpoints do."""
     mine = np.ones((5, 6))
     for train in (BernoulliRBM.partial_fit, BernoulliRBM.fit):
-        model = fitted()
-        vars(model)["components_"] = mine
-        train(model, X)
-        np.testing.assert_array_equal(mine, 1)
+        for model in (fitted(), pickle.loads(pickle.dumps(fitted()))):
+            vars(model)["components_"] = mine
+            train(model, X)
+            np.testing.assert_array_equal(mine, 1)
     by_hand = BernoulliRBM(n_components=5, random_state=0)
     vars(by_hand).update({name: np.array(getattr(model, name)) for name in NAMES})
     for model in (fitted(), by_hand):

@@ -91,7 +91,7 @@ class Engine(Protocol):
 
     @staticmethod
     def bits(key: Key, n_rows: int, n_columns: int) -> npt.NDArray[np.uint32]:
-        """``key.bits(n_rows, n_columns)``, of rows before 2**32."""
+        """``key.bits(n_rows, n_columns)``; the last row is before 2**32."""
         return key.bits(n_rows, n_columns)
 
     # Rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from typing import Any
 
 import keras
@@ -22,9 +23,9 @@ class CheckedModel(keras.Model):  # type: ignore[misc]
     built: bool  # Keras'
 
     @property
+    @abstractmethod
     def n_visible(self) -> int | None:
         """The number of visible units; None until the model is built."""
-        raise NotImplementedError
 
     # Training and use -------------------------------------------------------------------------------------------------
 
@@ -155,9 +156,9 @@ class CheckedModel(keras.Model):  # type: ignore[misc]
         """Print the two layers and their parameters, and apart from them the states that are saved with them."""
         (print_fn or print)(summary.describe(self))
 
+    @abstractmethod
     def _see(self, n_samples: int, n_visible: int, highest: float) -> None:
         """Take note of the data to be learnt: their size, and their largest value."""
-        raise NotImplementedError
 
     def _require_built(self) -> None:
         if not self.built:

@@ -95,6 +95,7 @@ class KeptEngine:
         self._engine: Engine | None = None
         self._mirror: Engine | None = None
         self._arrays: tuple[Any, ...] = ()
+        self._made = False  # whether the arrays were made here; those of a pickle are not, and may be a file
         self.given_away = given_away
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -134,13 +135,12 @@ class KeptEngine:
         n, m = engine.n_hidden, engine.n_visible
         W: Any = attributes.get("components_")
         known = all(map(is_, (attributes.get(name) for name in PARAMETERS), self._arrays))
-        is_own = type(W) is np.ndarray and W.flags.writeable  # and not mapped from a file
-        is_own = is_own and known and not self.given_away
+        is_own = self._made and known and not self.given_away
         if not is_own or W.shape != (n, m) or W.dtype != dtype:
             new = np.empty((n, m), dtype, engine.order), np.empty(m, dtype), np.empty(n, dtype)
             engine.write(*new)
             attributes.update(zip(PARAMETERS, new, strict=True))
-            self.given_away = False
+            self._made, self.given_away = True, False
         else:
             engine.write(*(attributes[name] for name in PARAMETERS))
         self._engine, self._mirror = engine, None

@@ -247,6 +247,8 @@ const Kernels* find_kernels(const char* name);
 
 // How many threads are worth having for this much work (in elementary operations).
 int threads_for(double work);
+// As many as there may be.
+int max_threads();
 // From now on as if the threads had just worked, or not: so that what compares threads uses them for few rows too.
 // Returns what was assumed.
 bool assume_awake(bool awake);

@@ -32,11 +32,13 @@ static bool goes_on(double work) {
     return now > begin + LONG;
 }
 
+int max_threads() { return forked ? 1 : std::max(1, omp_get_max_threads()); }
+
 int threads_for(double work) {
     if (forked) return 1;
     // For each thread: where threads are awake, to hand work to one costs a few microseconds in a row of steps.
     const double least = assumed_awake || goes_on(work) ? n_rows_of_steps ? 2e4 : 2e5 : 2e6;
-    return std::max(1, int(std::min(double(omp_get_max_threads()), work / least)));
+    return std::max(1, int(std::min(double(max_threads()), work / least)));
 }
 
 }  // namespace harmonium
