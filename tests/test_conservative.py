@@ -10,7 +10,9 @@ from oracles import Exact, all_states, logistic, random_parameters
 import harmonium
 from harmonium import RBM
 from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.likelihood import schedule
 from harmonium.likelihood.conservative import conservative_log_likelihood
+from harmonium.random import Key
 
 PARAMETERS = random_parameters(3, 5, seed=2, scale=2.0)
 MACHINE, EXACT = RBM(*PARAMETERS), Exact(*PARAMETERS)
@@ -92,3 +94,10 @@ def test_what_are_no_states_has_no_bound():
         harmonium.evaluate(MACHINE, np.full((3, 5), 0.5), binarize="none", conservative=True)
     with pytest.raises(InvalidParameter):
         conservative_log_likelihood(MACHINE, np.ones((3, 5)), n_samples=1)
+
+
+def test_the_bound_takes_four_times_the_temperatures_that_a_bracket_may_take(monkeypatch):
+    """Where the plan would have ever more, as it has for digits."""
+    monkeypatch.setattr(schedule, "_VARIANCE", 1e-6)
+    assert conservative_log_likelihood(MACHINE, EXACT.v[:2]).n_temperatures == 12_000
+    assert len(schedule.plan(MACHINE, schedule.ADAPTIVE, None, Key(0), "native").betas) == 3_000

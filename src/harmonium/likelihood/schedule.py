@@ -45,7 +45,7 @@ _LAST = len(_LENGTHS) - 1
 _LINEAR_SUFFICES = 2000  # temperatures for which the linear path is good enough
 _STRETCHES = 50
 _VARIANCE = 0.2  # of the log weights that "adaptive" aims at: an effective sample size of about 80 %
-_FEWEST, _MOST = 100, 3_000
+_FEWEST, MOST = 100, 3_000
 _SETTLE = 30  # sweeps at beta = 1 whose means become the base
 _ROUNDS, _ROUND_SWEEPS, _ROUND_CHAINS = 2, 100, 256  # of a constant-means path; whose sweeps and chains give its means
 _LARGEST_BIAS = 15.0
@@ -104,6 +104,7 @@ def plan(
     key: Key,
     engine: str,
     counter: Counter | None = None,
+    most: int = MOST,
 ) -> Plan:
     """Fit the base, choose the path and place the temperatures.
 
@@ -118,6 +119,8 @@ def plan(
     key : Key
     engine : str
     counter : Counter, optional
+    most : int
+        Temperatures that "adaptive" may take.
     """
     counter = Counter() if counter is None else counter
     given = isinstance(temperatures, np.ndarray) or temperatures == SALAKHUTDINOV
@@ -139,7 +142,7 @@ def plan(
         if rows is not None:
             v = annealer.engine.encode((rows.X[key_.permutation(len(rows))[:_ROUND_CHAINS]] > 0.5).astype(np.uint8))
         annealer, spacing = _better(annealer, spacing, v, key_, counter)
-    n_betas = temperatures if isinstance(temperatures, int) else spacing.enough
+    n_betas = temperatures if isinstance(temperatures, int) else spacing.enough(most)
     return Plan(annealer, spacing.place(n_betas))
 
 
@@ -235,10 +238,9 @@ class _Spacing(NamedTuple):
         """`n` temperatures at equal distances, from exactly 0 to exactly 1."""
         return place(self.betas, self.lengths, n)
 
-    @property
-    def enough(self) -> int:
-        """The number of temperatures that "adaptive" takes."""
-        return int(np.clip(self.variance_times_n / _VARIANCE, _FEWEST, _MOST))
+    def enough(self, most: int) -> int:
+        """The number of temperatures that "adaptive" takes, at most `most`."""
+        return int(np.clip(self.variance_times_n / _VARIANCE, _FEWEST, most))
 
 
 _EVEN = _Spacing(np.array([0.0, 1.0]), np.array([1.0]), math.inf)
