@@ -51,18 +51,19 @@ struct Logistic {
     vf mean(int i) const { return above[i] / (t[i] + 1.0f); }
 };
 
-// log(1 + exp(x)) = max(x, 0) + log(1 + t), t = exp(-|x|), by the series of 2 atanh(t / (2 + t)).
-static inline vf softplus(vf x) {
-    const vf t = exp_negative(absolute(x));
-    const vf z = t / (t + 2.0f), y = z * z;
-    vf p = y * (1.0f / 15) + 1.0f / 13;
-    p = p * y + 1.0f / 11;
-    p = p * y + 1.0f / 9;
-    p = p * y + 1.0f / 7;
-    p = p * y + 1.0f / 5;
-    p = p * y + 1.0f / 3;
-    p = p * y * z + z;
-    return larger(x, splat(0.0f)) + (p + p);
+// log(1 + exp(x)) = max(x, 0) + log(1 + t), t = exp(-|x|), by the series of 2 atanh(t / (2 + t)); in place.
+template <int N>
+static inline void softplus(vf (&x)[N]) {
+    vf a[N], z[N], y[N], p[N];
+    each_of<N>([&](int i) { a[i] = absolute(x[i]); });
+    exp_negative(a, z);
+    each_of<N>([&](int i) { z[i] = z[i] / (z[i] + 2.0f); });
+    each_of<N>([&](int i) { y[i] = z[i] * z[i]; });
+    each_of<N>([&](int i) { p[i] = y[i] * (1.0f / 15) + 1.0f / 13; });
+    for (const float next : {1.0f / 11, 1.0f / 9, 1.0f / 7, 1.0f / 5, 1.0f / 3})
+        each_of<N>([&](int i) { p[i] = p[i] * y[i] + next; });
+    each_of<N>([&](int i) { p[i] = p[i] * y[i] * z[i] + z[i]; });
+    each_of<N>([&](int i) { x[i] = larger(x[i], splat(0.0f)) + (p[i] + p[i]); });
 }
 
 }  // namespace HARMONIUM_ISA

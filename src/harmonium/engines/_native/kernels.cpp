@@ -124,13 +124,18 @@ static void mean(const float* logits, size_t n, float* out) {
 // In sixteen partial sums whatever the register width, so that the result does not depend on it.
 static double softplus_sum(const float* logits, size_t n) {
     double partial[16] = {};
-    float block[16];
-    for (size_t i = 0; i < n; i += 16) {
-        const size_t width = n - i < 16 ? n - i : 16;
-        if (width < 16) memset(block, 0, sizeof block);
-        memcpy(block, logits + i, width * sizeof(float));
-        for (int k = 0; k < 16; k += LANES) store(block + k, softplus(load<vf>(block + k)));
-        for (size_t k = 0; k < width; k++) partial[k] += double(block[k]);
+    float last[WIDTH] = {};
+    for (size_t i = 0; i < n; i += WIDTH) {
+        const size_t width = n - i < WIDTH ? n - i : WIDTH;
+        if (width < WIDTH) memcpy(last, logits + i, width * sizeof(float));
+        vf x[TOGETHER];
+        each_of<TOGETHER>([&](int k) { x[k] = load<vf>((width < WIDTH ? last : logits + i) + k * LANES); });
+        softplus(x);
+        float y[WIDTH];
+        each_of<TOGETHER>([&](int k) { store(y + k * LANES, x[k]); });
+        if (width < WIDTH) memset(y + width, 0, (WIDTH - width) * sizeof(float));
+        for (int from = 0; from < WIDTH; from += 16)
+            for (int k = 0; k < 16; k++) partial[k] += double(y[from + k]);
     }
     double total = 0;
     for (double x : partial) total += x;
