@@ -118,6 +118,10 @@ def command(
             metavar="sampled|mean-field", help="The last v of a chain, or its expectation. [default: sampled]"
         ),
     ] = DEFAULTS["last_statistic"],
+    tempered_share: Annotated[
+        float | None,
+        number("Share of the steps of pcd, the last, on tempered chains. [default: 0.05, or 0 of --method pcd]"),
+    ] = DEFAULTS["tempered_share"],
     epochs: Annotated[
         int | None, integer("Passes over the data. [default: as many as make 20,000 to 60,000 steps]")
     ] = DEFAULTS["epochs"],
@@ -225,6 +229,7 @@ def command(
                 restarts=restarts,
                 temperatures=None if temperatures is None else number_or_name(temperatures),
                 last_statistic=None if statistic is None else statistic.replace("-", "_"),
+                tempered_share=tempered_share,
                 epochs=epochs,
                 batch_size=batch_size,
                 learning_rate=learning_rate,

@@ -22,6 +22,7 @@ _STEERED_BELOW, _ROWS_PER_HELD_OUT_ROW, _MOST_HELD_OUT = 10_000, 10, 500
 _PATIENCE, _MOST_RAISED_DECAY = 2, 0.3
 _LEARNING_RATE, _TEMPERED_LEARNING_RATE = 0.1, 0.2
 _TEMPERED_WEIGHTS, _CHAINS, _TEMPERED_CHAINS = 65_536, 500, 100  # up to so many weights a run is tempered
+_TEMPERED_SHARE = 0.05  # of the steps of larger machines
 # Defaults that do not.
 SWEEPS, STATISTIC = 1, "sampled"
 _RESTARTS, _TEMPERATURES, _MOMENTUM, _SPARSITY_TARGET = 0.0, 10, 0.5, 0.1
@@ -39,6 +40,7 @@ _OF_METHODS: dict[str, tuple[tuple[str, ...], int | float | str | None]] = {
     "restarts": (("pcd", "fpcd"), _RESTARTS),
     "temperatures": (("pt",), ADAPTIVE),
     "last_statistic": (("pcd", "cd", "fpcd"), STATISTIC),
+    "tempered_share": (("pcd",), 0.0),
 }
 
 
@@ -72,6 +74,11 @@ class Config:
         The visible states v of the negative statistics v E[h|v]: the last sample of the chain, or E[v|h] (the seeds'
         equation 29, "Hinton's approximation", which is a little less noisy and a little more biased); left out,
         "sampled".
+    tempered_share : float in [0, 1], optional
+        The share of the steps of "pcd", the last ones, that take the model's side from tempered chains, as "pt" does:
+        half as many as `chains` at each of 10 temperatures or more. They come to equilibrium where persistent chains
+        keep to their modes, and give modes the weights that these have. Left out, 0.05 where "pcd" was chosen by
+        `for_data`, and 0 where it was asked for.
     epochs : int, optional
         Passes over the data; left out, as many as make 20,000 steps, or up to 60,000 where machine and data are large
         (see `for_data`).
@@ -153,6 +160,7 @@ class Config:
     restarts: float | None = None
     temperatures: int | str | None = None
     last_statistic: str | None = None
+    tempered_share: float | None = None
     epochs: int | None = None
     batch_size: int = 100
     learning_rate: float | None = None
@@ -195,8 +203,9 @@ class Config:
                 self._keep(name, check_number(getattr(self, name), name, low=0))
         for name in ("l1", "max_norm", "sparsity_cost", "clip"):
             self._keep(name, check_number(getattr(self, name), name, low=0))
-        if self.restarts is not None:
-            self._keep("restarts", check_number(self.restarts, "restarts", low=0, high=1))
+        for name in ("restarts", "tempered_share"):
+            if getattr(self, name) is not None:
+                self._keep(name, check_number(getattr(self, name), name, low=0, high=1))
         if self.sparsity_target is not None:
             target = check_number(self.sparsity_target, "sparsity_target", low=0, high=1, above=True, below=True)
             self._keep("sparsity_target", target)
@@ -266,7 +275,8 @@ class Config:
     def for_data(self, n_samples: int, n_visible: int, *, valid: bool = False) -> Config:
         """These choices with what was left out chosen for data of a certain size.
 
-        method is "pt" up to 65,536 weights, where ten times the chains are still quick, and "pcd" beyond. chains are
+        method is "pt" up to 65,536 weights, where ten times the chains are still quick, and "pcd" beyond, with a
+        tempered_share of 0.05. chains are
         100 for "pt", which has ten times as many, else 500. learning_rate is 0.2 for "pt", whose chains keep up with
         it, else 0.1. epochs make 20,000 steps; beyond 65,536 weights they are at least 120, or as many as make 60,000
         steps where that is fewer, as a large machine goes on learning from a large set; in any case they are at least
@@ -307,6 +317,8 @@ class Config:
             for name, (methods, default) in _OF_METHODS.items()
             if name != "chains" and method in methods and getattr(self, name) is None
         }
+        if self.method is None and "tempered_share" in rest:
+            rest["tempered_share"] = _TEMPERED_SHARE
         if self.optimizer == "sgd" and self.momentum is None:
             rest["momentum"] = self.sgd_momentum
         if self.sparsity_cost:
@@ -344,6 +356,11 @@ class Config:
     def n_chains(self) -> int:
         """The number of chains, where it is given or chosen."""
         return _chosen(self.chains, "chains")
+
+    @property
+    def n_ladders(self) -> int:
+        """Chains at each temperature: of "pt", or of the last steps of "pcd"."""
+        return self.n_chains if self.method == "pt" else max(1, self.n_chains // 2)
 
     @property
     def n_sweeps(self) -> int:

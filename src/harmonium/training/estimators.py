@@ -12,7 +12,7 @@ from harmonium.statistics import Statistics
 from harmonium.training.config import Config
 from harmonium.training.enumerated import Enumerated
 from harmonium.training.negative import Arrays, Estimator, FastWeights, FromData, Persistent
-from harmonium.training.tempered import Tempered
+from harmonium.training.tempered import Tempered, TemperedEnd
 
 PERSISTENT = ("pcd", "fpcd")  # methods that keep hidden states
 
@@ -25,7 +25,13 @@ def first_chains(config: Config, key: Key, engine: type[Engine]) -> npt.NDArray[
 
 
 def make_estimator(
-    config: Config, key: Key, engine: Engine, data_means: FloatArray, n_samples: int, arrays: Arrays
+    config: Config,
+    key: Key,
+    engine: Engine,
+    data_means: FloatArray,
+    n_samples: int,
+    arrays: Arrays,
+    steps: range = range(0),
 ) -> Estimator:
     """The estimator of ``config.method``.
 
@@ -40,17 +46,24 @@ def make_estimator(
     n_samples : int
     arrays : mapping of arrays
         "chains" of the methods that keep them, and the rest of what the estimator's `arrays` returned at a checkpoint.
+    steps : range
+        Those of the run, of which a share may be tempered.
     """
     if config.method == "cd":
         return FromData(config, key)
     if config.method == "exact":
         return Enumerated()
+    ladders = {name: x for name, x in arrays.items() if name.startswith("tempered.")}
+
+    def tempered(engine: Engine, arrays: Arrays) -> Tempered:
+        return Tempered(config, key, engine, data_means, n_samples, arrays)
+
     if config.method == "pt":
-        kept = {name: x for name, x in arrays.items() if name.startswith("tempered.")}
-        return Tempered(config, key, engine, data_means, n_samples, kept)
+        return tempered(engine, ladders)
     chains = Persistent(config, key, engine, arrays["chains"])
     if config.method == "pcd":
-        return chains
+        last = steps[len(steps) - round(len(steps) * (config.tempered_share or 0.0)) :]
+        return TemperedEnd(chains, tempered, last, ladders) if last else chains
     rbm = engine.rbm
     fast = [arrays.get(f"fast.{name}") for name in "Wbc"]
     zeros = [np.zeros_like(x) for x in (rbm.W, rbm.b, rbm.c)]

@@ -106,6 +106,8 @@ class ChainWindow:
     ) -> None:
         """Look at the chains as they are after `step`, if it is time to."""
         if swaps is not None:
+            if not self._swaps.any():  # tempered chains from here on, and no longer those that were observed
+                self._observations.clear()
             tried = ~np.isnan(swaps)
             if self._swaps.shape[1] not in (1, len(swaps)):  # the number of temperatures has changed
                 self._swaps = np.zeros((2, 1))

@@ -11,6 +11,7 @@ Hinton, Neural Computation 14, 2002 (CD); Tieleman, ICML 2008 (PCD); Tieleman, H
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -85,6 +86,10 @@ class Estimator(Protocol):
     def plain(self, step: int) -> Plain | None:
         """What `Engine.contrast` has to know of a step of plain CD or PCD; None for any other."""
         return None
+
+    def most(self, step: int) -> int:
+        """How many steps from this one on `plain` speaks for, if it says anything."""
+        return sys.maxsize
 
     def keep(self, done: Contrast) -> Negative:
         """Go on from a step, or several, that the engine has made of what `plain` said; the model's side of it."""

@@ -13,6 +13,7 @@ AISTATS 2010.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,16 @@ from harmonium.chains import tempered
 from harmonium.chains.ladder import adapt, n_temperatures
 from harmonium.chains.path import linear_path
 from harmonium.chains.tempered import Ladder, TemperedState
-from harmonium.engines import Engine, Phase
+from harmonium.engines import Contrast, Engine, Phase
 from harmonium.engines.records import FloatArray
 from harmonium.random import Key
 from harmonium.rbm import bias_of_means
 from harmonium.training.config import ADAPTIVE, Config
-from harmonium.training.negative import Arrays, Estimator, Negative, Positive
+from harmonium.training.negative import Arrays, Estimator, Negative, Persistent, Plain, Positive
 
 _ADAPT_EVERY = 100  # sweeps whose acceptances place the temperatures anew
 _MOST = 40  # temperatures, where their number is left to the run
+_RUNS_ALONG = 400  # steps at most, before ladders count
 _SPARE = 0.8  # share of the temperatures that must do before some are taken out
 
 
@@ -58,7 +60,7 @@ class Tempered(Estimator):
         path = linear_path(base, config.n_hidden)
         if not arrays:
             self._ladder = Ladder(path, np.linspace(0, 1, config.n_temperatures))
-            self._state = tempered.init(engine, self._ladder, config.n_chains, self._key.derive("start"))
+            self._state = tempered.init(engine, self._ladder, config.n_ladders, self._key.derive("start"))
             self._swaps = np.zeros((2, config.n_temperatures - 1))
             return
         self._ladder, self._swaps = Ladder(path, arrays["tempered.ladder"]), arrays["tempered.swaps"].copy()
@@ -80,7 +82,7 @@ class Tempered(Estimator):
     def _adapt(self, engine: Engine) -> None:
         acceptance, before = self._acceptance(), len(self._ladder.betas)
         n = before
-        if self._config.temperatures == ADAPTIVE:
+        if self._config.temperatures in (ADAPTIVE, None):
             enough = min(max(n_temperatures(acceptance), self._config.n_temperatures), _MOST)
             n = enough if enough > before or enough <= _SPARE * before else before
         old, self._ladder = self._ladder, self._ladder.at(adapt(self._ladder.betas, acceptance, n))
@@ -105,3 +107,50 @@ class Tempered(Estimator):
             "swaps": self._swaps.copy(),
         }
         return {f"tempered.{name}": x for name, x in kept.items()}
+
+
+class TemperedEnd(Estimator):
+    """Persistent chains for most of a run, and tempered ones for its last steps.
+
+    A ladder that sets out from independent units is not at once where the machine is. So it runs along for as many
+    steps as it is to count for, or 400 if that is fewer, before it does.
+
+    Parameters
+    ----------
+    chains : Persistent
+        They stay where they are once the ladders count; a run that is trained on takes them up again.
+    make : callable
+        Makes the ladders: new ones from an empty mapping of arrays, or those of a checkpoint.
+    steps : range
+        Those that the ladders count for.
+    arrays : mapping of arrays
+        What `arrays` of the ladders returned at the checkpoint; empty if there were none.
+    """
+
+    def __init__(
+        self, chains: Persistent, make: Callable[[Engine, Arrays], Tempered], steps: range, arrays: Arrays
+    ) -> None:
+        self._chains, self._make, self._counts, self._kept = chains, make, steps, arrays
+        self._first = steps.start - min(len(steps), _RUNS_ALONG)
+        self._tempered: Tempered | None = None
+
+    def estimate(self, engine: Engine, positive: Positive, step: int) -> Negative:
+        if step < self._first:
+            return self._chains.estimate(engine, positive, step)
+        if self._tempered is None:
+            self._tempered, self._kept = self._make(engine, self._kept), {}
+        tempered = self._tempered.estimate(engine, positive, step)
+        return tempered if step in self._counts else self._chains.estimate(engine, positive, step)
+
+    def plain(self, step: int) -> Plain | None:
+        return self._chains.plain(step) if step < self._first else None
+
+    def most(self, step: int) -> int:
+        return self._first - step if step < self._first else 1
+
+    def keep(self, done: Contrast) -> Negative:
+        return self._chains.keep(done)
+
+    def arrays(self, engine: Engine) -> Arrays:
+        ladders = self._kept if self._tempered is None else self._tempered.arrays(engine)
+        return {**self._chains.arrays(engine), **ladders}

@@ -191,10 +191,11 @@ class TrainingRun:
         self._check(state)
         self.engine: Engine = make_engine(state.rbm, config.engine, state.velocity)
         arrays = dict(state.extras) if state.chains is None else {**state.extras, "chains": state.chains}
-        self._estimator = make_estimator(config, self._key, self.engine, batches.data_means, batches.n_samples, arrays)
-        self._optimizer = Optimizer(config, batches.data_means, arrays)
         self._step, self._leg = state.step, state.extras.get("leg")  # of `harmonium.training.longer`
         self._first = 0 if self._leg is None else int(self._leg[0])
+        of_data, steps = (batches.data_means, batches.n_samples), range(self._first, self.n_steps)
+        self._estimator = make_estimator(config, self._key, self.engine, *of_data, arrays, steps)
+        self._optimizer = Optimizer(config, batches.data_means, arrays)
         self._steering = None if fresh or not config.patience else Steering.resume(config, arrays)
         start = self._first // self.n_batches if self._steering is None else self._steering.start
         self._monitor = Monitor(train, held_out, config, self._key.derive("monitor"), history, start)
@@ -368,7 +369,7 @@ class TrainingRun:
     def _advance(self, most: int = 1) -> None:
         """One step, or several that nobody looks at but the last."""
         engine, step = self.engine, self._step
-        most = min(most, self._monitor.unobserved(step))
+        most = min(most, self._monitor.unobserved(step), self._estimator.most(step))
         several = self._batches.several(engine, step, most) if most > 1 else None
         negative, n = None, 1
         if several is not None:
