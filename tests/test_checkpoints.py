@@ -16,6 +16,7 @@ KINDS = {
     "pt": {"method": "pt", "temperatures": 4, "sweeps": 60},
     "pt, adam": {"method": "pt", "temperatures": 3, "sweeps": 60, "optimizer": "adam"},
     "pt, adaptive": {"method": "pt", "sweeps": 60},
+    "tempered end": {"method": "pcd", "tempered_share": 0.4, "sweeps": 2},
     "exact, adam": {"method": "exact", "optimizer": "adam"},
     "missing": {"method": "pcd", "epochs": 3},
 }

@@ -250,10 +250,17 @@ def test_a_choice_out_of_range_is_refused(name, value):
         Config(3, **{name: value})
 
 
-EVERY = {"sweeps": 3, "chains": 7, "restarts": 0.1, "temperatures": 4, "last_statistic": "mean_field"}
+EVERY = {
+    "sweeps": 3,
+    "chains": 7,
+    "restarts": 0.1,
+    "temperatures": 4,
+    "last_statistic": "mean_field",
+    "tempered_share": 0.5,
+}
 OF_METHODS = {
     "cd": {"sweeps", "last_statistic"},
-    "pcd": {"sweeps", "chains", "restarts", "last_statistic"},
+    "pcd": {"sweeps", "chains", "restarts", "last_statistic", "tempered_share"},
     "fpcd": {"sweeps", "chains", "restarts", "last_statistic"},
     "pt": {"sweeps", "chains", "temperatures"},
     "exact": set(),
