@@ -60,6 +60,7 @@ def by_method(method):
         *([train(**plain, last_statistic="mean_field", sweeps=2)] if method in ("cd", "pcd", "fpcd") else []),
         *([train(**plain, restarts=0.5, sweeps=2)] if method in ("pcd", "fpcd") else []),
         *([train(**plain, temperatures=4)] if method == "pt" else []),
+        *([train(**plain, tempered_share=0.5, sweeps=2)] if method == "pcd" else []),
     ]
 
 

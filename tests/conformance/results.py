@@ -154,6 +154,7 @@ CALLS = {
     "train:cd-2 adam": lambda: trained(method="cd", sweeps=2, optimizer="adam", l1=1e-4, max_norm=2.0),
     "train:pcd": lambda: trained(method="pcd", chains=80, restarts=0.1, weight_decay=1e-3),
     "train:fast weights": lambda: trained(method="fpcd", chains=80),
+    "train:tempered end": lambda: trained(method="pcd", chains=40, tempered_share=0.4),
     "train:tempered": lambda: trained(method="pt", chains=20, temperatures=4),
     "train:exact": lambda: trained(XS, 7, method="exact", epochs=1, batch_size=300),
     "train:mean field": lambda: trained(method="cd", last_statistic="mean_field"),

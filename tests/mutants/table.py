@@ -23,6 +23,7 @@ MISSING = "tests/test_missing.py"
 TRAINING = "tests/test_training.py -k replay"
 STEPS = "tests/test_training.py -k expected_step"
 CHECKPOINTS = "tests/test_checkpoints.py"
+TEMPERED_END = "tests/test_tempered_end.py"
 RESUME = "tests/test_resume.py -k all_its_records"
 IO = "tests/test_io.py"
 RUNS = "tests/test_run_directory.py"
@@ -333,6 +334,24 @@ PYTHON = [
     ),
     *of(
         "training/tempered.py",
+        (
+            "ladders count while they run along",
+            "if step in self._counts else",
+            "if step >= self._first else",
+            TEMPERED_END,
+        ),
+        (
+            "several steps go past the first that is tempered",
+            "return self._first - step if",
+            "return 999 if",
+            TEMPERED_END,
+        ),
+        (
+            "ladders of a tempered end are not kept",
+            "{**self._chains.arrays(engine), **ladders}",
+            "{**self._chains.arrays(engine)}",
+            CHECKPOINTS,
+        ),
         ("a base of zeros", "base = bias_of_means(", "base = 0 * bias_of_means(", ESTIMATORS),
         (
             "the ladder is not restored",
