@@ -159,7 +159,7 @@ def test_tempered_chains_are_not_told_to_be_tempered():
         alarms([replace(reports([-10])[0], chains=replace(stuck, swap_acceptance=x))])[0] for x in (None, 0.5)
     )
     assert plain.endswith(': raise sweeps, or use method "pt"')
-    assert tempered.endswith(": raise sweeps or temperatures")
+    assert tempered.endswith(": raise sweeps")
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,11 @@ def test_the_page_has_every_picture_and_every_setting(small):
         "made &lt;so&gt;",
     ):
         assert text in html
-    for field in set(harmonium.Config.__dataclass_fields__) - {"restarts", "sparsity_target"}:  # CD and PT use neither
+    for field in set(harmonium.Config.__dataclass_fields__) - {
+        "restarts",
+        "tempered_share",
+        "sparsity_target",
+    }:  # of no use to CD and PT
         assert f'<th scope="row">{field}</th>' in html
     # What a plan leaves to the data stands there as it was chosen.
     assert re.search(r'"row">sweeps</th>(<td data-of="[^"]*" class="same">1</td>){3}', html)

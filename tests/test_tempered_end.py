@@ -20,7 +20,7 @@ def test_machines_too_large_for_tempering_end_with_it_unless_a_method_was_asked_
 @pytest.mark.parametrize("end", [0.0, 0.3])
 def test_tempered_chains_give_modes_their_weights(end):
     """Two modes, of which a quarter of the data are in one. Persistent chains hardly leave theirs: five runs
-    without tempering had 17 to 51 % of the machine's states on, where 26 % are on in the data; five with had 23 to 29 %.
+    without tempering had 17 to 51 % of the machine's units on, where 26 % are on in the data; five with had 23 to 29.
     """
     rng = np.random.default_rng(0)
     X = ((rng.random(1000) < 0.2)[:, None] ^ (rng.random((1000, 16)) < 0.1)).astype(np.uint8)

@@ -97,7 +97,11 @@ def _estimator(config: Config) -> str:
         return "the exact gradient of the likelihood, by enumeration"
     names = {"pcd": "persistent contrastive divergence", "fpcd": "persistent contrastive divergence with fast weights"}
     name = names.get(config.estimator, f"parallel tempering at {_temperatures(config)}")
-    return f"{name} ({short}: {config.n_chains} chains that are kept, and run for {sweeps} a step)"
+    end = ""
+    if config.tempered_share:
+        end = f"; for the last {config.tempered_share:.0%} of the steps {config.n_ladders} chains at each of "
+        end += _temperatures(config)
+    return f"{name} ({short}: {config.n_chains} chains that are kept, and run for {sweeps} a step{end})"
 
 
 def _temperatures(config: Config) -> str:

@@ -269,7 +269,7 @@ def _stuck(report: Report) -> str | None:
 
 
 def _remedy(chains: ChainHealth) -> str:
-    return 'raise sweeps, or use method "pt"' if chains.swap_acceptance is None else "raise sweeps or temperatures"
+    return 'raise sweeps, or use method "pt"' if chains.swap_acceptance is None else "raise sweeps"
 
 
 def _apart(reports: Sequence[Report]) -> str | None:
