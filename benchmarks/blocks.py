@@ -1,6 +1,7 @@
 """Chains, covariances and log Z on made genomes: the tables of docs/adr/0011-mixing.md and docs/likelihood.md.
 
 python benchmarks/blocks.py covariances 2400 800 100 5000 pt [DECAY]   R-hat, slope, test log-likelihood, CPU seconds
+python benchmarks/blocks.py covariances 4500 800 100                   the same, all defaults
 python benchmarks/blocks.py trajectory 1000 240 60 3000 pt             log Z through machines that the run has passed
 python benchmarks/blocks.py log-z 1000 800 100 5000 pt                 log Z along tempered ladders, and annealed
 
@@ -11,6 +12,7 @@ population from column to column, and now and then jumps to another, so that col
 import argparse
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +48,10 @@ def covariances(run: TrainingRun, X: npt.NDArray[np.uint8], test: npt.NDArray[np
     last = list(run.epochs())[-1]
     seconds, r_hat = time.process_time() - start, last.chains and last.chains.r_hat
     log_z = log_partition(run.rbm, "tempered", X=X, seed=1, sweeps=600, chains=60)
-    found = sample_tempered(run.rbm, 400, X=X, sweeps=400, temperatures="adaptive", seed=1)
+    found = sample_tempered(run.rbm, 1000, X=X, sweeps=600, temperatures="adaptive", seed=1)
     print(f"decay {run.config.weight_decay}, R-hat {r_hat}, {seconds:.0f} s; {'; '.join(last.alarms) or 'no alarm'}")
-    print(f"slope {slope(found.samples, test):.2f} (training data {slope(X, test):.2f})")
+    of_test, of_train = (slope(found.samples, data) for data in (test, X))
+    print(f"slope {of_test:.2f}, against training data {of_train:.2f} (these against test data {slope(X, test):.2f})")
     print(log_likelihood(run.rbm, test, log_z), log_z.reason)
 
 
@@ -86,15 +89,17 @@ def told(name: str, rbm: RBM, X: npt.NDArray[np.uint8], method: str, **how: obje
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=("covariances", "trajectory", "log-z"))
-    for name in ("rows", "columns", "hidden", "steps"):
+    for name in ("rows", "columns", "hidden"):
         parser.add_argument(name, type=int)
-    parser.add_argument("method", choices=("cd", "pcd", "pt"))
+    parser.add_argument("steps", type=int, nargs="?", help="left out, all is as by default")
+    parser.add_argument("method", choices=("cd", "pcd", "pt"), nargs="?")
     parser.add_argument("decay", type=float, nargs="?")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # alarms are printed
     X = genomes(args.rows, args.columns, 1)
-    epochs = max(1, args.steps // -(-args.rows // 100))
-    config = Config(args.hidden, args.method, epochs=epochs, patience=0, held_out=0, seed=1, weight_decay=args.decay)
+    config = Config(args.hidden, args.method, seed=1, weight_decay=args.decay)
+    if args.steps is not None:
+        config = replace(config, epochs=max(1, args.steps // -(-args.rows // 100)), patience=0, held_out=0)
     run = TrainingRun(X, config)
     if args.table == "covariances":
         covariances(run, X, genomes(4000, args.columns, 2))
