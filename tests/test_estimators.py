@@ -9,7 +9,7 @@ from harmonium import RBM, Config, Key, TrainingRun
 from harmonium.chains import tempered
 from harmonium.chains.path import linear_path
 from harmonium.engines import Phase, make_engine
-from harmonium.rbm import bias_of_means
+from harmonium.initial import bias_of_means
 from harmonium.statistics import Statistics
 from harmonium.training.estimators import first_chains, make_estimator
 from harmonium.training.negative import FastWeights, Persistent, Positive

@@ -85,7 +85,6 @@ def sklearn_face(seed, engine):
 # Each function in the ways in which it may draw, called as function(seed, engine).
 DRAWING = {
     "RBM.initialise": [lambda seed, _: RBM.initialise(STATES, 6, seed)],
-    "RBM.of_totals": [lambda seed, _: RBM.of_totals((STATES.sum(axis=0), len(STATES)), 6, seed)],
     "RBM.sample_h_from_v": [lambda seed, _: MACHINE.sample_h_from_v(STATES, seed=seed)],
     "RBM.sample_v_from_h": [lambda seed, _: MACHINE.sample_v_from_h(STATES[:, :6], seed=seed)],
     "complete": [
@@ -196,7 +195,6 @@ DRAWING = {
 # With one seed these are documented to be the same training.
 SAME = {
     "RBM.initialise": "train",
-    "RBM.of_totals": "train",
     "deep.train_stack": "train",
     "sklearn.BernoulliRBM": "train",
 }

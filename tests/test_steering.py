@@ -13,8 +13,8 @@ from oracles import random_parameters, random_states, two_kinds
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
 from harmonium.errors import InvalidParameter, TrainingAlarm
+from harmonium.initial import bias_of_means
 from harmonium.likelihood import log_partition
-from harmonium.rbm import bias_of_means
 from harmonium.training import load_checkpoint, save_checkpoint
 from harmonium.training.alarms import kind_of
 from harmonium.training.explain import explain

@@ -8,7 +8,7 @@ import harmonium
 from experiments.machines import bound_said, evaluate, settings_of, states, train
 from experiments.results import Results, Run
 from harmonium import RBM, Config, Key
-from harmonium.rbm import bias_of_means
+from harmonium.initial import bias_of_means
 
 # From the least work to the most, so that what an interruption leaves is a table already.
 KINDS = (

@@ -13,8 +13,8 @@ import torch
 import harmonium
 from harmonium.chains.path import linear_path
 from harmonium.engines import ENGINES
+from harmonium.initial import bias_of_means
 from harmonium.likelihood.annealed import Annealer
-from harmonium.rbm import bias_of_means
 
 VISIBLE, HIDDEN = 784, 500
 Row = dict[str, Any]

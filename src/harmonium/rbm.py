@@ -11,7 +11,6 @@ Equation numbers refer to ``docs/mathematics.md``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,17 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach, UnreadableFile
+from harmonium.initial import initial_parameters
 from harmonium.inputs import check_count, check_matrix, check_number, check_rows
 from harmonium.io import read_tensors, write_tensors
 from harmonium.ising import Ising
-from harmonium.random import Key, as_key, uniform_of
-from harmonium.special import expit, log_expit, logsumexp, ndtri, softplus
+from harmonium.random import Key, as_key
+from harmonium.special import expit, log_expit, logsumexp, softplus
 from harmonium.statistics import Statistics
 from harmonium.tiles import filters_html
 
 Array = npt.NDArray[np.floating[Any]]
-
-_DRAWN = 2**16  # initial weights that are drawn at a time, in double precision, so that memory stays small
 
 # The plain enumeration below keeps all states of the smaller layer in memory at once.
 ENUMERABLE_UNITS = 16
@@ -38,24 +36,6 @@ ENUMERABLE_UNITS = 16
 def all_states(n_units: int, dtype: npt.DTypeLike = np.float64) -> Array:
     """All 2**n_units binary states, shape (2**n_units, n_units); unit 0 is the lowest bit of the row number."""
     return ((np.arange(2**n_units)[:, None] >> np.arange(n_units)) & 1).astype(dtype)
-
-
-def bias_of_means(total: Any, n_samples: Any) -> npt.NDArray[np.float64]:
-    """The biases of independent units that fit the data's means, finite for columns that never change.
-
-    Parameters
-    ----------
-    total : array-like of shape (n_units,)
-        Sums of the columns over the samples.
-    n_samples : int, or array-like of shape (n_units,)
-
-    Returns
-    -------
-    ndarray of shape (n_units,)
-        log(p / (1 - p)) with p = (total + 1/2) / (n_samples + 1).
-    """
-    p = (np.asarray(total, np.float64) + 0.5) / (n_samples + 1)
-    return np.log(p / (1 - p))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,30 +137,7 @@ class RBM:
         rows = check_rows(X, sample_weight=sample_weight)
         n_hidden = check_count(n_hidden, "n_hidden")
         scale = check_number(scale, "scale", low=0)
-        return cls.of_totals(rows.totals, n_hidden, seed, scale=scale)
-
-    @classmethod
-    def of_totals(
-        cls,
-        totals: tuple[Array, Array],
-        n_hidden: int,
-        seed: int | Key = 0,
-        *,
-        scale: float = 0.01,
-        bits: Callable[[Key, int, int], npt.NDArray[np.uint32]] | None = None,
-    ) -> RBM:
-        """`initialise` from what the data's means are made of: for each column a sum, and of how many rows it is.
-
-        `bits` may be an engine's, which are those of `Key.bits` and sooner there.
-        """
-        bits = Key.bits if bits is None else bits
-        b = bias_of_means(*totals)
-        key, W = as_key(seed).derive("initial weights"), np.empty((n_hidden, len(b)), np.float32)
-        size = max(1, _DRAWN // len(b))
-        for first in range(0, n_hidden, size):
-            rows = W[first : first + size]
-            rows[:] = scale * ndtri(uniform_of(bits(key.rows_from(first), *rows.shape)))
-        return cls(W, b.astype(np.float32), np.zeros(n_hidden, np.float32))
+        return cls(*initial_parameters(rows.totals, n_hidden, as_key(seed), Key.bits, scale))
 
     @property
     def n_visible(self) -> int:

@@ -73,15 +73,18 @@ PYTHON = [
             ORACLE,
         ),
         (
-            "one pseudo-count missing",
-            "(np.asarray(total, np.float64) + 0.5) / (n_samples + 1)",
-            "(np.asarray(total, np.float64) + 0.5) / (n_samples + 0.5)",
-            ORACLE,
-        ),
-        (
             "flipping forgets c",
             "self.c + self.W @ s.astype(self.W.dtype)",
             "self.c + 0 * self.W @ s.astype(self.W.dtype)",
+            ORACLE,
+        ),
+    ),
+    *of(
+        "initial.py",
+        (
+            "one pseudo-count missing",
+            "(np.asarray(total, np.float64) + 0.5) / (n_samples + 1)",
+            "(np.asarray(total, np.float64) + 0.5) / (n_samples + 0.5)",
             ORACLE,
         ),
         ("weights of another scale", "rows[:] = scale * ndtri", "rows[:] = scale**2 * ndtri", ORACLE),

@@ -10,7 +10,8 @@ from harmonium.chains.path import linear_path
 from harmonium.chains.rungs import Rungs
 from harmonium.chains.tempered import Ladder, Levels
 from harmonium.errors import InvalidParameter
-from harmonium.rbm import RBM, bias_of_means
+from harmonium.initial import bias_of_means
+from harmonium.rbm import RBM
 from harmonium.rows import Rows
 
 

@@ -12,6 +12,7 @@ from scipy.special import expit
 import harmonium
 from harmonium.datasets import BINARIZATIONS
 from harmonium.errors import InvalidParameter
+from harmonium.initial import bias_of_means
 from harmonium.inputs import check_choice, check_count, check_matrix, check_number
 from harmonium.keras import checks, equations, replicas
 from harmonium.keras.checked import CheckedModel
@@ -19,7 +20,6 @@ from harmonium.keras.equations import Parameters
 from harmonium.keras.monitors import epoch_mean
 from harmonium.keras.noise import Noise, uniform
 from harmonium.random import Key
-from harmonium.rbm import bias_of_means
 from harmonium.training import Config
 from harmonium.training.config import STATISTIC, SWEEPS
 

@@ -27,12 +27,13 @@ from harmonium.chains.ladder import place
 from harmonium.chains.path import Float64Array, linear_path
 from harmonium.engines import States
 from harmonium.errors import InvalidParameter
+from harmonium.initial import bias_of_means
 from harmonium.inputs import check_count
 from harmonium.likelihood.annealed import Annealer
 from harmonium.likelihood.constant_means import N_SWEEPS, constant_means_path
 from harmonium.progress import Counter
 from harmonium.random import Key
-from harmonium.rbm import RBM, bias_of_means
+from harmonium.rbm import RBM
 from harmonium.rows import Rows
 
 SALAKHUTDINOV = "salakhutdinov"

@@ -10,6 +10,7 @@ import scipy.sparse
 
 from harmonium.datasets.binarize import as_learnt
 from harmonium.engines import Engine, Velocity, find_engine, make_engine
+from harmonium.initial import initial_parameters
 from harmonium.inputs import rows_of
 from harmonium.random import Key
 from harmonium.rbm import RBM
@@ -63,12 +64,13 @@ class Learning:
         self._batches, self._config = batches, config
         if engine is None:
             bits = find_engine(config.engine).bits
-            engine = make_engine(RBM.of_totals(batches.totals, config.n_hidden, key, bits=bits), config.engine)
+            first = RBM(*initial_parameters(batches.totals, config.n_hidden, key, bits))
+            engine = make_engine(first, config.engine)
         self.engine = engine
         arrays = dict(averages or {})
-        first = first_chains(config, key, type(engine)) if chains is None else chains
-        if first is not None:
-            arrays["chains"] = first
+        chains = first_chains(config, key, type(engine)) if chains is None else chains
+        if chains is not None:
+            arrays["chains"] = chains
         self._estimator = make_estimator(config, key, engine, batches.data_means, batches.n_samples, arrays)
         self._optimizer = Optimizer(config, batches.data_means, arrays)
         self._step = 0

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.rbm import RBM, bias_of_means
+from harmonium.initial import bias_of_means
+from harmonium.rbm import RBM
 from harmonium.special import ndtr, stdtrit
 
 _ERRORS = 3.0

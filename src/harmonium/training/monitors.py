@@ -10,9 +10,10 @@ from typing import Any
 
 from harmonium.engines import Engine, Phase, Reals
 from harmonium.engines.records import FloatArray
+from harmonium.initial import bias_of_means
 from harmonium.likelihood import Estimate, log_partition
 from harmonium.random import Key
-from harmonium.rbm import RBM, bias_of_means
+from harmonium.rbm import RBM
 from harmonium.rows import Rows
 from harmonium.training.alarms import alarms
 from harmonium.training.config import Config

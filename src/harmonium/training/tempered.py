@@ -25,8 +25,8 @@ from harmonium.chains.path import linear_path
 from harmonium.chains.tempered import Ladder, TemperedState
 from harmonium.engines import Contrast, Engine, Phase
 from harmonium.engines.records import FloatArray
+from harmonium.initial import bias_of_means
 from harmonium.random import Key
-from harmonium.rbm import bias_of_means
 from harmonium.training.config import ADAPTIVE, Config
 from harmonium.training.negative import Arrays, Estimator, Negative, Persistent, Plain, Positive
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from harmonium.datasets.binarize import as_learnt, describe_blank
 from harmonium.engines import Engine, Phase, Velocity, find_engine, make_engine
 from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.initial import bias_of_means, initial_parameters
 from harmonium.inputs import check_rows
 from harmonium.random import Key
-from harmonium.rbm import RBM, bias_of_means
+from harmonium.rbm import RBM
 from harmonium.rows import Rows
 from harmonium.training.alarms import unmixed
 from harmonium.training.batches import Batches, set_aside
@@ -238,7 +239,7 @@ class TrainingRun:
         config, n_visible = self.config, self._batches.n_visible
         rbm, engine = initial, find_engine(config.engine)
         if rbm is None:
-            rbm = RBM.of_totals(self._totals, config.n_hidden, self._key, bits=engine.bits)
+            rbm = RBM(*initial_parameters(self._totals, config.n_hidden, self._key, engine.bits))
         zero = Velocity(*(np.zeros(x.shape, np.float32) for x in (rbm.W, rbm.b, rbm.c)))
         if rbm.n_visible != n_visible:
             raise InvalidData(
