@@ -65,9 +65,15 @@ def _is_beyond_memory(error: Exception) -> bool:
     return isinstance(error, ValueError) and str(error).startswith(("array is too big", "Maximum allowed"))
 
 
+def option_of(name: str) -> str:
+    """The option that is called like a parameter."""
+    return "--" + name.replace("_", "-")
+
+
 @contextmanager
-def options_named(**options: str) -> Iterator[None]:
-    """Let messages about a parameter name the option that the user typed: ``n_hidden="--hidden"``."""
+def options_named(*names: str, **others: str) -> Iterator[None]:
+    """Let messages about a parameter name the option that the user typed: ``"seed"``, or ``n_hidden="--hidden"``."""
+    options = {name: option_of(name) for name in names} | others
     try:
         yield
     except InvalidParameter as error:

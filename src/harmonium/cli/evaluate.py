@@ -92,8 +92,8 @@ def command(
     engine = engine_on(engine, device)
     rbm, alarms = load_model(model), alarms_of(model)
     dataset, split, X = load_split(data, split, reading)
-    names = {name: "--" + name.replace("_", "-") for name in ("log_z", "chains", "temperatures", "seed", "engine")}
-    with options_named(binarize="--binarize", **names), WorkProgress("log Z") as progress:
+    named = options_named("binarize", "log_z", "chains", "temperatures", "seed", "engine")
+    with named, WorkProgress("log Z") as progress:
         found = evaluate(
             rbm,
             X,

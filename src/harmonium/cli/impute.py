@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from harmonium import Key, datasets
 from harmonium.cli.errors import options_named
 from harmonium.cli.options import (
     DEFAULTS,
@@ -19,17 +17,17 @@ from harmonium.cli.options import (
     Engine,
     Json,
     Model,
+    Out,
     Seed,
     Split,
     engine_on,
     integer,
     load_model,
-    load_split,
+    load_states,
 )
 from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.datasets.writing import OUTPUTS, write_array
-from harmonium.inputs import check_matrix
 from harmonium.sampling.conditional import impute
 
 HELP = """Fill in what is missing.
@@ -57,7 +55,7 @@ _SETTINGS = {name: x.default for name, x in inspect.signature(impute).parameters
 def command(
     model: Model,
     data: Data,
-    out: Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="Where the result goes; see above.")],
+    out: Out,
     split: Split = None,
     binarize: Binarize = DEFAULTS["binarize"],
     method: Annotated[
@@ -76,11 +74,8 @@ def command(
     engine = engine_on(engine, device)
     check_output(out, OUTPUTS, model, data)
     rbm = load_model(model)
-    dataset, split, X = load_split(data, split, reading)
-    names = {name: "--" + name.replace("_", "-") for name in _SETTINGS}
-    with options_named(binarize="--binarize", **names):
-        X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
-        X = datasets.binarize(X, binarize, Key(seed).derive("binarize"), allow_nan=True)
+    X, origin = load_states(rbm, data, split, reading, binarize, seed)
+    with options_named(*_SETTINGS):
         found = impute(rbm, X, method=method, chains=chains, burn_in=burn_in, sweeps=sweeps, seed=seed, engine=engine)
     if found.n_doubtful:
         complain("warning", f"the chains of {found.n_doubtful} rows have not come together. Raise --sweeps.")
@@ -94,8 +89,6 @@ def command(
         "n_exact_rows": int(found.exact.sum()),
         "n_doubtful_rows": found.n_doubtful,
         "largest_standard_error": float(found.standard_error.max()),
-        "data": dataset.name,
-        "split": split,
-        "binarize": binarize,
+        **origin,
     }
     emit(result, result.items(), as_json=as_json)

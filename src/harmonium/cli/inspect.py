@@ -46,16 +46,6 @@ E[h|v] hardly depends on v; such units do no work.
 _ENUMERABLE_UNITS = 16  # a moment's work
 _SURE = 4.595  # the logit of 0.99
 _IDLE = 0.05  # logits that a unit's whole input can add or take
-_NATS = {
-    "log_z",
-    "free_energy",
-    "free_energy_spread",
-    "pseudo_log_likelihood",
-    "log_likelihood",
-    "log_likelihood_lower",
-    "log_likelihood_upper",
-    "log_likelihood_estimate",
-}
 _NOT_COUNTED = "not counted: too large for a moment; see harmonium evaluate"
 # What people read instead of names with blanks.
 _LABELS = {
@@ -84,6 +74,8 @@ _LABELS = {
     "ess": "effective sample size",
     "r_hat": "R-hat",
 }
+_ENDS = {"log_likelihood_lower", "log_likelihood_upper"}  # beside the value that tells their unit
+_NATS = {name for name, label in _LABELS.items() if "(nats)" in label} | _ENDS
 
 
 def command(

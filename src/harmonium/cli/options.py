@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from harmonium import RBM, Config, datasets
+from harmonium import RBM, Config, Key, datasets
 from harmonium.cli.errors import options_named
 from harmonium.cli.output import complain
 from harmonium.datasets import Dataset
@@ -35,6 +35,7 @@ Data = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=DA
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", show_default=False, help="A model file, or the directory of a run.")
 ]
+Out = Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="Where the result goes; see above.")]
 Trajectory = Annotated[
     list[Path] | None,
     typer.Option(metavar="MODEL", help="A machine that training has passed through; once or more, earliest first."),
@@ -92,7 +93,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 def engine_on(engine: str, device: str | None) -> str:
     """The engine that --engine and --device name."""
-    with options_named(engine="--engine", device="--device"):
+    with options_named("engine", "device"):
         return on_device(engine, device)
 
 
@@ -127,7 +128,7 @@ def alarms_of(path: Path) -> list[str]:
 
 def load_data(data: str, reading: dict[str, Any]) -> Dataset:
     """The data set, NaN where an entry is missing, after notes about how it was read."""
-    with options_named(**{name: "--" + name.replace("_", "-") for name in reading}):
+    with options_named(*reading):
         dataset = datasets.load(data, allow_nan=True, **reading)
     for note in dataset.notes:
         complain("note", f"{note}.")
@@ -144,8 +145,19 @@ def load_split(data: str, split: str | None, reading: dict[str, Any]) -> tuple[D
         split = dataset.splits[0]
         complain("note", f"{dataset.name} has no test split; all numbers are for its {split} split.")
     split = split or "test"
-    with options_named(split="--split"):
+    with options_named("split"):
         return dataset, split, dataset.split(split)[0]
+
+
+def load_states(
+    rbm: RBM, data: str, split: str | None, reading: dict[str, Any], binarize: str, seed: int
+) -> tuple[npt.NDArray[Any], dict[str, str]]:
+    """The samples of a split as visible states of a machine, binarised, and what a result says of their origin."""
+    dataset, split, X = load_split(data, split, reading)
+    X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
+    with options_named("binarize", "seed"):
+        X = datasets.binarize(X, binarize, Key(seed).derive("binarize"), allow_nan=True)
+    return X, {"data": dataset.name, "split": split, "binarize": binarize}
 
 
 def load_rows(path: Path, n_visible: int, reading: dict[str, Any]) -> npt.NDArray[Any]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from harmonium.cli.completion import one_of
+from harmonium.cli.errors import option_of
 from harmonium.cli.options import integer, number
 from harmonium.datasets.reading import FORMATS
 
@@ -37,7 +38,6 @@ _OPTIONS: dict[str, Any] = {
     "max_gigabytes": Annotated[float | None, number("Most that a DATA file may unpack to. [default: 4]")],
     "max_columns": Annotated[int | None, integer("Most columns of a DATA file. [default: 100,000]")],
 }
-OPTION_NAMES = {name: "--" + name.replace("_", "-") for name in _OPTIONS}
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
@@ -68,5 +68,5 @@ def words_of(reading: Reading) -> list[str]:
     words = []
     for name, value in reading.items():
         value = int(value) if isinstance(value, float) and value.is_integer() else value
-        words += [OPTION_NAMES[name]] if value is True else [OPTION_NAMES[name], str(value)]
+        words += [option_of(name)] if value is True else [option_of(name), str(value)]
     return words

@@ -74,7 +74,7 @@ def train_on(
     out = Path(f"{path}-more-{more_epochs}") if out is None else out
     check_new(out)
     parent, finished, dataset = reopen(path)
-    with options_named(learning_rate="--learning-rate", more_epochs="--more-epochs"):
+    with options_named("learning_rate", "more_epochs"):
         config, state = longer(finished, more_epochs, **changes)
     X = dataset.split("train")[0]
     run = TrainingRun(X, config, valid=dataset.valid, state=state, history=parent.history())

@@ -174,7 +174,7 @@ def _sample(
         raise InvalidParameter(f"-n must be the number of rows of --start, {len(first)}. Got {n}. Leave it out.")
     if n is None and first is None:
         n = len(held.where) if held is not None and len(held.where) > 1 else _CHAINS
-    with options_named(n="-n", sweeps="--sweeps", seed="--seed", engine="--engine"):
+    with options_named("sweeps", "seed", "engine", n="-n"):
         return sample(rbm, n, sweeps=sweeps, start=first, seed=seed, clamp=held, engine=engine)
 
 
@@ -196,8 +196,8 @@ def _sample_tempered(
     engine: str,
 ) -> Samples:
     X = None if data is None else load_data(data, reading).split("train")[0]
-    names = {name: f"--{name}" for name in ("sweeps", "temperatures", "data", "seed", "engine")}
-    with options_named(n="-n", **names), WorkProgress("sampling") as progress:
+    named = options_named("sweeps", "temperatures", "data", "seed", "engine", n="-n")
+    with named, WorkProgress("sampling") as progress:
         return sample_tempered(
             rbm,
             _CHAINS if n is None else n,

@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from harmonium import Config, Key, MomentFit, TrainingRun, moment_fit
-from harmonium.cli.errors import options_named
+from harmonium.cli.errors import option_of, options_named
 from harmonium.cli.options import (
     DATA_HELP,
     DEFAULTS,
@@ -72,7 +72,7 @@ A DATA file may hold NaN, NA or empty fields where entries are missing. Files of
 of the name does not tell which it is, --format does.
 """
 
-_NAMES = {name: f"--{OPTIONS.get(name, name.replace('_', '-'))}" for name in DEFAULTS}
+_NAMES = {name: option_of(OPTIONS.get(name, name)) for name in DEFAULTS}
 _MOMENT_ROWS = 10_000  # of the training data whose moments are looked at
 _NARROWEST = 30  # columns for a reason
 _BESIDE_RESUME = ("resume", "as_json", "quiet", "watch")  # options that change nothing about a run

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import typer
 
-from harmonium import RBM, Key, datasets
+from harmonium import RBM
 from harmonium.cli.errors import options_named
 from harmonium.cli.options import (
     DEFAULTS,
@@ -19,17 +17,18 @@ from harmonium.cli.options import (
     Engine,
     Json,
     Model,
+    Out,
     Seed,
     Split,
     engine_on,
     load_model,
-    load_split,
+    load_states,
 )
 from harmonium.cli.output import check_output, complain, emit
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.datasets.writing import OUTPUTS, write_array
 from harmonium.deep import Stack
-from harmonium.inputs import check_matrix, missing_entries
+from harmonium.inputs import missing_entries
 from harmonium.sampling.conditional import impute
 
 HELP = """Turn data into hidden features.
@@ -51,7 +50,7 @@ that ends in .npy, .npz, .csv, .csv.gz, .tsv, .mat, .h5, .parquet or .feather.
 def command(
     model: Model,
     data: Data,
-    out: Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="Where the result goes; see above.")],
+    out: Out,
     split: Split = None,
     binarize: Binarize = DEFAULTS["binarize"],
     reading: Reading = NOTHING_SAID,
@@ -64,23 +63,14 @@ def command(
     engine = engine_on(engine, device)
     check_output(out, OUTPUTS, model, data)
     rbm = load_model(model)
-    dataset, split, X = load_split(data, split, reading)
-    with options_named(binarize="--binarize", seed="--seed", engine="--engine"):
-        X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
-        X = datasets.binarize(X, binarize, Key(seed).derive("binarize"), allow_nan=True)
+    X, origin = load_states(rbm, data, split, reading, binarize, seed)
+    with options_named("seed", "engine"):
         if missing_entries(X) is None:
             features = Stack((rbm,)).transform(X, engine=engine)
         else:
             features = _given_observed(rbm, X, seed, engine)
     write_array(out, features)
-    result = {
-        "out": str(out),
-        "n_samples": len(features),
-        "n_hidden": rbm.n_hidden,
-        "data": dataset.name,
-        "split": split,
-        "binarize": binarize,
-    }
+    result = {"out": str(out), "n_samples": len(features), "n_hidden": rbm.n_hidden, **origin}
     emit(result, result.items(), as_json=as_json)
 
 

@@ -45,7 +45,7 @@ def command(
     if engine is None and device is not None:
         raise InvalidParameter("--device must come with --engine torch. Got no --engine. Pass both, or neither.")
     engine = None if engine is None else engine_on(engine, device)
-    with options_named(engine="--engine"):
+    with options_named("engine"):
         for check in verify(engine):
             found.append(check)
             if not as_json:
