@@ -1,5 +1,6 @@
 """Named data sets, files, and what is said when there is nothing to load."""
 
+import errno
 import gzip
 import os
 import struct
@@ -363,18 +364,15 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(tmp_path, openml, s
     assert_is_mnist(dataset, small_mnist[0])
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
-    path = tmp_path / "kept"
-    data_folder.write_atomically(path, lambda file: file.write(b"old"))
+def test_a_download_on_a_full_disk_is_used_and_leaves_nothing_behind(tmp_path, openml, small_mnist, monkeypatch):
+    def fail(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def fail(file):
-        file.write(b"new")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        data_folder.write_atomically(path, fail)
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["kept"]
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.warns(UserWarning, match="No space left on device"):
+        dataset = load("mnist")
+    assert_is_mnist(dataset, small_mnist[0])
+    assert not list((tmp_path / "cache" / "mnist").iterdir())
 
 
 def test_a_damaged_cache_is_reported(tmp_path, openml):

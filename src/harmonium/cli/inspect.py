@@ -15,8 +15,8 @@ from harmonium import RBM, log_partition
 from harmonium.cli.curves import draw_curves
 from harmonium.cli.options import Device, Json, engine_on, load_data, load_model
 from harmonium.cli.output import check_output, complain, emit
-from harmonium.cli.running import PAGE, how_to_train
-from harmonium.cli.watching import write_page
+from harmonium.cli.running import how_to_train
+from harmonium.cli.watching import PAGE, write_page
 from harmonium.cli.words import nats, told, typed
 from harmonium.engines import TORCH, find_engine
 from harmonium.errors import InvalidParameter, OutOfReach, UnwritableOutput

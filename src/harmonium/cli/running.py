@@ -7,7 +7,7 @@ import shlex
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harmonium import Config, TrainingRun
 from harmonium.cli.errors import Stopped, options_named
@@ -16,15 +16,12 @@ from harmonium.cli.output import complain
 from harmonium.cli.progress import TrainingProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, words_of
 from harmonium.cli.stopping import StopWish, deferred_signals
+from harmonium.cli.watching import Watching
 from harmonium.datasets import Dataset
 from harmonium.engines import TORCH
 from harmonium.training import RunDirectory, longer
 from harmonium.training.run_directory import check_new
 
-if TYPE_CHECKING:  # loaded where somebody watches
-    from harmonium.cli.watching import Watching
-
-PAGE = "index.html"  # of a run that is watched or inspected, in its directory
 _STEPS_IN_ONE_GO = 64  # on a device that is faster at several
 _CHECKPOINT_SECONDS = 300.0  # the most that a crash within a long epoch may cost
 
@@ -99,8 +96,6 @@ def advance(run: TrainingRun, directory: RunDirectory, dataset: Dataset, *, watc
     with deferred_signals() as stop:
         try:
             if watch:
-                from harmonium.cli.watching import Watching
-
                 history, made_by = directory.history(before=run.step + 1), how_to_train(directory)
                 with Watching(run, dataset, n_samples, directory.path, made_by, history) as watching:
                     _advance(run, directory, watching, stop)

@@ -32,7 +32,8 @@ from harmonium.cli.options import (
 from harmonium.cli.output import emit
 from harmonium.cli.progress import WorkProgress
 from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data, words_of
-from harmonium.cli.running import PAGE, advance, begin, reopen, train_on
+from harmonium.cli.running import advance, begin, reopen, train_on
+from harmonium.cli.watching import PAGE
 from harmonium.cli.words import nats, typed
 from harmonium.datasets import Dataset
 from harmonium.datasets.binarize import states_of

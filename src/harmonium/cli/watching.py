@@ -16,7 +16,6 @@ from harmonium.cli.curves import draw_curves
 from harmonium.cli.drawing import picture
 from harmonium.cli.output import complain
 from harmonium.cli.progress import TrainingProgress, stderr_console
-from harmonium.cli.running import PAGE
 from harmonium.datasets import Dataset
 from harmonium.errors import UnwritableOutput
 from harmonium.tiles import as_images, end_of_scale, signed_colours, tile
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
+PAGE = "index.html"  # of a run that is watched or inspected, in its directory
 _SHARE = 0.05  # of the time, at most, goes into drawing
 _SECONDS = 2.0  # between two drawings, at least
 _CHAINS = 64

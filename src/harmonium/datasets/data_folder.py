@@ -1,13 +1,10 @@
-"""Where data lie on this machine, and how a file gets there whole or not at all."""
+"""Where data lie on this machine."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 
 def data_folder() -> Path | None:
@@ -35,31 +32,3 @@ def cache_folder() -> Path:
     else:
         variable, fallback = "XDG_CACHE_HOME", "~/.cache"
     return Path(os.environ.get(variable) or os.path.expanduser(fallback)) / "harmonium"
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file so that `path` holds either what it held before or all of the new content.
-
-    Parameters
-    ----------
-    path : Path
-        Its folder is made if need be.
-    write : callable
-        Receives the open binary file.
-
-    Raises
-    ------
-    OSError
-        The folder or the file cannot be written; nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import tempfile
 import warnings
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harmonium.datasets.arrays import read_arrays
-from harmonium.datasets.data_folder import cache_folder, data_folder, describe_data_folder, write_atomically
+from harmonium.datasets.data_folder import cache_folder, data_folder, describe_data_folder
 from harmonium.datasets.dataset import Dataset
 from harmonium.datasets.idx import read_idx
 from harmonium.errors import DataUnavailable, UnreadableFile
+from harmonium.io import atomic_write
 
 N_TRAINING, N_VALID, N_TEST = 60_000, 10_000, 10_000
 SIDE = 28
@@ -55,9 +57,9 @@ def _find() -> tuple[npt.NDArray[Any], npt.NDArray[Any], str]:
         return *_read_kept(kept), str(kept)
     images, labels = _download(cache)
     try:
-        write_atomically(kept, lambda file: np.savez_compressed(file, images=images, labels=labels))
+        _keep(kept, images, labels)
     except OSError as error:
-        warnings.warn(f"MNIST could not be kept in {kept} ({error}); it will be downloaded again.", stacklevel=4)
+        warnings.warn(f"MNIST could not be kept, and will be downloaded again. {error}", stacklevel=4)
     return images, labels, "OpenML (mnist_784)"
 
 
@@ -84,6 +86,13 @@ def _read_idx_files(paths: list[Path]) -> tuple[npt.NDArray[Any], npt.NDArray[An
         _check(part, shape, path)
     images = np.concatenate([parts[0], parts[2]]).reshape(-1, SIDE * SIDE)
     return images, np.concatenate([parts[1], parts[3]])
+
+
+def _keep(path: Path, images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, images=images, labels=labels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, content.getvalue())
 
 
 def _read_kept(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -14,8 +14,8 @@ from harmonium.errors import InvalidParameter, UnreadableFile
 from harmonium.inputs import check_count
 from harmonium.io import read_tensors, write_tensors
 from harmonium.rbm import RBM
+from harmonium.training.checkpoint_contents import check_contents, present_names
 from harmonium.training.config import ADAPTIVE, Config
-from harmonium.training.contents import check_contents, present_names
 from harmonium.training.estimators import PERSISTENT
 from harmonium.training.trainer import TrainingState
 
