@@ -56,7 +56,8 @@ test-ecosystem: .venv/built .venv/dev  ## the page about ArviZ, Optuna and MLflo
 	$(BIN)/python -m pytest tests/test_ecosystem.py
 
 # What depends most on the kernels and their threads. The conformance suite, a part of `make test`, varies both by itself.
-TELLING := tests/test_training.py tests/test_resume.py tests/test_gibbs.py tests/test_likelihood.py tests/test_sklearn.py
+TELLING := $(wildcard tests/test_training*.py) tests/test_resume.py tests/test_gibbs.py tests/test_likelihood.py \
+  $(addprefix tests/test_sklearn,.py _bad_input.py _missing.py _partial_fit.py)
 test-sets: .venv/built .venv/dev  ## results on older instruction sets, with 1, 2 and 4 threads (a few minutes)
 	for run in portable:2 avx2:1 avx2:4; do \
 	  export HARMONIUM_INSTRUCTION_SET=$${run%:*} OMP_NUM_THREADS=$${run#*:} OPENBLAS_NUM_THREADS=$${run#*:}; \
@@ -100,7 +101,8 @@ test-lowest: .venv/ready  ## the tests that tell most, with every dependency at 
 	$(PYTHON) -m venv --clear build/lowest
 	$(BIN)/python tests/lowest.py > build/lowest/requirements.txt
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r build/lowest/requirements.txt .
-	build/lowest/bin/python -m pytest -W default $(TELLING) tests/test_cli.py tests/test_data_files.py tests/test_io.py
+	build/lowest/bin/python -m pytest -W default $(TELLING) tests/test_cli.py tests/test_cli_streams.py tests/test_data_files.py \
+	  tests/test_text_tables.py tests/test_refused_files.py tests/test_io.py tests/test_atomic_files.py
 
 sbom: .venv/ready  ## what an installation consists of, as CycloneDX in dist/sbom.json
 	$(PYTHON) -m venv --clear build/fresh

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from test_cli import in_terminal
+from command_runs import in_terminal
 
 from harmonium import RBM, Config, Key, TrainingRun, datasets
 from harmonium.cli.progress import TrainingProgress

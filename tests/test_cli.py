@@ -1,47 +1,21 @@
-"""The command, used as it is meant to be."""
+"""The command, used as it is meant to be: what each subcommand gives is what the library gives."""
 
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from dataclasses import asdict
 
+import command_runs
 import numpy as np
 import pytest
+from command_runs import DATA, result_of
 from oracles import random_states, two_kinds
 
 import harmonium
 from harmonium import RBM, Config, Key, datasets, log_partition, sampling
 from harmonium.cli import main
 
-COMMAND = [sys.executable, "-m", "harmonium.cli"]
-DATA = "bars-and-stripes-3x3"
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    path = tmp_path_factory.mktemp("cli") / "run"
-    assert main(["train", DATA, "--hidden", "4", "--epochs", "2", "--batch-size", "8", "--out", str(path)]) == 0
-    return path
-
-
-@pytest.fixture(scope="module")
-def splits(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "splits.npz"
-    X = np.random.default_rng(0).random((40, 9))
-    np.savez(path, train=X[:20], valid=X[20:25], test=X[25:])
-    return str(path)
-
-
-def result_of(capsys, *arguments):
-    """What a command prints with --json, which must be one JSON object and nothing else."""
-    assert main([*map(str, arguments), "--json"]) == 0
-    out, err = capsys.readouterr()
-    assert out.count("\n") == 1
-    assert "Traceback" not in err
-    return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+run = command_runs.run  # the fixture
+splits = command_runs.splits  # the fixture
 
 
 @pytest.mark.filterwarnings("ignore::harmonium.errors.TrainingAlarm")  # three epochs at a high rate
@@ -148,14 +122,6 @@ def test_explain_says_why_and_trains_nothing(tmp_path, capsys, monkeypatch):
 
 def test_no_epochs_give_the_fresh_machine(tmp_path, capsys):
     assert result_of(capsys, "train", DATA, "--hidden", 3, "--epochs", 0, "--out", tmp_path / "a")["steps"] == 0
-
-
-def test_progress_off_a_terminal_is_a_line_per_epoch_on_stderr(tmp_path, capsys, splits):
-    assert main(["train", splits, "--hidden", "3", "--epochs", "4", "--out", str(tmp_path / "a")]) == 0
-    out, err = capsys.readouterr()
-    assert [line.split()[1] for line in err.splitlines() if line.startswith("epoch")] == ["1/4", "2/4", "3/4", "4/4"]
-    assert "\x1b" not in out + err
-    assert "epoch " not in out
 
 
 @pytest.mark.parametrize("of", ["run", "model file"])
@@ -357,102 +323,3 @@ def test_inspect_tells_what_the_parameters_tell(tmp_path, capsys, run):
     assert found["config"]["n_hidden"] == 4
     assert (found["data"], found["last"]["epoch"]) == (DATA, 2)
     assert result_of(capsys, "inspect", "--engine", "native")["engine"]
-
-
-@pytest.mark.parametrize("command", ["train", "evaluate", "sample", "transform", "inspect"])
-def test_help_has_an_example_and_fits_a_narrow_terminal(command, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
-    assert main([command, "--help"]) == 0
-    out = capsys.readouterr().out
-    assert f"harmonium {command} " in out
-    assert "--json" in out
-
-
-def test_version_and_bare_command(capsys):
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"harmonium {harmonium.__version__}\n"
-    assert main([]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "A first session" in err
-
-
-def in_terminal(columns, *arguments):
-    """What a command writes to a terminal of some width."""
-    parent, child = pty.openpty()
-    environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm"}
-    process = subprocess.Popen([*COMMAND, *arguments], stdout=child, stderr=child, stdin=child, env=environment)
-    os.close(child)
-    written = b""
-    while True:
-        try:
-            part = os.read(parent, 65536)
-        except OSError:  # how Linux says that the other end has closed
-            part = b""
-        if not part:
-            break
-        written += part
-    os.close(parent)
-    assert process.wait(timeout=600) == 0
-    return written.decode()
-
-
-@pytest.mark.parametrize("columns", [40, 100])
-def test_progress_on_a_terminal_is_a_bar_that_fits(tmp_path, columns, splits):
-    text = in_terminal(columns, "train", splits, "--hidden", "3", "--epochs", "3", "--out", str(tmp_path / "a"))
-    assert "3/3" in text
-    assert ("pseudo-log-likelihood -" if columns == 100 else " nats") in text
-    assert "Traceback" not in text
-    assert ("━" in text) == (columns == 100)
-
-
-def test_a_reader_that_leaves_early_is_no_accident(run):
-    process = subprocess.Popen([*COMMAND, "inspect", str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.close()
-    assert b"Traceback" not in process.stderr.read()
-    process.wait(timeout=600)
-    process.stderr.close()
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_behind_stdout_is_a_failure(run, unbuffered):
-    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [*COMMAND, "inspect", str(run)],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            env=environment,
-        )
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-
-
-def test_ctrl_c_is_no_traceback(run, capsys, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("harmonium.cli.evaluate.evaluate", interrupted)
-    assert main(["evaluate", str(run), DATA]) == 130
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.endswith("stopped: by Ctrl-C.\n")
-
-
-@pytest.mark.parametrize("error", [MemoryError("lots"), PermissionError(13, "Permission denied", "x")])
-def test_failures_of_the_system_are_one_line(run, capsys, monkeypatch, error):
-    def failing(*_, **__):
-        raise error
-
-    monkeypatch.setattr("harmonium.cli.evaluate.evaluate", failing)
-    assert main(["evaluate", str(run), DATA]) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: ")
-
-
-def test_bugs_keep_their_traceback(run, monkeypatch):
-    monkeypatch.setattr("harmonium.cli.evaluate.evaluate", lambda *_, **__: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        main(["evaluate", str(run), DATA])

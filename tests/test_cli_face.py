@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_cli import DATA, in_terminal, result_of
+from command_runs import DATA, in_terminal, result_of
 from typer.testing import CliRunner
 
 import harmonium

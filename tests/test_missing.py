@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 from oracles import Exact, all_states, central_differences, free_energy, log_sum_exp, logistic, random_parameters
+from training_runs import Forced
 
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
 from harmonium.cli import main
 from harmonium.datasets import binarize
-from harmonium.engines import NumpyEngine
 from harmonium.errors import InvalidData
 from harmonium.inputs import check_matrix, check_rows
 from harmonium.sampling.conditional import impute
@@ -44,19 +44,6 @@ def observed_log_likelihood(X, *parameters):
     exact = Exact(*parameters)
     rows = [log_sum_exp(-free_energy(*parameters, np.concatenate(list(ways_to_complete(x[None]))))) for x in X]
     return np.mean(rows) - exact.log_z
-
-
-class Forced(NumpyEngine):
-    """Takes every decision from a script, and keeps the probability of having taken them all."""
-
-    def follow(self, script):
-        self.script, self.probability = list(script), 1.0
-
-    def bernoulli(self, logits, key, beta=1.0, offset=None):
-        p = logistic(logits.astype(np.float64))
-        states = np.array([self.script.pop(0) for _ in range(p.size)], np.float32).reshape(p.shape)
-        self.probability *= np.prod(np.where(states == 1, p, 1 - p))
-        return states
 
 
 def expected_positive_phase(X, p_start):

@@ -1,10 +1,11 @@
-"""The scikit-learn face: side by side with scikit-learn's own class, and the defects of that class as regressions."""
+"""The scikit-learn face: side by side with scikit-learn's own class, in its machinery, and as the machine it holds."""
 
 import inspect
 
 import numpy as np
 import pytest
 import scipy.sparse
+import sklearn_models
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -12,29 +13,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import BernoulliRBM as Theirs
 from sklearn.pipeline import make_pipeline
-from sklearn.utils import get_tags
+from sklearn_models import BINARY, COINS, GREY, model
 
 import harmonium
-from harmonium.errors import InvalidData, InvalidParameter
-from harmonium.sampling.conditional import impute
-from harmonium.sklearn import BernoulliRBM, DataRangeWarning
+from harmonium.sklearn import BernoulliRBM
 
-GREY = load_digits().data / 16
-BINARY = (GREY > 0.5).astype(float)
-COINS = np.random.default_rng(0).integers(0, 2, (1000, 6))
-METHODS_ON_V = ["fit", "partial_fit", "transform", "score_samples", "score", "gibbs"]
+fitted = sklearn_models.fitted  # the fixture
 
 
-def model(**parameters):
-    return BernoulliRBM(**{"n_components": 8, "n_iter": 2, "random_state": 0} | parameters)
-
-
-@pytest.fixture(scope="module")
-def fitted():
-    return model().fit(BINARY)
-
-
-# Drop-in ----------------------------------------------------------------------------------------------------------
+# Drop-in -------------------------------------------------------------------------------------------------------------
 
 
 def test_parameters_begin_as_theirs():
@@ -139,7 +126,7 @@ def test_a_script_runs_with_only_the_import_changed():
     assert ours["accuracy"] > theirs["accuracy"] - 0.05
 
 
-# In scikit-learn's machinery --------------------------------------------------------------------------------------
+# In scikit-learn's machinery -----------------------------------------------------------------------------------------
 
 
 def test_grid_search_needs_no_scorer():
@@ -197,119 +184,7 @@ def test_many_rows_are_chunked_without_a_seam(fitted):
     assert not np.array_equal(v[:2000], v[2000:4000])  # chunks do not share noise
 
 
-# Bad input --------------------------------------------------------------------------------------------------------
-
-BAD = {
-    "nan": (np.full((3, 6), np.nan), "contains NaN"),
-    "infinity": (np.full((3, 6), np.inf), "contains infinity"),
-    "1-D": (np.zeros(6), "Expected 2D array"),
-    "3-D": (np.zeros((2, 3, 6)), "dim 3"),
-    "empty": (np.zeros((0, 6)), "0 sample"),
-    "no columns": (np.zeros((3, 0)), "0 feature"),
-    "strings": (np.full((3, 6), "a"), "convert|string|numeric"),
-    "complex": (np.zeros((3, 6), complex), "Complex data not supported"),
-    "sparse nan": (scipy.sparse.csr_matrix(np.full((3, 6), np.nan)), "contains NaN"),
-}
-
-
-TAKE_NAN = {
-    "fit": "Got only NaN",
-    "partial_fit": "Got only NaN",
-    "transform": None,
-    "score_samples": None,
-    "score": None,
-    "gibbs": "no missing entries",
-}
-
-
-@pytest.mark.parametrize("name", METHODS_ON_V)
-@pytest.mark.parametrize("case", BAD)
-def test_bad_data_are_refused_everywhere(name, case):
-    X, message = BAD[case]
-    message = TAKE_NAN.get(name, message) if "nan" in case else message
-    if message is None or (case == "1-D" and name == "gibbs"):  # one vector is one row
-        return
-    with pytest.raises(ValueError, match=message):
-        getattr(model().fit(COINS), name)(X)
-
-
-@pytest.mark.parametrize("name", [name for name in METHODS_ON_V if name != "fit"])
-def test_wrong_width_is_refused(name):
-    with pytest.raises(ValueError, match="X has 4 features, but BernoulliRBM is expecting 6 features"):
-        getattr(model().fit(COINS), name)(COINS[:, :4])
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda m: m.transform(COINS),
-        lambda m: m.inverse_transform(np.zeros((1, 8))),
-        lambda m: m.score_samples(COINS),
-        lambda m: m.score(COINS),
-        lambda m: m.gibbs(COINS),
-        lambda m: m.sample(2),
-        lambda m: m.rbm_,
-    ],
-)
-def test_an_unfitted_model_says_so(call):
-    with pytest.raises(NotFittedError, match="not fitted"):
-        call(model())
-
-
-@pytest.mark.parametrize("name", METHODS_ON_V)
-@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_matrix, scipy.sparse.csr_array])
-def test_values_outside_the_unit_interval_are_clipped_with_a_warning(name, make):
-    X = np.round(np.random.default_rng(0).normal(0.5, 1, (20, 6)), 2)
-    one, two = model().fit(COINS), model().fit(COINS)
-    given = make(X)
-    with pytest.warns(DataRangeWarning, match=r"X should lie in \[0, 1\]. Got values from -.* to .*Scale them first"):
-        a = getattr(one, name)(given)
-    b = getattr(two, name)(np.clip(X, 0, 1))
-    if name in ("fit", "partial_fit"):
-        a, b = a.components_, b.components_
-    np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(given.toarray() if scipy.sparse.issparse(given) else given, X)
-
-
-def test_image_bytes_are_warned_about():
-    with pytest.warns(DataRangeWarning, match="from 0 to 255"):
-        model(n_iter=1).fit((GREY * 255).astype(np.uint8))
-
-
-@pytest.mark.parametrize(
-    ("H", "message"), [(np.zeros((2, 7)), "n_components = 8"), (np.full((2, 8), 2.0), r"\[0, 1\]")]
-)
-def test_inverse_transform_is_strict(fitted, H, message):
-    with pytest.raises(InvalidData, match=message):
-        fitted.inverse_transform(H)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "name"),
-    [
-        ({"n_components": 0}, "n_components"),
-        ({"learning_rate": -1}, "learning_rate"),
-        ({"method": "pt"}, "method"),
-        ({"momentum": 1.0}, "momentum"),
-        ({"binarize": "maybe"}, "binarize"),
-        ({"engine": "abacus"}, "engine"),
-        ({"sweeps": 0}, "sweeps"),
-        ({"weight_decay": -0.1}, "weight_decay"),
-    ],
-)
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_bad_parameters_are_refused(parameters, name, method):
-    with pytest.raises(ValueError, match=f"The '{name}' parameter of BernoulliRBM must be"):
-        getattr(model(**parameters), method)(COINS)
-
-
-@pytest.mark.parametrize("arguments", [{"n_samples": 0}, {"n_samples": 1.5}, {"sweeps": -1}])
-def test_bad_sample_counts_are_refused(fitted, arguments):
-    with pytest.raises(InvalidParameter):
-        fitted.sample(**arguments)
-
-
-# The machine ------------------------------------------------------------------------------------------------------
+# The machine ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore::harmonium.errors.TrainingAlarm")  # two passes are not enough
@@ -375,286 +250,3 @@ def test_sample_draws_from_the_machine():
     assert np.mean(samples[:, 0] == samples[:, 1]) > 0.9
     assert np.mean(samples[:, 0] != samples[:, 2]) > 0.9
     assert m.sample().shape == (1, 3)
-
-
-# Missing entries and weights --------------------------------------------------------------------------------------
-
-HOLES = np.where(np.random.default_rng(3).random(COINS.shape) < 0.3, np.nan, COINS)
-
-
-def test_missing_entries_are_a_declared_ability():
-    assert get_tags(model()).input_tags.allow_nan
-
-
-@pytest.mark.parametrize("method", ["pcd", "cd"])
-def test_fit_with_holes_and_weights_is_train_of_the_core(method, engine):
-    weights = 1 + np.arange(200) % 3
-    ours = model(method=method, engine=engine).fit(HOLES[:200], sample_weight=weights)
-    options = {
-        "epochs": 2,
-        "batch_size": 10,
-        "chains": 10 if method == "pcd" else None,
-        "learning_rate": 0.1,
-        "schedule": "constant",
-        "momentum": 0.0,
-        "centered": False,
-    }
-    config = harmonium.Config(8, method=method, engine=engine, weight_decay=0.0, binarize="sample", **options)
-    run = harmonium.TrainingRun(HOLES[:200], config, sample_weight=weights)
-    for _ in run.steps():
-        pass
-    for got, expected in zip(
-        (ours.components_, ours.rbm_.b, ours.rbm_.c), (run.rbm.W, run.rbm.b, run.rbm.c), strict=True
-    ):
-        np.testing.assert_array_equal(got, expected)
-
-
-@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_matrix])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_transform_and_impute_are_expectations_given_what_is_observed(make, dtype):
-    m = model(n_components=3).fit(HOLES)
-    X = HOLES[:40].astype(dtype)
-    found = impute(m.rbm_, X)
-    filled, std = m.impute(make(X), return_std=True)
-    assert filled.dtype == std.dtype == m.transform(X).dtype == dtype
-    np.testing.assert_allclose(filled, found.mean, rtol=1e-6)
-    np.testing.assert_array_equal(filled, m.impute(X))
-    assert not std.any()
-    np.testing.assert_allclose(m.transform(make(X)), found.mean_h, rtol=1e-5)
-    complete = ~np.isnan(X).any(axis=1)
-    assert 0 < complete.sum() < 40
-    np.testing.assert_array_equal(m.transform(X)[complete], m.transform(X[complete]))
-
-
-def test_imputation_by_chains_is_reproducible_and_has_errors():
-    m = model(n_components=3).fit(COINS)
-    settings = {"method": "gibbs", "chains": 4, "burn_in": 2, "sweeps": 5}
-    filled, std = m.impute(HOLES[:30], return_std=True, **settings)
-    np.testing.assert_array_equal(filled, m.impute(HOLES[:30], **settings))
-    np.testing.assert_array_equal(std > 0, np.isnan(HOLES[:30]))
-
-
-def test_a_pipeline_learns_from_holes():
-    """Three features tell the class, each missing in 30 % of the rows: 97.3 % of the rows show one of them."""
-    key = np.random.default_rng(5)
-    y = key.integers(0, 2, 1000)
-    X = np.where(key.random((1000, 4)) < 0.3, np.nan, np.stack([y, y, 1 - y, key.integers(0, 2, 1000)], axis=1))
-    pipeline = make_pipeline(model(n_iter=20), LogisticRegression())
-    assert pipeline.fit(X[:700], y[:700]).score(X[700:], y[700:]) > 0.9
-
-
-@pytest.mark.parametrize("method", ["pcd", "cd"])
-def test_partial_fit_goes_on_with_holes(method):
-    weights = np.arange(1000) % 3
-    one, two = (model(method=method, verbose=1).fit(HOLES) for _ in range(2))
-    one.partial_fit(HOLES, sample_weight=weights)
-    two.partial_fit(HOLES[weights > 0], sample_weight=weights[weights > 0])
-    np.testing.assert_array_equal(one.components_, two.components_)
-    assert not np.array_equal(one.components_, model(method=method).fit(HOLES).components_)
-
-
-def test_a_fresh_partial_fit_takes_holes_and_columns_without_values():
-    X = HOLES.copy()
-    X[:, 2] = np.nan
-    m = model().partial_fit(X[:20]).partial_fit(X[20:40])
-    assert np.isfinite(m.components_).all()
-
-
-def test_weights_act_as_duplicates_where_one_batch_holds_all():
-    weights = np.array([2, 1, 1, 3, 0])
-    parameters = {"batch_size": 20, "n_iter": 5}
-    weighted = model(**parameters).fit(COINS[:5], sample_weight=weights)
-    repeated = model(**parameters).fit(np.repeat(COINS[:5], weights, axis=0))
-    np.testing.assert_allclose(weighted.components_, repeated.components_, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(weighted.intercept_visible_, repeated.intercept_visible_, rtol=1e-4)
-    assert np.abs(weighted.intercept_visible_ - model(**parameters).fit(COINS[:5]).intercept_visible_).max() > 0.1
-    np.testing.assert_array_equal(model().fit(COINS, sample_weight=3).components_, model().fit(COINS).components_)
-
-
-@pytest.mark.parametrize("weights", [np.zeros(1000), np.ones(999), -np.ones(1000), np.ones((1000, 2)), [np.nan] * 1000])
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_bad_weights_are_refused(method, weights):
-    with pytest.raises(ValueError, match=r"(?i)weight"):
-        getattr(model(), method)(COINS, sample_weight=weights)
-
-
-# Randomness -------------------------------------------------------------------------------------------------------
-
-
-def test_an_int_fixes_everything_and_successive_draws_differ():
-    one, two, other = model().fit(COINS), model().fit(COINS), model(random_state=1).fit(COINS)
-    np.testing.assert_array_equal(one.components_, two.components_)
-    assert not np.array_equal(one.components_, other.components_)
-    first, second = one.gibbs(COINS), one.gibbs(COINS)
-    assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(first, two.gibbs(COINS))
-    np.testing.assert_array_equal(second, two.gibbs(COINS))
-    np.testing.assert_array_equal(one.sample(5, sweeps=3), two.sample(5, sweeps=3))
-    assert not np.array_equal(one.sample(50, sweeps=3), one.sample(50, sweeps=3))
-    np.testing.assert_array_equal(one.fit(COINS).gibbs(COINS), first)  # a fit starts the sequence again
-
-
-def test_random_state_instances_and_none_follow_scikit_learn():
-    def weights(random_state):
-        return model(random_state=random_state, n_iter=0).fit(COINS).components_
-
-    state = np.random.RandomState(3)
-    first, second = weights(state), weights(state)
-    assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(first, weights(np.random.RandomState(3)))
-    assert not np.array_equal(weights(None), weights(None))
-
-
-def test_looking_at_samples_does_not_disturb_the_training():
-    looked, trained = model().fit(COINS), model().fit(COINS)
-    looked.gibbs(COINS)
-    looked.sample(2, sweeps=1)
-    np.testing.assert_array_equal(looked.partial_fit(COINS).components_, trained.partial_fit(COINS).components_)
-
-
-# Bug museum: what goes wrong in theirs ----------------------------------------------------------------------------
-
-
-def test_partial_fit_returns_self():
-    m = model()
-    assert m.partial_fit(COINS) is m
-    assert m.partial_fit(COINS) is m
-
-
-def test_partial_fit_with_more_rows_than_a_batch_stays_balanced():
-    # Theirs, 200 calls: visible biases near +10, every p(h|v) at 1.000.
-    m = model(batch_size=10)
-    for _ in range(20):
-        m.partial_fit(COINS)
-    assert np.abs(m.intercept_visible_).max() < 2
-    H = m.transform(COINS)
-    assert H.mean(axis=0).min() > 0.02
-    assert H.mean(axis=0).max() < 0.98
-
-
-def test_partial_fit_learns_as_fit_does():
-    m = model(n_components=16)
-    for _ in range(5):
-        m.partial_fit(BINARY)
-    assert m.score(BINARY) == pytest.approx(model(n_components=16, n_iter=5).fit(BINARY).score(BINARY), abs=1.0)
-
-
-@pytest.mark.parametrize("n_rows", [1, 3, 13])
-def test_a_short_batch_counts_as_a_batch(n_rows):
-    # Both phases are means, so no step moves a bias by more than the learning rate; theirs sums over 10 chains.
-    m = model(batch_size=10, learning_rate=0.1).fit(COINS)
-    b, c = m.intercept_visible_, m.intercept_hidden_
-    m.partial_fit(COINS[:n_rows])
-    steps = -(-n_rows // 10)
-    assert np.abs(m.intercept_visible_ - b).max() <= 0.1 * steps + 1e-6
-    assert np.abs(m.intercept_hidden_ - c).max() <= 0.1 * steps + 1e-6
-
-
-def test_a_short_last_batch_does_not_bias_a_fit():
-    m = model(batch_size=10, n_iter=100).fit(COINS[:101])
-    assert np.abs(m.intercept_visible_).max() < 2
-    assert m.transform(COINS).mean(axis=0).max() < 0.98
-
-
-def test_score_samples_is_deterministic(fitted):
-    for X in (BINARY, GREY):
-        np.testing.assert_array_equal(fitted.score_samples(X), fitted.score_samples(X))
-    fitted_without_seed = model(random_state=None).fit(BINARY)
-    np.testing.assert_array_equal(fitted_without_seed.score_samples(GREY), fitted_without_seed.score_samples(BINARY))
-
-
-def test_fit_shuffles():
-    # In a fixed order, batches of one class each would come in turn; here the order of rows decides nothing but noise.
-    X = np.repeat([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], 500, axis=0)
-    m = model(n_components=4, n_iter=20).fit(X)
-    scores = m.score_samples(X)
-    assert abs(scores[0] - scores[-1]) < 1
-    assert scores.mean() > -1
-
-
-# Continuing -------------------------------------------------------------------------------------------------------
-
-
-def test_partial_fit_goes_on_from_fit():
-    m = model(momentum=0.9).fit(BINARY)
-    before = m.score(BINARY)
-    for _ in range(3):
-        m.partial_fit(BINARY)
-    assert m.score(BINARY) > before - 0.5
-    assert m.components_.shape == (8, 64)
-
-
-def test_partial_fit_follows_changed_parameters():
-    m = model(learning_rate=0.1).partial_fit(COINS)
-    W = m.components_
-    m.set_params(learning_rate=1e-12).partial_fit(COINS)
-    np.testing.assert_allclose(m.components_, W, atol=1e-6)
-    m.set_params(method="cd").partial_fit(COINS)
-    assert m.h_samples_.shape == (0, 8)
-    m.set_params(method="pcd").partial_fit(COINS)
-    assert m.h_samples_.shape == (10, 8)
-    m.set_params(batch_size=100).partial_fit(COINS)
-    assert m.h_samples_.shape == (10, 8)
-    with pytest.raises(InvalidParameter, match="n_components must stay 8"):
-        m.set_params(n_components=9).partial_fit(COINS)
-
-
-def test_partial_fit_keeps_the_dtype_it_began_with():
-    m = model().partial_fit(COINS.astype(np.float32)).partial_fit(COINS.astype(np.float64))
-    assert m.components_.dtype == m.h_samples_.dtype == np.float32
-
-
-def test_chains_move_and_persist():
-    m = model().partial_fit(COINS)
-    chains = m.h_samples_
-    assert set(np.unique(chains)) <= {0, 1}
-    assert not np.array_equal(m.partial_fit(COINS).h_samples_, chains)
-
-
-def test_momentum_goes_on_from_call_to_call():
-    m = model(momentum=0.9).fit(BINARY)
-    W = m.components_
-    m.set_params(learning_rate=1e-12).partial_fit(BINARY)
-    assert np.abs(m.components_ - W).max() > 1e-3
-
-
-def test_calls_of_partial_fit_share_no_noise():
-    m = model(learning_rate=1e-12).fit(COINS)
-    chains = []
-    for _ in range(2):
-        m.h_samples_ = np.zeros((10, 8))
-        chains.append(m.partial_fit(COINS[:10]).h_samples_)
-    assert not np.array_equal(*chains)
-
-
-def test_no_iterations_leave_a_fresh_machine():
-    m = model(n_iter=0).fit(BINARY)
-    assert np.abs(m.components_).max() < 0.1
-    assert np.isfinite(m.score(BINARY))
-
-
-def test_an_interrupted_fit_keeps_the_last_whole_pass(monkeypatch):
-    def interrupt(_):
-        raise KeyboardInterrupt
-
-    m = model(verbose=1, n_iter=3)
-    monkeypatch.setattr("builtins.print", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        m.fit(BINARY)
-    monkeypatch.undo()
-    np.testing.assert_array_equal(m.components_, model(n_iter=1).fit(BINARY).components_)
-
-
-def test_a_training_that_diverges_says_so():
-    with np.errstate(all="ignore"), pytest.raises(InvalidParameter, match="Lower the learning rate"):
-        model(learning_rate=1e39).fit(COINS)
-
-
-def test_verbose_prints_a_line_each_pass(capsys):
-    m = model(verbose=1, n_iter=2).fit(GREY)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines] == ["[BernoulliRBM] Iteration 1", "[BernoulliRBM] Iteration 2"]
-    score = float(lines[-1].split("pseudo-likelihood = ")[1].split(",")[0])
-    assert score == pytest.approx(m.score(GREY), abs=1.0)  # the line is computed on 500 rows
-    model().fit(COINS)
-    assert capsys.readouterr().out == ""

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from oracles import random_parameters, random_states, two_kinds
+from training_runs import digest
 
 import harmonium
 from harmonium import RBM, Config, Key, TrainingRun
@@ -24,10 +25,6 @@ from harmonium.training.scores import Scores, annealed_log_z
 from harmonium.training.steering import Steering
 
 COINS, MORE_COINS = random_states(40, 12, 1), random_states(200, 12, 2)
-
-
-def digest(rbm):
-    return b"".join(x.tobytes() for x in (rbm.W, rbm.b, rbm.c))
 
 
 def machine(i):

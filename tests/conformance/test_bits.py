@@ -16,7 +16,7 @@ import golden_results
 import numpy as np
 import pytest
 import results
-from test_engines import instruction_sets
+from every_engine import instruction_sets
 from threadpoolctl import threadpool_limits
 
 import harmonium

@@ -7,8 +7,8 @@ what is right.
 
 import numpy as np
 import pytest
+from every_engine import instruction_sets
 from oracles import logit
-from test_engines import instruction_sets
 
 from harmonium import RBM, Key
 from harmonium.engines import NativeEngine, Phase, Rates

@@ -4,7 +4,7 @@ import json
 
 import golden_bits
 import pytest
-from test_engines import instruction_sets
+from every_engine import instruction_sets
 from threadpoolctl import threadpool_limits
 
 from harmonium.engines._native import _kernels

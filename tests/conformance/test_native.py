@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import sanitize
+from every_engine import instruction_sets, row_betas
 from oracles import logistic, logit, random_parameters, random_states
-from test_engines import instruction_sets, probe_dyadic, row_betas
+from threshold_probe import probe_dyadic
 
 from harmonium import RBM, Key
 from harmonium.engines import Centring, Engine, NativeEngine, Offsets, Phase, Rates, native

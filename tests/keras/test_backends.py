@@ -1,4 +1,4 @@
-"""Runs `conformance.py` once for each backend of Keras, in a process of its own: a process has one backend."""
+"""Runs `conformance` once for each backend of Keras, in a process of its own: a process has one backend."""
 
 import importlib.util
 import os
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-CONFORMANCE = Path(__file__).with_name("conformance.py")
+CONFORMANCE = Path(__file__).with_name("conformance")
+FILES = [str(path) for path in sorted(CONFORMANCE.glob("*.py")) if path.name != "keras_models.py"]
 
 
 def is_installed(module):
@@ -30,7 +31,7 @@ def test_conformance(backend):
         # Tests compile many small programs that run for a moment.
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=short", str(CONFORMANCE)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=short", *FILES]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 100

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from table import CONFORMANCE, of
+from planted import of
 
+DECISIONS = "tests/conformance/test_decisions.py"
+SUMS = "tests/conformance/test_sums_and_steps.py"
 GOLDEN = "tests/conformance/test_golden_bits.py"
 KERNELS = "tests/conformance/test_native.py"
 PROCESSES = "tests/conformance/test_processes.py"
@@ -12,13 +14,13 @@ EARLY = "tests/conformance/test_early.py"
 NATIVE = [
     *of(
         "engines/_native/kernels.cpp",
-        ("biased uniform", "return (word + 0.5) * 0x1p-32;", "return (word + 1.0) * 0x1p-32;", CONFORMANCE),
-        ("momentum forgotten", "load<vf>(velocity + at) * rates.momentum + slope", "slope", CONFORMANCE),
+        ("biased uniform", "return (word + 0.5) * 0x1p-32;", "return (word + 1.0) * 0x1p-32;", DECISIONS),
+        ("momentum forgotten", "load<vf>(velocity + at) * rates.momentum + slope", "slope", SUMS),
         (
             "decay of the wrong sign",
             "load<vf>(gradient + at) - x * rates.weight_decay",
             "load<vf>(gradient + at) + x * rates.weight_decay",
-            CONFORMANCE,
+            SUMS,
         ),
         (
             "units beyond the last",
@@ -145,13 +147,13 @@ NATIVE = [
             "unscaled negative phase",
             "weights.push_back(s == 0 ? weight : -weight);",
             "weights.push_back(s == 0 ? weight : -1.0f);",
-            CONFORMANCE,
+            SUMS,
         ),
         (
             "a negative phase of the wrong sign",
             "weights.push_back(s == 0 ? weight : -weight);",
             "weights.push_back(weight);",
-            CONFORMANCE,
+            SUMS,
         ),
         (
             "a lock that no fork waits for",
@@ -167,7 +169,7 @@ NATIVE = [
             "states without c",
             "out[4 * s + q] + (low.c[s] + high_c[q]);",
             "out[4 * s + q] + high_c[q];",
-            CONFORMANCE,
+            SUMS,
         ),
         ("moments of the first high bit alone", "(first_run + run) >> (i - low_bits) & 1;", "run & 1;", KERNELS),
     ),
@@ -183,7 +185,7 @@ NATIVE = [
     ),
     *of(
         "engines/_native/pseudo.cpp",
-        ("a flip off that forgets the weights", "change - sums[u] - bias", "change - bias", CONFORMANCE),
+        ("a flip off that forgets the weights", "change - sums[u] - bias", "change - bias", SUMS),
         ("rows scored as the first of their group", "std::min(group * ROWS + q, rows - 1)", "group * ROWS", KERNELS),
         ("exponentials however large", "TAME = 300;", "TAME = 1e9;", KERNELS),
     ),

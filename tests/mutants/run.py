@@ -26,8 +26,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from native_table import NATIVE
-from table import PYTHON, Mutant
+from planted import Mutant
+from table import NATIVE, PYTHON
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build/mutants"
