@@ -90,7 +90,7 @@ TRAINING = [
         ),
         ("sweeps begin anew", 'int(arrays["tempered.sweep"][0])', "0", CHECKPOINTS),
         ("the ladder never moves", "if self._state.sweep % _ADAPT_EVERY == 0:", "if False:", CHECKPOINTS),
-        ("ten temperatures for ever", "if self._config.temperatures == ADAPTIVE:", "if False:", ESTIMATORS),
+        ("ten temperatures for ever", "if self._config.temperatures in (ADAPTIVE, None):", "if False:", ESTIMATORS),
     ),
     *of(
         "training/estimators.py",
