@@ -7,7 +7,7 @@ from planted import of
 GIBBS = "tests/test_gibbs.py"
 TEMPERING = "tests/test_tempering.py"
 RUNGS = "tests/test_rungs.py"
-ALONG = "tests/test_along.py"
+TEMPERED = "tests/test_tempered_log_z.py"
 ANNEALED = "tests/test_annealed.py -k 'definition or exactly or variance or log_mean'"
 EXACT = "tests/test_exact.py"
 DIAGNOSTICS = "tests/test_diagnostics.py"
@@ -96,16 +96,26 @@ CHAINS = [
         ("the second milestone is passed first", "along - k)", "1 - along + k)", RUNGS),
     ),
     *of(
-        "likelihood/along.py",
+        "likelihood/tempered.py",
         (
             "log Z of the first level is left out",
             "base + sum(x.log_z for x in found)",
             "sum(x.log_z for x in found)",
-            ALONG,
+            TEMPERED,
         ),
-        ("one side has the wrong sign", "ratio(up.ravel(), -down.ravel())", "ratio(up.ravel(), down.ravel())", ALONG),
-        ("each sweep counts as a ladder", "float(found.shifts.std(ddof=1)) / math.sqrt(chains)", "0.1 / chains", ALONG),
-        ("halves are not compared", "_drift(parts),", '"",', ALONG),
+        (
+            "one side has the wrong sign",
+            "ratio(up.ravel(), -down.ravel())",
+            "ratio(up.ravel(), down.ravel())",
+            TEMPERED,
+        ),
+        (
+            "each sweep counts as a ladder",
+            "float(found.shifts.std(ddof=1)) / math.sqrt(chains)",
+            "0.1 / chains",
+            TEMPERED,
+        ),
+        ("halves are not compared", "_drift(parts),", '"",', TEMPERED),
     ),
     *of(
         "enumeration/exact.py",

@@ -13,9 +13,9 @@ from harmonium.engines import find_engine, on_device
 from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import InvalidParameter, OutOfReach
 from harmonium.inputs import check_choice, check_count, check_rows
-from harmonium.likelihood.along import log_z_along
 from harmonium.likelihood.estimate import Estimate
 from harmonium.likelihood.schedule import ADAPTIVE, Temperatures, check_temperatures
+from harmonium.likelihood.tempered import log_z_along
 from harmonium.likelihood.two_sided import Settings, anneal_both_ways
 from harmonium.progress import Progress, check_progress, in_words
 from harmonium.random import Key, as_key

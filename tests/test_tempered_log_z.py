@@ -8,7 +8,7 @@ from oracles import random_parameters, random_states
 
 from harmonium import RBM, evaluate, log_partition
 from harmonium.errors import InvalidParameter
-from harmonium.likelihood import along
+from harmonium.likelihood import tempered
 
 
 @pytest.mark.parametrize("with_data", [False, True])
@@ -37,7 +37,7 @@ def test_the_error_is_the_spread_of_repetitions():
         up, down = (
             np.tile(rng.normal(mean, s, chains), (5, 1)) for mean in (log_ratio - s**2 / 2, -log_ratio - s**2 / 2)
         )
-        found = along._ratio(up, down)
+        found = tempered._ratio(up, down)
         values.append(found.log_z)
         errors.append(found.shifts.std(ddof=1) / math.sqrt(chains))
     assert np.mean(values) == pytest.approx(log_ratio, abs=0.05)
@@ -45,7 +45,7 @@ def test_the_error_is_the_spread_of_repetitions():
 
 
 def test_levels_that_differ_by_a_factor_have_no_error():
-    found = along._ratio(np.full((3, 4), 2.5), np.full((3, 4), -2.5))
+    found = tempered._ratio(np.full((3, 4), 2.5), np.full((3, 4), -2.5))
     assert found.log_z == pytest.approx(2.5, abs=1e-9)
     np.testing.assert_allclose(found.shifts, 0, atol=1e-9)
     assert found.overlap == pytest.approx(0.5)
@@ -57,18 +57,18 @@ def test_what_cannot_be_relied_on_is_said():
     assert found.verdict == "unreliable"
     for reason in ("all levels and back", "neighbouring levels overlap"):
         assert reason in found.reason
-    first, second = along._Found(1.0, np.linspace(-1, 1, 20), 0.5), along._Found(2.0, np.linspace(-1, 1, 20), 0.5)
-    assert along._drift([first, second]) == "log Z still drifts, by 1.00 nats"
-    assert along._drift([first, first]) == ""
+    first, second = tempered._Found(1.0, np.linspace(-1, 1, 20), 0.5), tempered._Found(2.0, np.linspace(-1, 1, 20), 0.5)
+    assert tempered._drift([first, second]) == "log Z still drifts, by 1.00 nats"
+    assert tempered._drift([first, first]) == ""
     rng = np.random.default_rng(0)
-    assert "2.0" in along._apart(rng.normal(0, 0.1, 30), rng.normal(2, 0.1, 30), "x")
-    assert along._apart(rng.normal(0, 1, 30), rng.normal(0, 1, 30), "x") == ""
+    assert "2.0" in tempered._apart(rng.normal(0, 0.1, 30), rng.normal(2, 0.1, 30), "x")
+    assert tempered._apart(rng.normal(0, 1, 30), rng.normal(0, 1, 30), "x") == ""
 
 
 def test_what_each_comparison_finds_is_a_reason(monkeypatch):
     rbm = RBM(*random_parameters(9, 14))
-    monkeypatch.setattr(along, "_drift", lambda _: "halves differ")
-    monkeypatch.setattr(along, "_apart", lambda *_: "starts differ")
+    monkeypatch.setattr(tempered, "_drift", lambda _: "halves differ")
+    monkeypatch.setattr(tempered, "_apart", lambda *_: "starts differ")
     found = log_partition(rbm, "tempered", chains=20, sweeps=100)
     assert (found.verdict, found.reason) == ("unreliable", "starts differ; halves differ")
 
