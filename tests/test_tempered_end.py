@@ -11,6 +11,9 @@ from harmonium.training import longer
 
 def test_machines_too_large_for_tempering_end_with_it_unless_a_method_was_asked_for():
     assert Config(500).for_data(50_000, 784).tempered_share == 0.05
+    assert Config(500).for_data(4_000, 784).tempered_share == 0.075  # 1,500 of 20,000 steps
+    assert Config(500, epochs=10).for_data(40_000, 784).tempered_share == 0.075
+    assert Config(500, epochs=0).for_data(40_000, 784).tempered_share == 0.05
     assert Config(500, "pcd").for_data(50_000, 784).tempered_share == 0
     assert Config(500, tempered_share=0.2).for_data(50_000, 784).tempered_share == 0.2
     assert Config(16).for_data(1000, 64).method == "pt"

@@ -121,7 +121,9 @@ def command(
     ] = DEFAULTS["last_statistic"],
     tempered_share: Annotated[
         float | None,
-        number("Share of the steps of pcd, the last, on tempered chains. [default: 0.05, or 0 of --method pcd]"),
+        number(
+            "Share of the steps of pcd, the last, on tempered chains. [default: 0.05 to 0.075, or 0 of --method pcd]"
+        ),
     ] = DEFAULTS["tempered_share"],
     epochs: Annotated[
         int | None, integer("Passes over the data. [default: as many as make 20,000 to 60,000 steps]")

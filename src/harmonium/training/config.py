@@ -22,7 +22,8 @@ _STEERED_BELOW, _ROWS_PER_HELD_OUT_ROW, _MOST_HELD_OUT = 10_000, 10, 500
 _PATIENCE, _MOST_RAISED_DECAY = 2, 0.3
 _LEARNING_RATE, _TEMPERED_LEARNING_RATE = 0.1, 0.2
 _TEMPERED_WEIGHTS, _CHAINS, _TEMPERED_CHAINS = 65_536, 500, 100  # up to so many weights a run is tempered
-_TEMPERED_SHARE = 0.05  # of the steps of larger machines
+# Of the steps of larger machines: a share, and up to one that makes as many steps as it takes to see chains mix.
+_TEMPERED_SHARE, _LARGEST_TEMPERED_SHARE, _TEMPERED_STEPS = 0.05, 0.075, 1500
 # Defaults that do not.
 SWEEPS, STATISTIC = 1, "sampled"
 _RESTARTS, _TEMPERATURES, _MOMENTUM, _SPARSITY_TARGET = 0.0, 10, 0.5, 0.1
@@ -77,8 +78,8 @@ class Config:
     tempered_share : float in [0, 1], optional
         The share of the steps of "pcd", the last ones, that take the model's side from tempered chains, as "pt" does:
         half as many as `chains` at each of 10 temperatures or more. They come to equilibrium where persistent chains
-        keep to their modes, and give modes the weights that these have. Left out, 0.05 where "pcd" was chosen by
-        `for_data`, and 0 where it was asked for.
+        keep to their modes, and give modes the weights that these have. Left out, 0.05 to 0.075 where "pcd" was chosen
+        by `for_data`, and 0 where it was asked for.
     epochs : int, optional
         Passes over the data; left out, as many as make 20,000 steps, or up to 60,000 where machine and data are large
         (see `for_data`).
@@ -276,7 +277,7 @@ class Config:
         """These choices with what was left out chosen for data of a certain size.
 
         method is "pt" up to 65,536 weights, where ten times the chains are still quick, and "pcd" beyond, with a
-        tempered_share of 0.05. chains are
+        tempered_share of 0.05, or up to 0.075 where that makes 1,500 steps. chains are
         100 for "pt", which has ten times as many, else 500. learning_rate is 0.2 for "pt", whose chains keep up with
         it, else 0.1. epochs make 20,000 steps; beyond 65,536 weights they are at least 120, or as many as make 60,000
         steps where that is fewer, as a large machine goes on learning from a large set; in any case they are at least
@@ -318,7 +319,8 @@ class Config:
             if name != "chains" and method in methods and getattr(self, name) is None
         }
         if self.method is None and "tempered_share" in rest:
-            rest["tempered_share"] = _TEMPERED_SHARE
+            seen = _TEMPERED_STEPS / (epochs * -(-n_trained // self.batch_size)) if epochs else 0.0
+            rest["tempered_share"] = float(f"{min(max(_TEMPERED_SHARE, seen), _LARGEST_TEMPERED_SHARE):.2g}")
         if self.optimizer == "sgd" and self.momentum is None:
             rest["momentum"] = self.sgd_momentum
         if self.sparsity_cost:
