@@ -9,6 +9,7 @@ from oracles import Exact, all_states, logistic, random_parameters
 
 import harmonium
 from harmonium import RBM
+from harmonium.cli import main
 from harmonium.errors import InvalidData, InvalidParameter
 from harmonium.likelihood import schedule
 from harmonium.likelihood.conservative import conservative_log_likelihood
@@ -90,10 +91,34 @@ def test_an_evaluation_carries_the_bound_beside_the_bracket(engine):
 def test_what_are_no_states_has_no_bound():
     with pytest.raises(InvalidData):
         conservative_log_likelihood(MACHINE, np.full((3, 5), 0.5))
-    with pytest.raises(InvalidData, match="conservative=True"):
-        harmonium.evaluate(MACHINE, np.full((3, 5), 0.5), binarize="none", conservative=True)
+    told = []  # refused before log Z is looked for
+    with pytest.raises(InvalidData, match="for the conservative bound"):
+        harmonium.evaluate(
+            MACHINE,
+            np.full((3, 5), 0.5),
+            binarize="none",
+            log_z="ais",
+            conservative=True,
+            progress=lambda *counts: told.append(counts),
+        )
+    assert not told
     with pytest.raises(InvalidParameter):
         conservative_log_likelihood(MACHINE, np.ones((3, 5)), n_samples=1)
+    with pytest.raises(InvalidParameter, match="conservative must be True or False"):
+        harmonium.evaluate(MACHINE, np.ones((3, 5)), conservative=50)
+
+
+def test_the_command_tells_what_the_bound_is_of(tmp_path, capsys):
+    """A single row tells no error; rows with missing entries have no part in the bound."""
+    MACHINE.save(tmp_path / "m.safetensors")
+    X = EXACT.v[:3].astype(np.float32)
+    holes = np.concatenate([X, [[np.nan, 1, 0, 0, 1]]])
+    for rows, words in ((X[:1], "of a single one of the samples, which tells no error"), (holes, "3 complete samples")):
+        np.save(tmp_path / "X.npy", rows)
+        assert main(["evaluate", str(tmp_path / "m.safetensors"), str(tmp_path / "X.npy"), "--conservative"]) == 0
+        (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("conservative bound")]
+        assert line.endswith(words)
+        assert "inf" not in line
 
 
 def test_the_bound_takes_four_times_the_temperatures_that_a_bracket_may_take(monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from oracles import all_states, random_parameters
 
 from harmonium import RBM, theory
-from harmonium.errors import InvalidParameter
+from harmonium.errors import InvalidParameter, OutOfReach
 
 
 def coefficients(rbm, units):
@@ -22,7 +22,7 @@ def coefficients(rbm, units):
 
 
 @pytest.mark.parametrize("units", ["spins", "bits"])
-@pytest.mark.parametrize("scale", [0.1, 1.0, 6.0])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 6.0, 600.0])
 def test_effective_couplings_are_the_coefficients_of_log_p(units, scale):
     rbm = RBM(*random_parameters(4, 7, scale=scale))
     field, J = coefficients(rbm, units)
@@ -56,3 +56,15 @@ def test_an_ising_model_of_one_hidden_spin_comes_back():
 def test_other_units_are_refused():
     with pytest.raises(InvalidParameter, match="units must be one of spins, bits"):
         theory.effective_couplings(RBM([[1.0]], [0.0], [0.0]), "potts")
+
+
+def test_weights_beyond_reach_are_refused_and_large_ones_take_bounded_memory(monkeypatch):
+    rbm = RBM(*random_parameters(4, 7, scale=200.0))
+    whole = theory.effective_couplings(rbm)
+    monkeypatch.setattr("harmonium.theory.couplings._CELLS", 700)  # blocks of 100 points
+    for part, of_whole in zip(theory.effective_couplings(rbm), whole, strict=True):
+        np.testing.assert_allclose(part, of_whole, rtol=1e-12, atol=1e-10)
+    for scale in (1e6, 1e30):
+        with pytest.raises(OutOfReach, match="input must be within 100,000 in all states"):
+            theory.effective_couplings(RBM([[scale, -scale]], [0.0, 0.0], [0.0]))
+    assert np.isfinite(theory.effective_couplings(RBM([[1e30, -1e30]], [0.0, 0.0], [0.0]), "bits").J).all()

@@ -128,6 +128,14 @@ def test_r_hat_sees_what_chains_do_wrong():
     assert r_hat(np.repeat([[0.0], [1.0]], 10, axis=1)) == math.inf
 
 
+def test_equal_values_are_equal_whatever_rounding_makes_of_their_mean():
+    """The mean of many times 0.1 can be another number: that is no memory, and no variance within a chain."""
+    for x in (np.full((10, n), value) for n in (57, 198, 400) for value in (0.1, 1 / 3, -27.725887222397812)):
+        assert autocorrelation_time(x) == 1
+        assert r_hat(x) < 1
+    assert r_hat(np.repeat(np.arange(7.0)[:, None] / 10, 198, axis=1)) == np.inf
+
+
 def test_chains_that_stand_still_somewhere_else_are_not_independent_draws():
     x = autoregressive(0.5, 6, 2000) + np.array([[0, 0, 0, 30, 30, 30]]).T
     assert autocorrelation_time(x) > 500

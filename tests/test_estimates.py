@@ -40,7 +40,7 @@ def test_likelihoods_know_their_convention_and_their_log_z():
     assert doubtful.value == pytest.approx(-harmonium.free_energy(rbm, X).mean() - 451.28)
     with pytest.raises(Unreliable, match="log Z is unreliable"):
         float(doubtful)
-    with pytest.raises(InvalidParameter, match=r"log_z must be of log Z\. Got an estimate of the mean log-likelihood"):
+    with pytest.raises(InvalidParameter, match="Got an estimate of the mean log-likelihood"):
         harmonium.log_likelihood(rbm, X, found)
     with pytest.raises(Unreliable, match="Got none"):
         float(harmonium.log_likelihood(rbm, X, Estimate.unknown("log Z", "too large")))

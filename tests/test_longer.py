@@ -147,6 +147,15 @@ def test_a_leg_that_is_stopped_goes_on_bit_for_bit(tmp_path, method):
     np.testing.assert_array_equal(whole.state.extras["leg"], resumed.state.extras["leg"])
 
 
+def test_messages_about_changes_name_the_options(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "bars-and-stripes-3x3", "--hidden", "4", "--epochs", "2", "--out", "old"]) == 0
+    changes = ("engine", "x"), ("schedule", "x"), ("monitor", "x"), ("sweeps", "0"), ("momentum", "2")
+    for name, value in (*changes, ("weight-decay", "-1"), ("l1", "-1"), ("max-norm", "-1"), ("clip", "-1")):
+        assert main(["train", "--from", "old", "--more-epochs", "1", f"--{name}", value]) == 2
+        assert f"error: --{name} must be" in capsys.readouterr().err
+
+
 def test_the_command_refuses_what_it_would_ignore(tmp_path, capsys):
     for arguments, message in (
         (["--from", "x"], "must stand together"),

@@ -93,6 +93,10 @@ def test_alarms_stand_in_the_end_of_training_in_evaluate_and_in_sample(tmp_path,
     assert "alarms" not in json.loads(capsys.readouterr().out)
 
 
+def test_what_is_nearly_nothing_has_no_sign():
+    assert str(fit.MomentFit(0.1, -0.001, -0.004, 1.0, True)).endswith("with slope 0.00 (r = 0.00) (exact)")
+
+
 def test_moments_are_of_rows_from_all_over_the_file(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("harmonium.cli.train._MOMENT_ROWS", 20)
     rows = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 100, axis=0).astype(np.uint8)  # in order of classes

@@ -68,7 +68,9 @@ def test_an_entropy_over_chains_that_stay_apart_is_unreliable(monkeypatch):
 
 
 def test_what_is_no_log_z_is_refused():
-    with pytest.raises(InvalidParameter, match="log_z must be of log Z"):
+    with pytest.raises(InvalidParameter, match=r"log_z must be an estimate of log Z\. Got 3\.0"):
+        harmonium.log_likelihood(RBM([[1.0]], [0.0], [0.0]), [[1]], 3.0)
+    with pytest.raises(InvalidParameter, match="log_z must be an estimate of log Z"):
         harmonium.entropy(RBM([[1.0]], [0.0], [0.0]), log_z=Estimate.exact("entropy of both layers", 1.0))
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 
 def short_repr(record: Any) -> str:
-    """The ``__repr__`` of a dataclass or named tuple that holds arrays: one line, whatever their size."""
+    """The ``__repr__`` of a dataclass or named tuple that holds arrays: one line at any size, with the verdict."""
     names = [field.name for field in fields(record) if field.repr] if is_dataclass(record) else record._fields
+    names = [*names, "verdict"] if hasattr(record, "verdict") else names
     return f"{type(record).__name__}({', '.join(f'{name}={_word(getattr(record, name))}' for name in names)})"
 
 

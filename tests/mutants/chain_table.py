@@ -73,7 +73,7 @@ CHAINS = [
         ("correlations wrap around", "scipy.fft.next_fast_len(2 * n, real=True)", "n", DIAGNOSTICS),
         (
             "chains that disagree count as one",
-            "total = within * (n - 1) / n + (float(x.mean(axis=1).var(ddof=1)) if len(x) > 1 else 0.0)",
+            "total = within * (n - 1) / n + (_mean_and_variance(means)[1] if len(x) > 1 else 0.0)",
             "total = within * (n - 1) / n",
             DIAGNOSTICS,
         ),

@@ -90,8 +90,10 @@ def autocorrelation(x: npt.ArrayLike) -> Float64Array:
     """
     x = _check(x)
     n = x.shape[1]
-    within = float(x.var(axis=1, ddof=1).mean())
-    total = within * (n - 1) / n + (float(x.mean(axis=1).var(ddof=1)) if len(x) > 1 else 0.0)
+    still = (x == x[:, :1]).all(axis=1)  # the computed mean of equal values may differ from them in the last bit
+    within = float(np.where(still, 0, x.var(axis=1, ddof=1)).mean())
+    means = np.where(still, x[:, 0], x.mean(axis=1))
+    total = within * (n - 1) / n + (_mean_and_variance(means)[1] if len(x) > 1 else 0.0)
     if total == 0:
         return np.eye(1, n)[0]
     rho = 1 - (within - autocovariance(x).mean(axis=0)) / total
@@ -170,11 +172,18 @@ def scale_reduction(ratio: Any, n_draws: int | None = None) -> Any:
 
 def variance_ratio(groups: Sequence[Float64Array]) -> float:
     """The variance of the means of groups over the mean of their variances; 0 where nothing varies."""
-    within = float(np.mean([g.var(ddof=1) for g in groups]))
-    between = float(np.var([g.mean() for g in groups], ddof=1))
+    means, variances = zip(*map(_mean_and_variance, groups), strict=True)
+    within, between = float(np.mean(variances)), _mean_and_variance(np.array(means))[1]
     if within == 0:
         return 0.0 if between == 0 else math.inf
     return between / within
+
+
+def _mean_and_variance(x: Float64Array) -> tuple[float, float]:
+    """Of all values, and exactly where they are equal."""
+    if (x == x.flat[0]).all():
+        return float(x.flat[0]), 0.0
+    return float(x.mean()), float(x.var(ddof=1))
 
 
 def normal_scores(x: Float64Array) -> Float64Array:

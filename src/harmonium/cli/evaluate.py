@@ -123,7 +123,11 @@ def command(
             if likelihood.n_missing
             else []
         ),
-        *([("conservative bound (nats)", _bound(found.conservative))] if found.conservative else []),
+        *(
+            [("conservative bound (nats)", _bound(found.conservative, likelihood.n_missing or 0))]
+            if found.conservative
+            else []
+        ),
         *(("alarm of the run", alarm) for alarm in alarms),
         ("pseudo-log-likelihood (nats)", nats(found.pseudo_log_likelihood)),
         ("reconstruction error a unit", found.reconstruction_error),
@@ -137,8 +141,11 @@ def _method(z: Estimate) -> str:
     return z.method if z.ess is None else f"{z.method}, ESS {z.ess:.0f}/{z.n_chains}, from {z.start}"
 
 
-def _bound(found: ConservativeLogLikelihood) -> str:
-    return f"{nats(found.mean)} \N{PLUS-MINUS SIGN} {nats(found.standard_error)}, of {found.n_samples:,} samples"
+def _bound(found: ConservativeLogLikelihood, n_missing: int) -> str:
+    rows = "complete samples" if n_missing else "samples"
+    if found.n_samples == 1:
+        return f"{nats(found.mean)}, of a single one of the {rows}, which tells no error"
+    return f"{nats(found.mean)} \N{PLUS-MINUS SIGN} {nats(found.standard_error)}, of {found.n_samples:,} {rows}"
 
 
 def _bracket(value: float | None, lower: float | None, upper: float | None) -> str | None:

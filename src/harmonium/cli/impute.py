@@ -78,7 +78,8 @@ def command(
     with options_named(*_SETTINGS):
         found = impute(rbm, X, method=method, chains=chains, burn_in=burn_in, sweeps=sweeps, seed=seed, engine=engine)
     if found.n_doubtful:
-        complain("warning", f"the chains of {found.n_doubtful} rows have not come together. Raise --sweeps.")
+        what = "have not come together. Raise --sweeps" if chains > 1 else "cannot be compared. Raise --chains"
+        complain("warning", f"the chains of {found.n_doubtful} rows {what}.")
     mean, standard_error = (x.astype(np.float32) for x in (found.mean, found.standard_error))
     write_array(out, mean, standard_error=standard_error)
     result = {

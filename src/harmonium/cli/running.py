@@ -20,6 +20,7 @@ from harmonium.cli.watching import Watching
 from harmonium.datasets import Dataset
 from harmonium.engines import TORCH
 from harmonium.training import RunDirectory, longer
+from harmonium.training.longer import CHANGEABLE
 from harmonium.training.run_directory import check_new
 
 _STEPS_IN_ONE_GO = 64  # on a device that is faster at several
@@ -71,7 +72,7 @@ def train_on(
     out = Path(f"{path}-more-{more_epochs}") if out is None else out
     check_new(out)
     parent, finished, dataset = reopen(path)
-    with options_named("learning_rate", "more_epochs"):
+    with options_named(*CHANGEABLE, "more_epochs"):
         config, state = longer(finished, more_epochs, **changes)
     X = dataset.split("train")[0]
     run = TrainingRun(X, config, valid=dataset.valid, state=state, history=parent.history())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,12 +37,13 @@ from harmonium.cli.reading import NOTHING_SAID, Reading, reads_data
 from harmonium.cli.words import told, typed
 from harmonium.datasets.writing import OUTPUTS, write_array
 from harmonium.enumeration.exact import is_quick
-from harmonium.errors import InvalidData, InvalidParameter
+from harmonium.errors import InvalidData, InvalidParameter, SamplingAlarm
 from harmonium.sampling import Samples, sample_tempered
 
 HELP = """Draw samples from a machine.
 
-They are the last states of independent chains of Gibbs sampling, or with --tempered of parallel tempering.
+They are the last states of independent chains of Gibbs sampling, or with --tempered of parallel tempering. The verdict
+says whether the chains have forgotten where they were; it is "unknown" of --start, and where --clamp has several rows.
 
 \b
 Examples:
@@ -134,7 +136,7 @@ def command(
         exactly = sweeps is None and start is None and clamp is None and is_quick(rbm)
         result["sweeps"] = sweeps = _SWEEPS if sweeps is None and not exactly else sweeps
         shown |= {"sweeps": "none, as samples are exact"} if exactly else {}
-        samples = _sample(rbm, n, sweeps, start, clamp, reading, seed, engine)
+        samples, result["verdict"] = _sample(rbm, n, sweeps, start, clamp, reading, seed, engine)
     if expectation:
         samples = _expected(rbm, samples, seed, None if clamp is None else _read_clamp(clamp, rbm.n_visible, reading))
         result["expectation"] = True
@@ -167,15 +169,21 @@ def _sample(
     reading: Reading,
     seed: int,
     engine: str,
-) -> npt.NDArray[np.uint8]:
+) -> tuple[npt.NDArray[np.uint8], str]:
+    """The samples, and "unreliable" where they are warned of, "unknown" where nothing could have been seen, or "ok"."""
     first = None if start is None else load_rows(start, rbm.n_visible, reading)
     held = None if clamp is None else _read_clamp(clamp, rbm.n_visible, reading)
     if n is not None and first is not None and n != len(first):
         raise InvalidParameter(f"-n must be the number of rows of --start, {len(first)}. Got {n}. Leave it out.")
     if n is None and first is None:
         n = len(held.where) if held is not None and len(held.where) > 1 else _CHAINS
-    with options_named("sweeps", "seed", "engine", n="-n"):
-        return sample(rbm, n, sweeps=sweeps, start=first, seed=seed, clamp=held, engine=engine)
+    with options_named("sweeps", "seed", "engine", n="-n"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SamplingAlarm)
+        samples = sample(rbm, n, sweeps=sweeps, start=first, seed=seed, clamp=held, engine=engine)
+    for warning in caught:
+        complain("warning", str(warning.message).replace("sample_tempered", "--tempered"))
+    alike = first is None and sweeps != 0 and (held is None or len(held.where) == 1)
+    return samples, "unreliable" if caught else "ok" if alike else "unknown"
 
 
 def _expected(rbm: RBM, v: npt.NDArray[Any], seed: int, held: Clamp | None) -> npt.NDArray[np.float32]:

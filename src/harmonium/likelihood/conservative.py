@@ -46,7 +46,7 @@ class ConservativeLogLikelihood:
     mean : float
     standard_error : float
         Of `mean`, as an estimate of the expected bound over all samples: from the differences between the rows, each of
-        which has a chain of its own.
+        which has a chain of its own; infinite for a single row.
     n_samples : int
         Rows that were annealed.
     n_temperatures : int
@@ -59,7 +59,7 @@ class ConservativeLogLikelihood:
     --------
     >>> import harmonium
     >>> rbm = harmonium.RBM(W=[[2.0, -1.0]], b=[0.0, 0.0], c=[0.5])
-    >>> found = harmonium.evaluate(rbm, [[0, 0], [1, 0]], conservative=50).conservative
+    >>> found = harmonium.evaluate(rbm, [[0, 0], [1, 0]], conservative=True).conservative
     >>> found.n_samples, found.mean < 0
     (2, True)
     """

@@ -25,10 +25,9 @@ from harmonium.chains.diagnostics import APART, Float64Array
 from harmonium.engines import Engine, Reals
 from harmonium.engines.arithmetic import logistic, matmul, softplus
 from harmonium.enumeration.exact import exact_sample, exact_statistics, is_quick, probability_table
-from harmonium.errors import InvalidParameter
 from harmonium.inputs import check_choice, check_count
 from harmonium.likelihood.bracket import COVERAGE, width
-from harmonium.likelihood.estimate import Estimate
+from harmonium.likelihood.estimate import Estimate, check_log_z
 from harmonium.likelihood.partition import log_partition
 from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
@@ -100,8 +99,8 @@ def entropy(
     """
     check_progress(progress)
     check_choice(layer, "layer", ("visible", "hidden", "joint"))
-    if log_z is not None and log_z.quantity != "log Z":
-        raise InvalidParameter(f"log_z must be of log Z. Got an estimate of the {log_z.quantity}. Leave it out.")
+    if log_z is not None:
+        check_log_z(log_z)
     counts = (samples, "samples", 2), (chains, "chains", 2), (sweeps, "sweeps", 4), (burn_in, "burn_in", 0)
     samples, chains, sweeps, burn_in = (check_count(x, name, minimum=least) for x, name, least in counts)
     quantity = "entropy of both layers" if layer == "joint" else f"entropy of the {layer} layer"

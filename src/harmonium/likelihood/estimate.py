@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harmonium.errors import Unreliable
+from harmonium.errors import InvalidParameter, Unreliable
 
 _ALWAYS = "quantity", "value", "lower", "upper", "method", "verdict", "reason"
 
@@ -121,3 +121,19 @@ class Estimate:
         """The fields ready for JSON, less the single samples; those that do not apply are left out."""
         items = {x.name: getattr(self, x.name) for x in fields(self) if x.name != "per_sample"}
         return {name: x for name, x in items.items() if name in _ALWAYS or x is not None}
+
+
+def check_log_z(log_z: Any) -> Estimate:
+    """`log_z`, if it is an estimate of log Z.
+
+    Raises
+    ------
+    InvalidParameter
+    """
+    if not isinstance(log_z, Estimate) or log_z.quantity != "log Z":
+        got = f"an estimate of the {log_z.quantity}" if isinstance(log_z, Estimate) else repr(log_z)
+        raise InvalidParameter(
+            f"log_z must be an estimate of log Z. Got {got}. Pass log_partition(rbm), or "
+            'Estimate.exact("log Z", number).'
+        )
+    return log_z

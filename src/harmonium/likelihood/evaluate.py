@@ -16,7 +16,7 @@ from harmonium.engines.arithmetic import log_sum_exp
 from harmonium.errors import InvalidData, InvalidParameter, OutOfReach
 from harmonium.inputs import check_choice, check_matrix, is_binary, missing_entries
 from harmonium.likelihood.conservative import ConservativeLogLikelihood, conservative_log_likelihood
-from harmonium.likelihood.estimate import Estimate
+from harmonium.likelihood.estimate import Estimate, check_log_z
 from harmonium.likelihood.marginal import marginals
 from harmonium.likelihood.partition import log_partition
 from harmonium.likelihood.pseudo import pseudo_log_likelihood, reconstruction_error
@@ -138,11 +138,7 @@ def log_likelihood(
             "X must hold only 0 and 1 for a likelihood of states. Got grey levels. Make them states with "
             'datasets.binarize, or pass binarize="none" to keep them as probabilities.'
         )
-    log_z = log_partition(rbm, "exact", engine=engine) if log_z is None else log_z
-    if log_z.quantity != "log Z":
-        raise InvalidParameter(
-            f"log_z must be of log Z. Got an estimate of the {log_z.quantity}. Pass log_partition(rbm)."
-        )
+    log_z = log_partition(rbm, "exact", engine=engine) if log_z is None else check_log_z(log_z)
     quantity = _LOG_LIKELIHOOD[n_missing > 0]
     if log_z.value is None or log_z.lower is None or log_z.upper is None:
         unknown = Estimate.unknown(quantity, log_z.reason, log_z.method)
@@ -231,14 +227,19 @@ def evaluate(
     key, engine = as_key(seed).derive("evaluate"), on_device(engine, device)
     X = check_matrix(X, n_columns=rbm.n_visible, allow_nan=True)
     X = states_of(X, check_choice(binarize, "binarize", BINARIZATIONS), key.derive("binarize"))
+    if conservative not in (True, False):
+        raise InvalidParameter(
+            f"conservative must be True or False. Got {conservative!r}. Say how many rows by chains."
+        )
+    rows = _complete_states(X) if conservative else None
     if not isinstance(log_z, Estimate):
         how: dict[str, Any] = {"chains": chains, "temperatures": temperatures, "progress": progress}
         log_z = _log_z(rbm, log_z, X, key, engine, trajectory=trajectory, **how)
     complete = missing_entries(X) is None
     bound = None
-    if conservative:
+    if rows is not None:
         how = {"n_samples": 500 if chains is None else chains, "temperatures": temperatures, "progress": progress}
-        bound = conservative_log_likelihood(rbm, _complete_states(X), X_train=X, seed=key, engine=engine, **how)
+        bound = conservative_log_likelihood(rbm, rows, X_train=X, seed=key, engine=engine, **how)
     return Evaluation(
         n_visible=rbm.n_visible,
         n_hidden=rbm.n_hidden,
@@ -259,8 +260,8 @@ def _complete_states(X: npt.NDArray[Any]) -> npt.NDArray[Any]:
     rows = X if missing is None else X[~missing.any(axis=1)]
     if len(rows) == 0 or not is_binary(rows):
         raise InvalidData(
-            "X must hold complete rows of 0 and 1 for conservative=True. Got none. Leave it out, or make states "
-            "of grey levels (binarize)."
+            "X must hold complete rows of 0 and 1 for the conservative bound. Got none. Leave the bound out, or make "
+            "states of grey levels (binarize)."
         )
     return rows
 

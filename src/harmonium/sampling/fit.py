@@ -62,11 +62,12 @@ class MomentFit(NamedTuple):
         return verdict_of(self.r_hat)
 
     def __str__(self) -> str:
-        slope = ""
+        of_pairs = ""
         if self.covariance_slope is not None and self.covariance_correlation is not None:
-            slope = f", covariances with slope {self.covariance_slope:.2f} (r = {self.covariance_correlation:.2f})"
+            slope, r = (round(x, 2) + 0 for x in (self.covariance_slope, self.covariance_correlation))  # no -0.00
+            of_pairs = f", covariances with slope {slope:.2f} (r = {r:.2f})"
         how = "exact" if self.exact else f"{self.verdict}: R-hat {self.r_hat:.2f}"
-        return f"means off by {self.mean_error:.2g} rms{slope} ({how})"
+        return f"means off by {self.mean_error:.2g} rms{of_pairs} ({how})"
 
     def as_dict(self) -> dict[str, Any]:
         """The fields and the verdict, ready for JSON; an infinite R-hat becomes None."""

@@ -21,7 +21,7 @@ from harmonium.progress import Progress, check_progress
 from harmonium.random import Key, as_key
 from harmonium.rbm import RBM
 from harmonium.reprs import short_repr
-from harmonium.sampling.watch import told_apart
+from harmonium.sampling.watch import ENOUGH, named_features, still_there, told_apart
 
 _SWEEPS = 1000
 
@@ -144,9 +144,10 @@ def sample(
     Warns
     -----
     SamplingAlarm
-        Chains from the two kinds of start differ in their free energies or along the leading directions of W (R-hat
-        above 1.1, and more than by chance). Of 20 chains or more, where no `start` is given and all have the same
-        `clamp` and `beta`; sound samples are warned of less than once in 500 calls.
+        Chains from the two kinds of start, or those that were low and those that were high at half-time, differ in
+        their free energies or along the leading directions of W (R-hat above 1.1, and more than by chance). Not where a
+        `start` is given, or chains differ in `clamp` or `beta`. At least 100 chains are run for it; sound samples are
+        warned of less than once in 250 calls.
 
     Examples
     --------
@@ -161,25 +162,30 @@ def sample(
         return exact_sample(rbm, check_count(n, "n"), seed=key, engine=engine, progress=progress)[0]
     sweeps = _SWEEPS if sweeps is None else check_count(sweeps, "sweeps", minimum=0)
     engine_ = make_engine(rbm, engine)
+    # Chains beside those asked for, where these are too few to be compared; the first n are the same bits.
+    judged = bool(sweeps) and start is None and _all_alike(clamp, beta)
     if start is None:
         n = check_count(n, "n")
-        v = gibbs.init(engine_, n, key, alternating(n)).v
+        n_chains = max(n, ENOUGH) if judged else n
+        v = gibbs.init(engine_, n_chains, key, alternating(n_chains)).v
     else:
         v = engine_.encode(check_matrix(start, n_columns=rbm.n_visible, name="start", binary=True))
         if n is not None and n != len(v):
             raise InvalidData(f"n and start must agree. Got n={n} and {len(v)} rows. Leave n out, or pass n rows.")
+        n = len(v)
     chain = _run(engine_, v, key, clamp, beta)
     state = next(chain)
+    before = state.v
     for sweep in range(sweeps):
         state = next(chain)
+        if sweep + 1 == (sweeps + 1) // 2:
+            before = state.v
         if progress is not None:
             progress(sweep + 1, sweeps)
-    if sweeps and start is None and _all_alike(clamp, beta):
-        doubt = told_apart(engine_, state.v, alternating(len(state.v)) == 0)
-        if doubt:
-            message = f"{doubt} after {sweeps} sweeps: take more, or use sample_tempered"
-            warnings.warn(message, SamplingAlarm, stacklevel=2)
-    return engine_.decode(state.v)
+    if judged and (doubt := _doubt(engine_, before, state.v)):
+        message = f"{doubt} after {sweeps} sweeps: take more, or use sample_tempered"
+        warnings.warn(message, SamplingAlarm, stacklevel=2)
+    return engine_.decode(engine_.take(state.v, np.arange(n)) if len(state.v) > n else state.v)
 
 
 def draw(
@@ -189,13 +195,22 @@ def draw(
     if exact:
         return exact_sample(rbm, n, seed=key, engine=name)[0], ""
     engine = make_engine(rbm, name)
-    v = gibbs.run(engine, gibbs.init(engine, n, key, alternating(n)), key, sweeps).v
-    return engine.decode(v), told_apart(engine, v, alternating(n) == 0)
+    before = gibbs.run(engine, gibbs.init(engine, n, key, alternating(n)), key, (sweeps + 1) // 2)
+    v = gibbs.run(engine, before, key, sweeps - before.sweep).v
+    return engine.decode(v), _doubt(engine, before.v, v)
+
+
+def _doubt(engine: Engine, before: States, v: States) -> str:
+    """What speaks against chains that were in the states `before` at half-time, in words."""
+    doubt = told_apart(engine, v, alternating(len(v)) == 0)
+    if doubt or before is v:
+        return doubt
+    return still_there(named_features(engine, before), named_features(engine, v))
 
 
 def _all_alike(clamp: Clamp | None, beta: float | npt.NDArray[Any]) -> bool:
     """Whether all chains sample the same distribution."""
-    return np.ndim(beta) == 0 and (clamp is None or (np.ndim(clamp.where) == 1 and np.ndim(clamp.values) == 1))
+    return np.ndim(beta) == 0 and (not isinstance(clamp, Clamp) or all(len(np.atleast_2d(x)) == 1 for x in clamp))
 
 
 def _run(

@@ -31,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from harmonium.errors import OutOfReach
 from harmonium.inputs import check_choice
 from harmonium.rbm import RBM, float64
 from harmonium.reprs import short_repr
@@ -38,6 +39,8 @@ from harmonium.special import softplus
 
 Float64Array = npt.NDArray[np.float64]
 
+_STEEPEST = 1e5  # log-odds
+_CELLS = 2**20  # angles at a time
 _NEGLIGIBLE = 40.0  # -log of what is left out, at either end of the integral and between its points
 
 
@@ -83,6 +86,8 @@ def effective_couplings(rbm: RBM, units: str = "spins") -> EffectiveCouplings:
 
     Raises
     ------
+    OutOfReach
+        In spins, the input of a hidden unit exceeds 100,000 in some state.
     InvalidParameter
 
     References
@@ -111,15 +116,23 @@ def _of_bits(rbm: RBM) -> EffectiveCouplings:
 
 
 def _of_spins(rbm: RBM) -> EffectiveCouplings:
+    steepest = float((np.abs(rbm.c + rbm.W.sum(axis=1) / 2) + np.abs(rbm.W / 2).sum(axis=1)).max())
+    if steepest > _STEEPEST:
+        raise OutOfReach(
+            f"A hidden unit's input must be within {_STEEPEST:,.0f} in all states, as the time it takes grows with "
+            f'it. Got one of up to {steepest:.3g}. Use units="bits", or a machine of smaller weights.'
+        )
     field, J = rbm.b / 2 + rbm.W.sum(axis=0) / 4, np.zeros((rbm.n_visible, rbm.n_visible))
     for x, w in zip(rbm.c + rbm.W.sum(axis=1) / 2, rbm.W / 2, strict=True):
         # Sums over points h apart see the function of x again at x + 2 pi / h, where nothing must be left of it.
         h = 2 * math.pi / (abs(x) + np.abs(w).sum() + _NEGLIGIBLE)
-        t = h * (np.arange(math.ceil(_NEGLIGIBLE / (math.pi * h))) + 0.5)
-        angles = np.outer(t, w)
-        tangents = np.tan(angles)
-        weights = h / (t * np.sinh(math.pi * t)) * np.cos(angles).prod(axis=1)
-        field += (weights * np.sin(x * t)) @ tangents
-        J += (tangents.T * (weights * np.cos(x * t))) @ tangents
+        points, rows = math.ceil(_NEGLIGIBLE / (math.pi * h)), max(1, _CELLS // len(w))
+        for first in range(0, points, rows):
+            t = h * (np.arange(first, min(first + rows, points)) + 0.5)
+            angles = np.outer(t, w)
+            tangents = np.tan(angles)
+            weights = h / (t * np.sinh(math.pi * t)) * np.cos(angles).prod(axis=1)
+            field += (weights * np.sin(x * t)) @ tangents
+            J += (tangents.T * (weights * np.cos(x * t))) @ tangents
     np.fill_diagonal(J, 0)
     return EffectiveCouplings(field, J)
