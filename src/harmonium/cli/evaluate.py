@@ -67,7 +67,11 @@ Temperatures = Annotated[
 ]
 
 Conservative = Annotated[
-    bool, typer.Option("--conservative", help="Add the reverse annealed bound, which errs downwards, of --chains rows.")
+    bool,
+    typer.Option(
+        "--conservative",
+        help="Add the reverse annealed bound of --chains rows: it errs downwards on rows like the machine's own.",
+    ),
 ]
 
 

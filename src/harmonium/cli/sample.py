@@ -39,11 +39,13 @@ from harmonium.datasets.writing import OUTPUTS, write_array
 from harmonium.enumeration.exact import is_quick
 from harmonium.errors import InvalidData, InvalidParameter, SamplingAlarm
 from harmonium.sampling import Samples, sample_tempered
+from harmonium.sampling.gibbs import JUDGED_SWEEPS
 
 HELP = """Draw samples from a machine.
 
 They are the last states of independent chains of Gibbs sampling, or with --tempered of parallel tempering. The verdict
-says whether the chains have forgotten where they were; it is "unknown" of --start, and where --clamp has several rows.
+says whether the chains have forgotten where they were; it is "unknown" of --start, of fewer than 20 sweeps, and where
+--clamp has several rows.
 
 \b
 Examples:
@@ -182,8 +184,9 @@ def _sample(
         samples = sample(rbm, n, sweeps=sweeps, start=first, seed=seed, clamp=held, engine=engine)
     for warning in caught:
         complain("warning", str(warning.message).replace("sample_tempered", "--tempered"))
-    alike = first is None and sweeps != 0 and (held is None or len(held.where) == 1)
-    return samples, "unreliable" if caught else "ok" if alike else "unknown"
+    enough = sweeps is None or sweeps >= JUDGED_SWEEPS
+    judged = first is None and enough and (held is None or len(held.where) == 1)
+    return samples, "unreliable" if caught else "ok" if judged else "unknown"
 
 
 def _expected(rbm: RBM, v: npt.NDArray[Any], seed: int, held: Clamp | None) -> npt.NDArray[np.float32]:

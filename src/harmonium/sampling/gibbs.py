@@ -24,6 +24,7 @@ from harmonium.reprs import short_repr
 from harmonium.sampling.watch import ENOUGH, named_features, still_there, told_apart
 
 _SWEEPS = 1000
+JUDGED_SWEEPS = 20  # of which samples are asked for as such: fewer are steps on a way
 
 
 class Clamp(NamedTuple):
@@ -146,8 +147,8 @@ def sample(
     SamplingAlarm
         Chains from the two kinds of start, or those that were low and those that were high at half-time, differ in
         their free energies or along the leading directions of W (R-hat above 1.1, and more than by chance). Not where a
-        `start` is given, or chains differ in `clamp` or `beta`. At least 100 chains are run for it; sound samples are
-        warned of less than once in 250 calls.
+        `start` is given, or chains differ in `clamp` or `beta`. Of 20 sweeps or more; at least 100 chains are run
+        for it. Sound samples are warned of less than once in 250 calls.
 
     Examples
     --------
@@ -163,7 +164,7 @@ def sample(
     sweeps = _SWEEPS if sweeps is None else check_count(sweeps, "sweeps", minimum=0)
     engine_ = make_engine(rbm, engine)
     # Chains beside those asked for, where these are too few to be compared; the first n are the same bits.
-    judged = bool(sweeps) and start is None and _all_alike(clamp, beta)
+    judged = sweeps >= JUDGED_SWEEPS and start is None and _all_alike(clamp, beta)
     if start is None:
         n = check_count(n, "n")
         n_chains = max(n, ENOUGH) if judged else n
