@@ -109,6 +109,7 @@ def test_every_result_is_that_of_the_native_engine():
         {"method": "pcd", "optimizer": "adam", "sparsity_cost": 0.1, "data": "holes"},
         {"method": "fpcd", "weight_decay": 0.01},
         {"method": "pt", "centered": False},
+        {"method": "pcd", "tempered_share": 0.4},
         {"method": "exact", "data": "holes"},
         {"method": "cd", "data": "grey", "binarize": "none", "clip": 0.1, "max_norm": 0.5},
         {"method": "pcd", "data": "grey", "binarize": "sample", "restarts": 0.2},

@@ -3,7 +3,8 @@
 The temperatures are moved to equal acceptance while the machine changes under them. Where their number is left to the
 run there are more where the machine is sharp, so that they swap half of the time, and never fewer than it began with:
 fewer would do for the swaps, and cost likelihood (docs/adr/0011-mixing.md). That the ladder follows the machine makes
-no difference to what its cold end is a sample of.
+no difference to what its cold end is a sample of. Ladders serve a whole run ("pt"), or the last steps of one whose
+chains are plain before.
 
 References
 ----------
