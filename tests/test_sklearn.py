@@ -245,7 +245,7 @@ def test_sample_draws_from_the_machine():
     m = model()
     m.components_ = np.array([[8.0, 8.0, -8.0]])
     m.intercept_visible_, m.intercept_hidden_ = np.array([-4.0, -4.0, 4.0]), np.array([-4.0])
-    samples = m.sample(500, sweeps=200)
+    samples = m.sample(500, sweeps=2000)
     assert samples.shape == (500, 3)
     assert np.mean(samples[:, 0] == samples[:, 1]) > 0.9
     assert np.mean(samples[:, 0] != samples[:, 2]) > 0.9
