@@ -85,10 +85,7 @@ def likelihoods() -> str:
         )
     measured = f"Measured {' and '.join(sorted(dates))}, by the code of the day; times are the shortest of the seeds'."
     if watched:
-        measured += (
-            " R-hat is of 100 fresh Gibbs chains, 1,000 sweeps after as many: above 1.1 they have not mixed, and"
-        )
-        measured += " samples take tempered ones."
+        measured += " R-hat is of 100 fresh Gibbs chains, 1,000 sweeps after as many: above 1.1 they have not mixed."
     lines += ["", measured]
     lines += [f"\\* {x}; chains are looked at every 400 steps there, and alarms are fewer." for x in sorted(devices)]
     return "\n".join(lines)

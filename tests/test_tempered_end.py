@@ -1,12 +1,15 @@
 """Runs whose last steps have tempered chains: when these count, how they go on, and what they are for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracles import random_states
 
 import harmonium
 from harmonium import Config, TrainingRun
-from harmonium.training import longer
+from harmonium.errors import UnreadableFile
+from harmonium.training import load_checkpoint, longer, save_checkpoint
 
 
 def test_machines_too_large_for_tempering_end_with_it_unless_a_method_was_asked_for():
@@ -63,6 +66,16 @@ def test_what_the_chains_are_said_to_do_is_of_the_tempered_ones():
     assert (before.chains.n_chains, last.chains.n_chains) == (6, 3)
     assert before.chains.swap_acceptance is None
     assert 0 < last.chains.swap_acceptance <= 1
+
+
+@pytest.mark.parametrize("name", ["v", "ladder", "sweep"])
+def test_a_checkpoint_that_lacks_a_part_of_the_ladders_is_refused(tmp_path, name):
+    run = run_of(tempered_share=0.25)
+    list(run.epochs())
+    extras = {key: x for key, x in run.state.extras.items() if key != f"tempered.{name}"}
+    save_checkpoint(tmp_path / "state", replace(run.state, extras=extras), run.config)
+    with pytest.raises(UnreadableFile, match=r"tempered\.\w+ (is missing|of .* does not fit)"):
+        load_checkpoint(tmp_path / "state")
 
 
 def test_a_run_that_is_trained_on_ends_so_again():

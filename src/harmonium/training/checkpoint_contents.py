@@ -65,7 +65,8 @@ def _expected(
     if config.patience:
         yield f"{_STEERING}scores", ("f", (4,))
         yield f"{_STEERING}counts", ("i", (4,))
-    if config.method == "pt" or (config.tempered_share and f"{_TEMPERED}v" in extras):
+    has_ladders = any(name.startswith(_TEMPERED) for name in extras)
+    if config.method == "pt" or (config.tempered_share and has_ladders):
         temperatures, chains = config.n_temperatures, config.n_ladders
         if config.temperatures in (ADAPTIVE, None):  # at least two, as any ladder has
             temperatures = max(2, np.size(extras.get(f"{_TEMPERED}ladder", ())))

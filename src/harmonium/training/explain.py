@@ -27,8 +27,8 @@ _WHY: dict[str, str | dict[str, str]] = {
     "temperatures": "from independent units to the machine, spaced for equal swaps as the run goes on: 10, and more "
     "where it takes more to swap half of the time",
     "last_statistic": "a sampled last state keeps the gradient that of the model",
-    "tempered_share": "chains of several temperatures end the run in equilibrium, where persistent ones keep to their "
-    "modes (measured)",
+    "tempered_share": "the last steps take chains of several temperatures, which come to equilibrium where persistent "
+    "ones keep to their modes (measured); 0 where pcd is asked for",
     "epochs": "{steps:,} steps in passes over {n_samples:,} samples; 20,000 suit most sets; beyond 65,536 weights, "
     "120 passes of at most 60,000 steps in all teach more; 2,000 passes are enough (measured)",
     "batch_size": "10 to 100 samples a step (Hinton 2010, section 4)",
